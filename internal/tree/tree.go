@@ -67,3 +67,40 @@ func Optional(s string) *string {
 	}
 	return &s
 }
+
+// Acknowledge records at one resource why a finding of a rule pack is accepted
+// there: "AwsSolutions-S1", "NIST.800.53.R5-S3BucketReplicationEnabled". cdk-nag
+// reads it from the resource's metadata, where a reviewer of the template finds
+// it too. A construct that is no resource itself stands for its default child.
+func Acknowledge(construct constructs.IConstruct, reason string, rules ...string) {
+	resource := resourceOf(construct)
+	const key = "cdk_nag"
+	list := []any{}
+	if old, ok := resource.GetMetadata(jsii.String(key)).(map[string]any); ok {
+		list, _ = old["rules_to_suppress"].([]any)
+	}
+	for _, rule := range rules {
+		list = append(list, map[string]any{"id": rule, "reason": reason})
+	}
+	resource.AddMetadata(jsii.String(key), map[string]any{"rules_to_suppress": list})
+}
+
+// AcknowledgeValidation records why a finding of the CDK's own CloudFormation
+// validation, such as "CloudFormation-Validate::E1152", is accepted below a
+// construct.
+func AcknowledgeValidation(construct constructs.IConstruct, reason string, rules ...string) {
+	for _, rule := range rules {
+		awscdk.Validations_Of(construct).Acknowledge(&awscdk.Acknowledgment{Id: jsii.String(rule), Reason: jsii.String(reason)})
+	}
+}
+
+func resourceOf(construct constructs.IConstruct) awscdk.CfnResource {
+	if resource, ok := construct.(awscdk.CfnResource); ok {
+		return resource
+	}
+	resource, ok := construct.Node().DefaultChild().(awscdk.CfnResource)
+	if !ok {
+		panic(fmt.Errorf("%s has no resource of its own to acknowledge a rule at", *construct.Node().Path()))
+	}
+	return resource
+}
