@@ -76,7 +76,7 @@ func TestEventBridgeStatementsHaveNoSourceCondition(t *testing.T) {
 			continue
 		}
 		seen++
-		assert.NotContains(t, policy.Document([]policy.Statement{s}), "aws:Source")
+		assert.NotContains(t, policy.Lines([]policy.Statement{s}), "aws:Source")
 	}
 	assert.Equal(t, 2, seen)
 }
@@ -161,7 +161,7 @@ func TestKeyStatementsAreNarrow(t *testing.T) {
 			sids[s.Sid] = true
 			assert.Equal(t, policy.Allow, s.Effect)
 			require.NotEmpty(t, s.Condition, "no statement is unconditional")
-			assert.Contains(t, policy.Document([]policy.Statement{s}), here.Account, "each is bound to the account")
+			assert.Contains(t, policy.Lines([]policy.Statement{s}), here.Account, "each is bound to the account")
 			for _, action := range s.Action {
 				assert.NotEqual(t, "kms:*", action)
 			}
@@ -175,15 +175,18 @@ func TestKeyStatementsAreNarrow(t *testing.T) {
 
 func TestOtherPartitionsAreRespected(t *testing.T) {
 	china := policy.Scope{Partition: "aws-cn", Region: "cn-north-1", Account: "111122223333", URLSuffix: "amazonaws.com.cn"}
-	text := policy.Document(policy.ArchiveKeyStatements(china))
+	text := policy.Lines(policy.ArchiveKeyStatements(china))
 	assert.NotContains(t, text, "arn:aws:")
 	assert.Contains(t, text, "logs.cn-north-1.amazonaws.com.cn")
 }
 
-func TestDocumentIsReadable(t *testing.T) {
-	text := policy.Document(policy.LogGroupKeyStatements(policy.Placeholders()))
-	assert.True(t, strings.HasPrefix(text, "{\n  \"Statement\": ["), text)
-	assert.Contains(t, text, "arn:PARTITION:logs:REGION:ACCOUNT:log-group:*")
+func TestLinesArePasteable(t *testing.T) {
+	text := policy.Lines(policy.TopicKeyStatements(policy.Placeholders()))
+	assert.Len(t, strings.Split(text, "\n"), 2)
+	var list []policy.Statement
+	require.NoError(t, json.Unmarshal([]byte("["+text+"]"), &list))
+	assert.Equal(t, policy.TopicKeyStatements(policy.Placeholders()), list)
+	assert.Contains(t, text, "arn:PARTITION:sns:REGION:ACCOUNT:*")
 	assert.NotContains(t, text, `\u00`)
 }
 

@@ -3,6 +3,7 @@ package policy
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 )
 
 // Statement is one statement of a policy document.
@@ -37,25 +38,28 @@ func service(name string) Principal { return Principal{"Service": name} }
 // condition.
 func anyone() Principal { return Principal{"AWS": "*"} }
 
-// Document is what a JSON policy editor takes: the statements, indented.
-func Document(statements []Statement) string {
-	return marshal(map[string]any{"Version": "2012-10-17", "Statement": statements}, "  ")
+// Lines is a list of statements to paste into a policy, one a line.
+func Lines(statements []Statement) string {
+	lines := make([]string, len(statements))
+	for i, s := range statements {
+		lines[i] = marshal(s)
+	}
+	return strings.Join(lines, ",\n")
 }
 
 // Object is a statement as maps and lists, the form in which the CDK parses it.
 func (s Statement) Object() map[string]any {
 	object := map[string]any{}
-	if err := json.Unmarshal([]byte(marshal(s, "")), &object); err != nil {
+	if err := json.Unmarshal([]byte(marshal(s)), &object); err != nil {
 		panic(err) // a Statement holds strings only
 	}
 	return object
 }
 
-func marshal(value any, indent string) string {
+func marshal(value any) string {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false) // "<" and "&" are for a reader, not for a browser
-	encoder.SetIndent("", indent)
 	if err := encoder.Encode(value); err != nil {
 		panic(err) // strings only
 	}
