@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsautoscaling"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -245,8 +246,18 @@ func TestWatchAcrossStacks(t *testing.T) {
 	evidence, access, watching := cdktest.StackIn(app, "Archive"), cdktest.StackIn(app, "Access"), cdktest.StackIn(app, "Watch")
 	a := archive.New(evidence, "Archive", nil)
 	w := watch.New(watching, "Watch", &watch.Props{Key: a.Key(), Emails: []string{"a@example.com"}})
-	w.AddHost(hostIn(access, "Bastion"), nil)
+	group := awsautoscaling.NewCfnAutoScalingGroup(access, jsii.String("Bastion"), &awsautoscaling.CfnAutoScalingGroupProps{
+		MinSize: jsii.String("1"), MaxSize: jsii.String("2"), AvailabilityZones: jsii.Strings("us-east-1a"),
+		LaunchTemplate: &awsautoscaling.CfnAutoScalingGroup_LaunchTemplateSpecificationProperty{
+			LaunchTemplateId: jsii.String("lt-0123456789abcdef0"), Version: jsii.String("1"),
+		},
+	})
+	w.AddHost(&watchedHost{group, *group.Ref()}, nil)
 	app.Synth(nil)
+
+	alarm := resourcesOf(t, cdktest.Template(watching), "AWS::CloudWatch::Alarm")["WatchBastionCpu"]["Properties"].(map[string]any)
+	assert.Contains(t, textOf(t, alarm["Dimensions"]), "Bastion", "the group by reference")
+	assert.NotContains(t, textOf(t, alarm), "Token[")
 
 	names := []string{}
 	for _, dependency := range *evidence.Dependencies() {
