@@ -77,7 +77,7 @@ func (s SSH) dropIn() []byte {
 	line("PermitEmptyPasswords no")
 	line("KbdInteractiveAuthentication no")
 	line("HostbasedAuthentication no")
-	line("GSSAPIAuthentication no")
+	line("?opt GSSAPIAuthentication no")
 	line("PermitRootLogin no")
 	line("UsePAM yes")
 	line("StrictModes yes")
@@ -111,7 +111,7 @@ func (s SSH) dropIn() []byte {
 	// https://docs.aws.amazon.com/elasticloadbalancing/latest/network/update-idle-timeout.html
 	line("ClientAliveInterval 60")
 	line("ClientAliveCountMax 3")
-	line("?opt PerSourceMaxStartups 5")
+	line("?opt PerSourceMaxStartups 10")
 	if s.IdleTimeout > 0 {
 		line("?idle %d", s.IdleTimeout/time.Second)
 		line("?opt ChannelTimeout session:*=%d", s.IdleTimeout/time.Second)

@@ -14,7 +14,7 @@ version_at_least() {
 
 agent_install() {
   case $OS in
-    amazon) retry 3 timeout 300 dnf install -y -q amazon-cloudwatch-agent || die 'amazon-cloudwatch-agent could not be installed: dnf needs a way to its repositories, such as the S3 gateway endpoint' ;;
+    amazon) retry 2 timeout 240 dnf install -y -q amazon-cloudwatch-agent || die 'amazon-cloudwatch-agent could not be installed: dnf needs a way to its repositories, such as the S3 gateway endpoint' ;;
     *) return 1 ;;
   esac
 }
@@ -23,7 +23,7 @@ agent_install() {
 agent_rsyslog() {
   if ! type -P rsyslogd >/dev/null; then
     if [[ $OS == amazon ]]; then
-      retry 3 timeout 300 dnf install -y -q rsyslog || die 'rsyslog could not be installed'
+      retry 2 timeout 240 dnf install -y -q rsyslog || die 'rsyslog could not be installed'
     else
       die "this CloudWatch agent is older than $AGENT_JOURNALD and rsyslog is not installed"
     fi

@@ -8,29 +8,30 @@ CHECKED=
 TIMES=
 BEGAN=$((${EPOCHREALTIME//[!0-9]/} / 1000))
 
-# json_string TEXT: TEXT as a JSON string, other control characters as spaces.
+# json_string TEXT: sets JSON to TEXT as a string, other control characters as
+# spaces.
 json_string() {
   local s=$1
   s=${s//\\/\\\\}
   s=${s//\"/\\\"}
   s=${s//$'\n'/\\n}
   s=${s//$'\t'/\\t}
-  printf '"%s"' "${s//[[:cntrl:]]/ }"
+  JSON="\"${s//[[:cntrl:]]/ }\""
 }
 
-# event KEY VALUE ...: one line of JSON on the console, in the journal and on
-# standard output.
+# event KIND KEY VALUE ...: one line of JSON on the console, in the journal and on
+# the standard output that main was given, wherever a step sends its own.
 event() {
-  local line='{"postern":'
-  line+=$(json_string "$1")
+  local line="{\"postern\":\"$1\"" JSON
   shift
   while (($# > 1)); do
-    line+=",$(json_string "$1"):"
-    if [[ $2 =~ ^(0|[1-9][0-9]*)$ ]]; then line+=$2; else line+=$(json_string "$2"); fi
+    json_string "$2"
+    [[ ! $2 =~ ^(0|[1-9][0-9]*)$ ]] || JSON=$2
+    line+=",\"$1\":$JSON"
     shift 2
   done
   line+='}'
-  printf '%s\n' "$line"
+  printf '%s\n' "$line" >&3
   printf '%s\n' "$line" 2>/dev/null >>"$ROOT/dev/console" || true
   logger -t postern -- "$line" 2>/dev/null || true
 }
@@ -46,18 +47,24 @@ die() {
   exit 1
 }
 
-now_ms() { printf '%s' "$((${EPOCHREALTIME//[!0-9]/} / 1000))"; }
+# now_ms: sets NOW.
+now_ms() { NOW=$((${EPOCHREALTIME//[!0-9]/} / 1000)); }
+
+# has_line TEXT LINE: is LINE one of the lines of TEXT?
+has_line() { [[ $'\n'$1$'\n' == *$'\n'"$2"$'\n'* ]]; }
 
 # step NAME [ARGUMENT ...]: runs step_NAME, timed. It must not stand in a
 # condition: that would switch strict mode off inside it.
 step() {
   local name=$1 began ms
   STEP=$name
-  began=$(now_ms)
+  now_ms
+  began=$NOW
   event step name "$name" result begin
   shift
   "step_${name}" "$@"
-  ms=$(($(now_ms) - began))
+  now_ms
+  ms=$((NOW - began))
   TIMES+=" $name=${ms}ms"
   event step name "$name" result ok ms "$ms"
 }

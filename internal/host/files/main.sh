@@ -33,6 +33,7 @@ source "$HOST_DIR/agent.sh"
 source "$HOST_DIR/selfcheck.sh"
 
 main() {
+  exec 3>&1
   trap 'finish $?' EXIT
   trap 'because "line $LINENO: $BASH_COMMAND"' ERR
   step environment "$@"

@@ -32,7 +32,8 @@ finish() {
   if [[ -n $UNDO ]]; then "$UNDO"; fi
   if [[ $status == 0 && $CHECKED == yes ]]; then
     if signal SUCCESS; then
-      event bootstrap result success ms "$(($(now_ms) - BEGAN))" steps "${TIMES# }"
+      now_ms
+      event bootstrap result success ms "$((NOW - BEGAN))" steps "${TIMES# }"
       exit 0
     fi
     STEP=signal REASON='CloudFormation could not be told of the success'

@@ -27,22 +27,23 @@ keep_known() {
   local known name kept=''
   known=$(ssh -Q "$1") || return 1
   for name in ${2//,/ }; do
-    if grep -qxF -- "$name" <<<"$known"; then kept+=",$name"; fi
+    if has_line "$known" "$name"; then kept+=",$name"; fi
   done
   printf '%s' "${kept#,}"
 }
 
-# knows_option LINE: does this sshd have the keyword and take the value?
+# knows_option KEYWORD VALUE: does this sshd have the keyword, take the value and
+# go by it? One that was built without a feature takes its keyword all the same.
 knows_option() {
-  local temp status=0
+  local temp effective
   temp=$(mktemp)
   {
     printf 'HostKey %s\n' "$ROOT"/etc/ssh/ssh_host_*_key
-    printf '%s\n' "$1"
+    printf '%s %s\n' "$1" "$2"
   } >"$temp"
-  "$SSHD" -t -f "$temp" 2>/dev/null || status=1
+  effective=$("$SSHD" -T -f "$temp" 2>/dev/null) || effective=
   rm -f "$temp"
-  return "$status"
+  has_line "${effective,,}" "${1,,} ${2,,}"
 }
 
 # host_keys BITS KIND ...: the keys to offer, and only their algorithms: HostKey
@@ -58,7 +59,7 @@ host_keys() {
       ecdsa) algorithms+=,ecdsa-sha2-nistp256 ;;
       rsa)
         if (($(ssh-keygen -l -f "$key" | cut -d' ' -f1) < bits)); then
-          note "the RSA host key is shorter than $bits bits and not offered" >&2
+          note "the RSA host key is shorter than $bits bits and not offered"
           continue
         fi
         algorithms+=,rsa-sha2-512,rsa-sha2-256
@@ -90,10 +91,10 @@ drop_in() {
     read -r kind keyword value <<<"${line#\?}"
     case $kind in
       opt)
-        if knows_option "$keyword $value"; then
+        if knows_option "$keyword" "$value"; then
           printf '%s %s\n' "$keyword" "$value"
         else
-          note "this sshd has no $keyword" >&2
+          note "this sshd has no $keyword"
         fi
         ;;
       idle) IDLE=$keyword ;;
@@ -115,9 +116,9 @@ drop_in() {
 
 # sshd_includes: is the first keyword of the main file the Include of drop-ins?
 sshd_includes() {
-  local first
-  first=$(grep -vE '^[[:space:]]*(#|$)' "$SSHD_CONFIG" | head -n 1) || true
-  [[ ${first,,} =~ ^[[:space:]]*include[[:space:]]+(.*[[:space:]])?\"?"${SSHD_DROP_IN%/*}"/\*\.conf\"? ]]
+  local keyword value
+  read -r keyword value < <(grep -vE '^[[:space:]]*(#|$)' "$SSHD_CONFIG") || true
+  [[ ${keyword,,} == include && " ${value//\"/} " == *" ${SSHD_DROP_IN%/*}/*.conf "* ]]
 }
 
 sshd_save() {
@@ -152,7 +153,7 @@ sshd_differs() {
     while IFS= read -r line; do
       [[ -n $line && $line != \#* ]] || continue
       keyword=${line%% *}
-      if ! grep -qxiF -- "$line" <<<"$effective"; then
+      if ! has_line "${effective,,}" "${line,,}"; then
         printf '%s (for %s sshd has: %s)' "$line" "$user" "$(grep -i "^$keyword " <<<"$effective" | head -n 1)"
         return
       fi
@@ -221,5 +222,6 @@ step_sshd() {
     note 'sshd is configured already'
   fi
   UNDO=
+  rm -rf "$SSHD_BACKUP" "$SSHD_CANDIDATE"
   idle_shell
 }
