@@ -87,6 +87,9 @@ func (e *Endpoints) AllowFrom(peer awsec2.IConnectable) {
 	}
 }
 
+// Vpc returns the VPC of the endpoints.
+func (e *Endpoints) Vpc() awsec2.IVpc { return e.props.Vpc }
+
 // SecurityGroup returns the security group of the endpoints.
 func (e *Endpoints) SecurityGroup() awsec2.ISecurityGroup { return e.group }
 

@@ -34,6 +34,9 @@ const (
 
 var known = []Service{SSM, SSMMessages, EC2Messages, EC2, Logs, KMS, Monitoring, CloudFormation, SecretsManager}
 
+// Known returns all services, [S3] last.
+func Known() []Service { return append(slices.Clone(known), S3) }
+
 // Props says which endpoints there are to be.
 type Props struct {
 	// Vpc is the VPC of the endpoints. Required.
@@ -108,7 +111,7 @@ func (p *Props) validate() error {
 		}
 	}
 	for i, service := range p.Existing {
-		faults.Check(index("Existing", i), check.OneOf(service, append(slices.Clone(known), S3)...))
+		faults.Check(index("Existing", i), check.OneOf(service, Known()...))
 	}
 	for i, subnet := range p.Subnets {
 		if subnet == nil {

@@ -22,6 +22,8 @@ import (
 // Survey is what was found. It is only right while nothing is added to the
 // tree, so take it from [Validate] and don't keep it.
 type Survey struct {
+	// Nodes is the whole tree, with the Go types of those who made it.
+	Nodes             []constructs.IConstruct
 	VpcEndpoints      []*VpcEndpoint
 	InstanceConnect   []awsec2.CfnInstanceConnectEndpoint
 	Routes            []*Route
@@ -29,6 +31,7 @@ type Survey struct {
 	LaunchTemplates   []awsec2.CfnLaunchTemplate
 	NetworkInterfaces []awsec2.CfnNetworkInterface
 	Subnets           map[string]awsec2.CfnSubnet // by identity
+	tables            map[string]string           // of subnets, both by identity
 }
 
 // VpcEndpoint is one AWS::EC2::VPCEndpoint.
@@ -86,8 +89,12 @@ func Validate(scope constructs.IConstruct, faults func(*Survey) []string) {
 }
 
 func look(stage awscdk.Stage) *Survey {
-	s := &Survey{Subnets: map[string]awsec2.CfnSubnet{}}
-	for _, node := range *stage.Node().FindAll(constructs.ConstructOrder_PREORDER) {
+	s := &Survey{
+		Nodes:   *stage.Node().FindAll(constructs.ConstructOrder_PREORDER),
+		Subnets: map[string]awsec2.CfnSubnet{},
+		tables:  map[string]string{},
+	}
+	for _, node := range s.Nodes {
 		switch r := node.(type) {
 		case awsec2.CfnVPCEndpoint:
 			s.VpcEndpoints = append(s.VpcEndpoints, vpcEndpoint(r))
@@ -103,6 +110,8 @@ func look(stage awscdk.Stage) *Survey {
 			s.LaunchTemplates = append(s.LaunchTemplates, r)
 		case awsec2.CfnNetworkInterface:
 			s.NetworkInterfaces = append(s.NetworkInterfaces, r)
+		case awsec2.CfnSubnetRouteTableAssociation:
+			s.tables[ID(r.SubnetId())] = ID(r.RouteTableId())
 		case awsec2.CfnSubnet:
 			s.Subnets[*r.Node().Path()] = r
 		}
@@ -148,6 +157,10 @@ func (s *Survey) Vpc(subnet string) string {
 	}
 	return ""
 }
+
+// RouteTable returns the identity of a subnet's route table, or "" where the
+// tree does not say.
+func (s *Survey) RouteTable(subnet string) string { return s.tables[subnet] }
 
 // Egress returns how a route table leaves the VPC: by an internet gateway, by
 // something that needs no public address, or neither.
