@@ -21,6 +21,15 @@ import (
 	"github.com/postern-cdk/postern/internal/check"
 )
 
+// full is a configuration in which every step has something to do.
+func full() Config {
+	return Config{
+		Region: "eu-west-1", StackName: "Access", SignalResource: "BastionASG1234", LogGroup: "/postern/bastion",
+		AllocationID: "eipalloc-0123456789abcdef0",
+		SSH:          SSH{Banner: "Keep out.\nYou are recorded.", PermitOpen: []Target{{"db.internal", 5432}, {"2001:db8::7", 6379}}},
+	}
+}
+
 // deployed is a configuration as a stack gives it: tokens wherever one may be.
 func deployed() Config {
 	return Config{

@@ -174,15 +174,6 @@ func (o outcome) failure(t *testing.T) (step, reason string) {
 	return event["step"].(string), event["reason"].(string)
 }
 
-// full is a configuration in which every step has something to do.
-func full() Config {
-	return Config{
-		Region: "eu-west-1", StackName: "Access", SignalResource: "BastionASG1234", LogGroup: "/postern/bastion",
-		AllocationID: "eipalloc-0123456789abcdef0",
-		SSH:          SSH{Banner: "Keep out.\nYou are recorded.", PermitOpen: []Target{{"db.internal", 5432}, {"2001:db8::7", 6379}}},
-	}
-}
-
 func TestBootSignalsSuccessOnce(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -316,6 +307,32 @@ func TestAStepThatFailsIsNamed(t *testing.T) {
 			assert.Equal(t, []string{"FAILURE"}, o.signals())
 			assert.Contains(t, l.read("dev/console"), `"result":"failure"`, "a person sees it")
 			assert.Contains(t, l.read("fake/calls"), `logger -t postern -- {"postern":"bootstrap","result":"failure"`, "and the journal keeps it")
+		})
+	}
+}
+
+// A bootstrap that ends early, by whatever, has not proved anything.
+func TestEndingEarlyIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ body, reason string }{
+		"exit 0":         {"exit 0", "exit status 0"},
+		"terminated":     {"kill -TERM $$; command sleep 1", "stopped from outside"},
+		"unset variable": {`: "$NO_SUCH_THING"`, "exit status 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			u, err := Render(full())
+			require.NoError(t, err)
+			l.fake("imds-fails", "99") // stops it before anything happens, unpacked
+			require.Equal(t, 1, l.bootScript(u.Script).code)
+			l.fake("imds-fails", "0")
+			l.write("var/lib/postern/host/agent.sh", "step_agent() {\n"+c.body+"\n}\n")
+			o := l.again()
+			step, reason := o.failure(t)
+			assert.Equal(t, "agent", step)
+			assert.Regexp(t, "^"+c.reason+"$", reason)
+			assert.Equal(t, []string{"FAILURE"}, o.signals())
 		})
 	}
 }

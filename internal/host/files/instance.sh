@@ -2,22 +2,22 @@
 # Who this instance is, and its address.
 
 INSTANCE_ID=''
-IMDS_TOKEN=''
 readonly IMDS=http://169.254.169.254/latest
 
-# imds PATH: one value of the instance metadata, by IMDSv2 only.
-# https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html
+# imds ARGUMENT ... PATH: one request to the instance metadata.
 imds() {
-  if [[ -z $IMDS_TOKEN ]]; then
-    IMDS_TOKEN=$(curl -sSf --noproxy '*' --connect-timeout 2 --max-time 5 -X PUT \
-      -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' "$IMDS/api/token") || return 1
-  fi
-  curl -sSf --noproxy '*' --connect-timeout 2 --max-time 5 -H "X-aws-ec2-metadata-token: $IMDS_TOKEN" "$IMDS/$1"
+  curl -sSf --noproxy '*' --connect-timeout 2 --max-time 5 "${@:1:$#-1}" "$IMDS/${*: -1}"
 }
 
+# learn_identity: by IMDSv2 only.
+# https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html
 learn_identity() {
-  INSTANCE_ID=$(imds meta-data/instance-id) && [[ $INSTANCE_ID =~ ^i-[0-9a-f]+$ ]] || return 1
-  [[ -n $REGION ]] || REGION=$(imds meta-data/placement/region)
+  local token
+  token=$(imds -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' api/token) || return 1
+  token="X-aws-ec2-metadata-token: $token"
+  INSTANCE_ID=$(imds -H "$token" meta-data/instance-id) || return 1
+  [[ $INSTANCE_ID =~ ^i-[0-9a-f]+$ ]] || return 1
+  [[ -n $REGION ]] || REGION=$(imds -H "$token" meta-data/placement/region)
 }
 
 step_identity() {

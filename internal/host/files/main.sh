@@ -35,6 +35,7 @@ source "$HOST_DIR/selfcheck.sh"
 main() {
   exec 3>&1
   trap 'finish $?' EXIT
+  trap 'die "stopped from outside"' HUP INT TERM
   trap 'because "line $LINENO: $BASH_COMMAND"' ERR
   step environment "$@"
   step tools

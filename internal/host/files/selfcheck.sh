@@ -92,7 +92,7 @@ check_imds_v2() {
 step_selfcheck() {
   local name
   FAILED_CHECKS=()
-  for name in sshd-config sshd-effective sshd-running instance-connect cloudwatch-agent ssm-agent imds-v2; do
+  for name in sshd-config sshd-effective sshd-running instance-connect ssm-agent imds-v2 cloudwatch-agent; do
     check "$name"
   done
   ((${#FAILED_CHECKS[@]} == 0)) || die "failed checks: ${FAILED_CHECKS[*]}"

@@ -14,8 +14,7 @@ signal() {
     event signal status "$status" result 'sent before'
     return 0
   fi
-  if [[ -z $INSTANCE_ID ]]; then INSTANCE_ID=$(imds meta-data/instance-id) || return 1; fi
-  if [[ -z $REGION ]]; then REGION=$(imds meta-data/placement/region) || return 1; fi
+  if [[ -z $INSTANCE_ID ]]; then learn_identity || return 1; fi
   retry 5 aws_try cloudformation signal-resource --region "$REGION" --stack-name "$STACK" \
     --logical-resource-id "$SIGNAL_RESOURCE" --unique-id "$INSTANCE_ID" --status "$status" || return 1
   mkdir -p "$STATE"
