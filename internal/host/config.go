@@ -212,7 +212,7 @@ type value struct {
 // forms are repeated in files/environment.sh, where tokens are resolved.
 func (c Config) environment() []value {
 	return []value{
-		{"REGION", "Region", c.Region, regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]+$`),
+		{"REGION", "Region", c.Region, regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-[0-9]+$`),
 			"write it as in us-east-1", 32},
 		{"STACK", "StackName", c.StackName, regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]{0,127}|arn:aws[a-z-]*:cloudformation:[A-Za-z0-9:/._+-]+)$`),
 			"write the name or the ID of a CloudFormation stack", 256},
