@@ -36,9 +36,12 @@ type Config struct {
 	LogGroup string
 	// MetricsNamespace is where the CloudWatch agent puts mem_used_percent and
 	// disk_used_percent, with the one dimension AutoScalingGroupName. Defaults
-	// to [DefaultMetricsNamespace]. The instance role needs
-	// cloudwatch:PutMetricData for it, and ec2:DescribeTags: the agent learns
-	// the group's name from the instance's tags.
+	// to [DefaultMetricsNamespace]. Without LogGroup there is no agent and no
+	// metric. The instance role needs cloudwatch:PutMetricData for it, and
+	// ec2:DescribeTags: the agent learns the group's name from the instance's
+	// tags and drops all metrics until it has, so that the EC2 API must be in
+	// reach.
+	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch-Agent-Configuration-File-Details.html
 	MetricsNamespace string
 
 	// AllocationID of the Elastic IP address that the host takes when it
