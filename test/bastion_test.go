@@ -622,6 +622,21 @@ func TestBastionAddsNoEndpointWhereThereIsAWayOut(t *testing.T) {
 		"the name of the service leads to the endpoint, so that must admit the bastion")
 }
 
+func TestBastionWithoutAWayToItsServices(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	bastion.New(stack, "Bastion", &bastion.Props{Vpc: closedVpc(stack)})
+	message := cdktest.Panic(t, func() { cdktest.Template(stack) })
+	for _, service := range []string{"ssm", "ssmmessages", "logs", "monitoring", "ec2", "cloudformation"} {
+		assert.Contains(t, message, service)
+	}
+
+	stack = cdktest.NewStack(t)
+	bastion.New(stack, "Bastion", &bastion.Props{Vpc: closedVpc(stack), ExistingEndpoints: []endpoints.Service{
+		endpoints.SSM, endpoints.SSMMessages, endpoints.Logs, endpoints.Monitoring, endpoints.EC2, endpoints.CloudFormation, endpoints.S3,
+	}})
+	assert.Len(t, byLogicalName(t, cdktest.Template(stack), "AWS::AutoScaling::AutoScalingGroup"), 1)
+}
+
 func TestBastionFaults(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	vpc := userVpc(stack)

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/postern-cdk/postern/constructs/accesspath"
 	"github.com/postern-cdk/postern/constructs/endpoints"
 	"github.com/postern-cdk/postern/constructs/network"
 	"github.com/postern-cdk/postern/internal/host"
@@ -107,6 +108,15 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 		p.Endpoints.AllowFrom(b)
 		b.group.Node().AddDependency(p.Endpoints)
 	}
+	accesspath.Check(b, &accesspath.Props{
+		Vpc:           b.vpc,
+		Subnets:       where.subnets,
+		Services:      services,
+		S3:            true, // packages come from there
+		PublicAddress: elasticIP != nil,
+		Existing:      p.ExistingEndpoints,
+		For:           "the bastion",
+	})
 	if p.Address != AddressNone && len(p.AllowedCidrs) == 0 && len(p.AllowedPrefixLists) == 0 {
 		tree.Warn(b, "bastion-no-ingress", "the bastion has a public address that nobody may connect to: name networks in "+
 			"AllowedCidrs or AllowedPrefixLists, or leave Address out")

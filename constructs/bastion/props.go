@@ -94,6 +94,10 @@ type Props struct {
 	// have no way out, what the bastion needs and they lack is added to them, at
 	// $7.30 a month for each service and Availability Zone. Defaults to none.
 	Endpoints *endpoints.Endpoints
+	// ExistingEndpoints names services whose interface endpoints are in Vpc
+	// already and admit the bastion, though this app doesn't know them. Defaults
+	// to none.
+	ExistingEndpoints []endpoints.Service
 
 	// Address decides whether and how the bastion is reached from the internet.
 	// Defaults to AddressNone.
@@ -279,6 +283,9 @@ func (p *Props) validate() error {
 	p.validateAllowed(&faults)
 	p.validateImage(&faults)
 	p.validateLife(&faults)
+	for i, service := range p.ExistingEndpoints {
+		faults.Check(fmt.Sprintf("ExistingEndpoints[%d]", i), check.OneOf(service, endpoints.Known()...))
+	}
 	if p.Role != nil && p.PermissionsBoundary != nil {
 		faults.Add("PermissionsBoundary", "is given together with Role, which has its own",
 			"set the boundary where the role is made, or leave Role out")

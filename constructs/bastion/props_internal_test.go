@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/postern-cdk/postern/constructs/endpoints"
 	"github.com/postern-cdk/postern/internal/cdktest"
 )
 
@@ -27,6 +28,14 @@ var (
 	someRole                       = struct{ awsiam.IRole }{}
 	someLimit                      = struct{ awsiam.IManagedPolicy }{}
 )
+
+func knownServices() string {
+	words := []string{}
+	for _, service := range endpoints.Known() {
+		words = append(words, string(service))
+	}
+	return strings.Join(words, ", ")
+}
 
 func fault(p Props) string {
 	filled := p.withDefaults()
@@ -165,6 +174,8 @@ func TestFaults(t *testing.T) {
 			`SignalTimeout: 1m is out of range: use 5m to 1h`},
 		{"fine signal", Props{SignalTimeout: 10*time.Minute + time.Millisecond},
 			`SignalTimeout: 10m0.001s is finer than a second: use whole seconds`},
+		{"endpoint", Props{ExistingEndpoints: []endpoints.Service{endpoints.SSM, "log"}},
+			`ExistingEndpoints[1]: "log" is not known: did you mean "logs"? use one of ` + knownServices()},
 		{"boundary of another's role", Props{Role: someRole, PermissionsBoundary: someLimit},
 			`PermissionsBoundary: is given together with Role, which has its own: set the boundary where the role is made, or leave Role out`},
 		{"start only", Props{Schedule: Schedule{Start: "0 7 * * *"}},

@@ -36,9 +36,12 @@ type Config struct {
 	LogGroup string
 	// MetricsNamespace is where the CloudWatch agent puts mem_used_percent and
 	// disk_used_percent, with the one dimension AutoScalingGroupName. Defaults
-	// to [DefaultMetricsNamespace]. The instance role needs
-	// cloudwatch:PutMetricData for it, and ec2:DescribeTags: the agent learns
-	// the group's name from the instance's tags.
+	// to [DefaultMetricsNamespace]. Without LogGroup there is no agent and no
+	// metric. The instance role needs cloudwatch:PutMetricData for it, and
+	// ec2:DescribeTags: the agent learns the group's name from the instance's
+	// tags and drops all metrics until it has, so that the EC2 API must be in
+	// reach.
+	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch-Agent-Configuration-File-Details.html
 	MetricsNamespace string
 
 	// AllocationID of the Elastic IP address that the host takes when it
@@ -212,7 +215,7 @@ type value struct {
 // forms are repeated in files/environment.sh, where tokens are resolved.
 func (c Config) environment() []value {
 	return []value{
-		{"REGION", "Region", c.Region, regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]+$`),
+		{"REGION", "Region", c.Region, regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-[0-9]+$`),
 			"write it as in us-east-1", 32},
 		{"STACK", "StackName", c.StackName, regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]{0,127}|arn:aws[a-z-]*:cloudformation:[A-Za-z0-9:/._+-]+)$`),
 			"write the name or the ID of a CloudFormation stack", 256},

@@ -197,7 +197,7 @@ func TestFaults(t *testing.T) {
 // asks both of the same words.
 func TestFormsAreTheSameOnBothSides(t *testing.T) {
 	words := []string{
-		"", "x", "us-east-1", "us-gov-west-1", "us_east_1", "eu-central-2 ", "A-1", "1A", "arn:aws:cloudformation:us-east-1:111122223333:stack/A/5-6",
+		"", "x", "us-east-1", "us-gov-west-1", "eusc-de-east-1", "us_east_1", "eu-central-2 ", "A-1", "1A", "arn:aws:cloudformation:us-east-1:111122223333:stack/A/5-6",
 		"arn:aws-cn:cloudformation:x", "arn:aws:iam:x", "/aws/x_y.z#1", "/a b", "a*", "eipalloc-0a", "eipalloc-", "eipalloc-0G", "LogicalId1", "Logical-Id",
 		strings.Repeat("a", 128), strings.Repeat("a", 129), strings.Repeat("a", 255), strings.Repeat("a", 256), strings.Repeat("a", 512), strings.Repeat("a", 513),
 	}

@@ -8,7 +8,7 @@ REGION='' STACK='' SIGNAL_RESOURCE='' LOG_GROUP='' ALLOCATION_ID='' PERMIT_OPEN=
 # expression. The same forms stand in config.go, where tokens are let through.
 form() {
   case $1 in
-    REGION) printf '%s' '[a-z]{2}(-[a-z]+)+-[0-9]+' ;;
+    REGION) printf '%s' '[a-z]{2,5}(-[a-z]+)+-[0-9]+' ;;
     STACK) printf '%s' '[A-Za-z][A-Za-z0-9-]{0,127}|arn:aws[a-z-]*:cloudformation:[A-Za-z0-9:/._+-]+' ;;
     SIGNAL_RESOURCE) printf '%s' '[A-Za-z0-9]{1,255}' ;;
     LOG_GROUP) printf '%s' '[A-Za-z0-9._/#-]{1,512}' ;;

@@ -8,7 +8,7 @@ CHECKED=
 TIMES=
 BEGAN=$((${EPOCHREALTIME//[!0-9]/} / 1000))
 
-# json_string TEXT: sets JSON to TEXT as a string, other control characters as
+# json_string TEXT: sets JSON to TEXT as a string, what is not printable ASCII as
 # spaces.
 json_string() {
   local s=$1
@@ -16,7 +16,7 @@ json_string() {
   s=${s//\"/\\\"}
   s=${s//$'\n'/\\n}
   s=${s//$'\t'/\\t}
-  JSON="\"${s//[[:cntrl:]]/ }\""
+  JSON="\"${s//[^[:print:]]/ }\""
 }
 
 # event KIND KEY VALUE ...: one line of JSON on the console, in the journal and on
@@ -33,7 +33,7 @@ event() {
   line+='}'
   printf '%s\n' "$line" >&3
   printf '%s\n' "$line" 2>/dev/null >>"$ROOT/dev/console" || true
-  logger -t postern -- "$line" 2>/dev/null || true
+  logger -t postern -S 8192 -- "$line" 2>/dev/null || true
 }
 
 note() { event note step "$STEP" text "$*"; }
