@@ -193,9 +193,6 @@ func (p *page) verdict(r *Report) {
 			})
 		}
 	}
-	if len(r.Inventory.Unread) > 0 {
-		p.line("  Not read, so not judged: " + strings.Join(r.Inventory.Unread, ", "))
-	}
 	if r.Safe() {
 		p.line("  " + p.paint(pretty.FgGreen, "GOOD") + "  Nothing found that a reviewer would have to refuse.")
 		return

@@ -50,6 +50,9 @@ func Make(inv Inventory) *Report {
 			"Look at what the deployment printed; an emulator may report success and have made nothing")
 		return r
 	}
+	for _, unread := range inv.Unread {
+		r.fail("resources of type "+unread+" could not be read, so they are not judged", "Ask an endpoint that can read them")
+	}
 	r.doors()
 	r.hosts()
 	r.records()

@@ -213,6 +213,10 @@ func TestWhatFails(t *testing.T) {
 			plus(sound(), report.Resource{Type: "AWS::CloudTrail::Trail", Identifier: "audit", Properties: object{"IsLogging": false}}),
 			"trail audit is not logging",
 		},
+		"something unread": {
+			func() report.Inventory { inv := sound(); inv.Unread = []string{"AWS::KMS::Key"}; return inv }(),
+			"resources of type AWS::KMS::Key could not be read, so they are not judged",
+		},
 		"nothing deployed": {
 			report.Inventory{}, "nothing is deployed: none of the stacks has a resource that could be read",
 		},
