@@ -135,7 +135,7 @@ func (c *cloud) read(ctx context.Context, inventory report.Inventory) (report.In
 				lock.Lock()
 				defer lock.Unlock()
 				inventory.Unread = append(inventory.Unread, r.Type)
-				return nil //nolint:nilerr // said in the report
+				return nil // said in the report
 			}
 			r.Properties = properties
 			return nil

@@ -80,7 +80,7 @@ func (r *Report) items() []cost.Item {
 func customMetrics(alarms []Resource) int {
 	var names []string
 	for _, alarm := range alarms {
-		metrics := []any{map[string]any(alarm.Properties)}
+		metrics := []any{alarm.Properties}
 		for _, query := range alarm.list("Metrics") {
 			metrics = append(metrics, at(query, "MetricStat", "Metric"))
 		}
