@@ -23,8 +23,11 @@ const (
 	InstanceT4gNano    Part = "ec2/t4g.nano"
 	InstanceT4gMicro   Part = "ec2/t4g.micro"
 	InstanceT4gSmall   Part = "ec2/t4g.small"
+	InstanceT4gMedium  Part = "ec2/t4g.medium"
 	InstanceT3Nano     Part = "ec2/t3.nano"
 	InstanceT3Micro    Part = "ec2/t3.micro"
+	InstanceT3Small    Part = "ec2/t3.small"
+	InstanceT3Medium   Part = "ec2/t3.medium"
 	PublicIPv4         Part = "ec2/public-ipv4"
 	VolumeGp3          Part = "ebs/gp3"
 	DetailedMonitoring Part = "cloudwatch/detailed-monitoring"
@@ -81,8 +84,11 @@ var table = map[Part]Price{
 	InstanceT4gNano:    {0.0042, Hour, "t4g.nano, Linux, on demand", ec2Pricing},
 	InstanceT4gMicro:   {0.0084, Hour, "t4g.micro, Linux, on demand", ec2Pricing},
 	InstanceT4gSmall:   {0.0168, Hour, "t4g.small, Linux, on demand", ec2Pricing},
+	InstanceT4gMedium:  {0.0336, Hour, "t4g.medium, Linux, on demand", ec2Pricing},
 	InstanceT3Nano:     {0.0052, Hour, "t3.nano, Linux, on demand", ec2Pricing},
 	InstanceT3Micro:    {0.0104, Hour, "t3.micro, Linux, on demand", ec2Pricing},
+	InstanceT3Small:    {0.0208, Hour, "t3.small, Linux, on demand", ec2Pricing},
+	InstanceT3Medium:   {0.0416, Hour, "t3.medium, Linux, on demand", ec2Pricing},
 	PublicIPv4:         {0.005, Hour, "public IPv4 address, in use or idle", vpcPricing},
 	VolumeGp3:          {0.08, GBMonth, "gp3 volume", ebsPricing},
 	DetailedMonitoring: {2.10, Month, "detailed monitoring, 7 metrics an instance", cloudWatchPricing},

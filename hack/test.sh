@@ -1,0 +1,173 @@
+#!/usr/bin/env bash
+# Runs test tiers and ends with a table of what ran, what did not and why.
+#
+#   hack/test.sh [TIER...]      default: every tier
+#
+# Tiers: unit synth shell lint emulator moto. A tier that this machine can't run
+# says so and does not fail the run, unless CI=true: then it does.
+# Exit code: 0 all green, 1 a tier failed (or did not run, under CI=true), 2 usage.
+#
+# GOLANGCI_LINT, GOFUMPT and SHFMT name the tools; the Makefile sets and builds them.
+set -euo pipefail
+
+readonly all_tiers=(unit shell lint synth emulator moto)
+readonly cannot_run=77
+
+# Packages with a tier of their own, which unit and synth leave out.
+readonly own_tier='/test/(emulator|host|bench)(/|$)'
+
+main() {
+  cd "$(dirname "${BASH_SOURCE[0]}")/.."
+  local tier tiers=("$@")
+  ((${#tiers[@]})) || tiers=("${all_tiers[@]}")
+  for tier in "${tiers[@]}"; do
+    [[ " ${all_tiers[*]} " == *" $tier "* ]] || usage "$tier"
+  done
+
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20 AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED=true
+  export CDK_DISABLE_CLI_TELEMETRY=true CDK_DISABLE_VERSION_CHECK=1
+  # The tiers judge templates with the CDK's own validation; an inner loop may have turned it off.
+  unset CDK_VALIDATION
+
+  local failed=0 started code
+  local -a rows=()
+  for tier in "${tiers[@]}"; do
+    printf '\n== %s\n' "$tier"
+    : >"$work/why"
+    started=$SECONDS
+    # Not the condition of an if: errexit would be off inside.
+    set +e
+    (
+      set -e
+      "tier_$tier"
+    )
+    code=$?
+    set -e
+    rows+=("$(row "$tier" "$code" $((SECONDS - started)))")
+    if ((code == cannot_run)); then
+      [[ ${CI:-} != true ]] || failed=1
+    elif ((code != 0)); then
+      failed=1
+    fi
+  done
+
+  printf '\n%-10s %-12s %6s  %s\n' TIER RESULT TIME NOTE
+  printf '%s\n' "${rows[@]}"
+  if ((failed)); then
+    [[ ${CI:-} != true ]] || printf '\nUnder CI=true a tier that did not run is a failure.\n'
+    return 1
+  fi
+}
+
+usage() {
+  printf 'no tier %q; tiers: %s\n' "$1" "${all_tiers[*]}" >&2
+  exit 2
+}
+
+# row TIER CODE SECONDS
+row() {
+  local result=ok
+  case $2 in
+    0) ;;
+    "$cannot_run") result='DID NOT RUN' ;;
+    *) result=FAILED ;;
+  esac
+  local why
+  why=$(paste -sd ';' "$work/why")
+  printf '%-10s %-12s %5ds  %s' "$1" "$result" "$3" "$why"
+}
+
+# cannot REASON ends a tier that this machine can't run.
+cannot() {
+  printf '%s\n' "$1" | tee -a "$work/why" >&2
+  exit "$cannot_run"
+}
+
+have() { command -v "$1" >/dev/null; }
+
+need_node() {
+  have node || cannot 'no node: install Node.js 22 or newer'
+  [[ -x node_modules/.bin/cdk ]] || cannot 'no node_modules: run npm ci'
+}
+
+# packages cdk|pure lists the packages whose tests do or do not start a jsii kernel.
+packages() {
+  # shellcheck disable=SC2016 # a Go template
+  go list -test -f '{{.ImportPath}} {{join .Deps ","}}' ./... \
+    | awk -v want="$1" -v own="$own_tier" '
+        sub(/\.test$/, "", $1) && $1 !~ own {
+          kind = $2 ~ /github\.com\/aws\/jsii-runtime-go/ ? "cdk" : "pure"
+          if (kind == want) print $1
+        }'
+}
+
+# lines VARIABLE COMMAND... fills an array with what the command prints. Unlike
+# mapfile < <(...), it fails where the command does, and where it prints nothing.
+lines() {
+  local -n into=$1
+  local text
+  text=$("${@:2}")
+  [[ -n $text ]] || return 1
+  # shellcheck disable=SC2034 # a reference
+  mapfile -t into <<<"$text"
+}
+
+tier_unit() {
+  local -a list race=()
+  lines list packages pure
+  # The race detector needs a C compiler, which Go itself does not.
+  if have "$(go env CC)"; then
+    race=(-race)
+  else
+    echo 'without -race: no C compiler' | tee -a "$work/why"
+    [[ ${CI:-} != true ]] || return 1
+  fi
+  go test "${race[@]}" "${list[@]}"
+}
+
+tier_synth() {
+  need_node
+  local -a list
+  lines list packages cdk
+  # Each package holds a node process of up to half a gigabyte.
+  go test -p 2 -timeout 20m "${list[@]}"
+}
+
+tier_shell() {
+  have shellcheck || cannot 'no shellcheck: apt-get install shellcheck'
+  local -a files
+  lines files hack/files.sh shell
+  shellcheck --external-sources "${files[@]}"
+  "$SHFMT" -d "${files[@]}"
+  printf '%d scripts\n' "${#files[@]}"
+}
+
+tier_lint() {
+  local -a files
+  lines files hack/files.sh go
+  local unformatted
+  unformatted=$("$GOFUMPT" -l "${files[@]}")
+  if [[ -n $unformatted ]]; then
+    printf 'not formatted, run make fmt:\n%s\n' "$unformatted"
+    return 1
+  fi
+  go vet ./...
+  "$GOLANGCI_LINT" run ./...
+}
+
+tier_emulator() {
+  need_node
+  [[ -d test/emulator ]] || cannot 'no test/emulator'
+  go test -timeout 20m -skip '^TestMoto' ./test/emulator/...
+}
+
+tier_moto() {
+  need_node
+  have moto_server || cannot "no moto_server: pip install 'moto[server,all]==5.2.1'"
+  grep -rqs '^func TestMoto' test/emulator || cannot 'no TestMoto in test/emulator'
+  go test -timeout 20m -run '^TestMoto' ./test/emulator/...
+}
+
+main "$@"

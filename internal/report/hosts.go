@@ -1,0 +1,126 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+)
+
+// host is an Auto Scaling group with the launch template that it starts.
+type host struct {
+	group    Resource
+	template Resource
+	desired  float64
+	types    []string
+	spot     bool
+}
+
+func (h host) data(path ...string) any {
+	return h.template.at(append([]string{"LaunchTemplateData"}, path...)...)
+}
+
+// public says that instances get a public address of their own at launch.
+func (h host) public() bool {
+	interfaces, _ := h.data("NetworkInterfaces").([]any)
+	for _, i := range interfaces {
+		if yes(at(i, "AssociatePublicIpAddress")) {
+			return true
+		}
+	}
+	return false
+}
+
+// volumes lists sizes in GB, and whether all are encrypted.
+func (h host) volumes() (sizes []float64, encrypted bool) {
+	mappings, _ := h.data("BlockDeviceMappings").([]any)
+	encrypted = len(mappings) > 0
+	for _, mapping := range mappings {
+		ebs := at(mapping, "Ebs")
+		if ebs == nil {
+			continue
+		}
+		if size, ok := number(at(ebs, "VolumeSize")); ok {
+			sizes = append(sizes, size)
+		}
+		encrypted = encrypted && yes(at(ebs, "Encrypted"))
+	}
+	return sizes, encrypted
+}
+
+func (inv *Inventory) hosts() []host {
+	var hosts []host
+	for _, group := range inv.of("AWS::AutoScaling::AutoScalingGroup") {
+		h := host{group: group}
+		size := group.at("DesiredCapacity")
+		if size == nil {
+			size = group.at("MinSize")
+		}
+		h.desired, _ = number(size)
+		spec := group.at("LaunchTemplate")
+		if mixed := group.at("MixedInstancesPolicy"); mixed != nil {
+			spec = at(mixed, "LaunchTemplate", "LaunchTemplateSpecification")
+			overrides, _ := at(mixed, "LaunchTemplate", "Overrides").([]any)
+			for _, override := range overrides {
+				if s := text(at(override, "InstanceType")); s != "" {
+					h.types = append(h.types, s)
+				}
+			}
+			_, h.spot = at(mixed, "InstancesDistribution", "SpotAllocationStrategy").(string)
+		}
+		id, name := text(at(spec, "LaunchTemplateId")), text(at(spec, "LaunchTemplateName"))
+		for _, template := range inv.of("AWS::EC2::LaunchTemplate") {
+			if (id != "" && template.Identifier == id) || (name != "" && template.text("LaunchTemplateName") == name) {
+				h.template = template
+			}
+		}
+		if h.data("InstanceMarketOptions", "MarketType") == "spot" {
+			h.spot = true
+		}
+		if s := text(h.data("InstanceType")); s != "" && len(h.types) == 0 {
+			h.types = []string{s}
+		}
+		hosts = append(hosts, h)
+	}
+	return hosts
+}
+
+func (r *Report) hosts() {
+	for _, h := range r.Inventory.hosts() {
+		name := h.group.name()
+		if h.template.Type == "" {
+			r.Hosts = append(r.Hosts, Row{What: name, State: "unread", Detail: "its launch template could not be read"})
+			r.note(name+": its launch template could not be read, so nothing is known of its disk and metadata service",
+				"Look at the group in the console")
+			continue
+		}
+		var good []string
+		if text(h.data("MetadataOptions", "HttpTokens")) == "required" {
+			hops := "hop limit of the image"
+			if n, ok := number(h.data("MetadataOptions", "HttpPutResponseHopLimit")); ok {
+				hops = fmt.Sprintf("hop limit %.0f", n)
+			}
+			good = append(good, "IMDSv2 only, "+hops)
+		} else {
+			r.fail(name+" answers IMDSv1: a server-side request forgery can read the role's credentials",
+				"Set HttpTokens to required in the launch template")
+		}
+		if _, encrypted := h.volumes(); encrypted {
+			good = append(good, "encrypted disk")
+		} else {
+			r.fail(name+" has a disk that is not encrypted", "Set Encrypted in every block device of the launch template")
+		}
+		if h.data("KeyName") == nil {
+			good = append(good, "no key pair")
+		} else {
+			r.note(name+" has an EC2 key pair, which nobody rotates", "Leave the key pair out")
+		}
+		market := ""
+		if h.spot {
+			market = "Spot "
+		}
+		r.Hosts = append(r.Hosts, Row{
+			What:   name,
+			State:  fmt.Sprintf("%.0f x %s%s", h.desired, market, strings.Join(h.types, "/")),
+			Detail: strings.Join(good, "; "),
+		})
+	}
+}

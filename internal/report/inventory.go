@@ -1,0 +1,167 @@
+package report
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Inventory is what was found.
+type Inventory struct {
+	// Where it was asked: an endpoint or "AWS".
+	Where string
+	// Local is true where nothing runs: resources are modelled, not started.
+	Local   bool
+	Account string
+	Region  string
+	Stacks  []string
+	// Resources of the stacks that Cloud Control could read.
+	Resources []Resource
+	// Unread are types that Cloud Control could not read there.
+	Unread  []string
+	Outputs []Output
+}
+
+// Resource is one resource with its properties as Cloud Control has them.
+type Resource struct {
+	Type       string
+	Identifier string
+	Stack      string
+	LogicalID  string
+	Properties map[string]any
+}
+
+// Output is an output of a stack.
+type Output struct {
+	Stack       string
+	Key         string
+	Value       string
+	Description string
+}
+
+// Types are the resource types that the report reads. Others don't change it.
+func Types() []string {
+	return []string{
+		"AWS::AutoScaling::AutoScalingGroup",
+		"AWS::AutoScaling::ScheduledAction",
+		"AWS::CloudTrail::Trail",
+		"AWS::CloudWatch::Alarm",
+		"AWS::CloudWatch::Dashboard",
+		"AWS::EC2::EIP",
+		"AWS::EC2::FlowLog",
+		"AWS::EC2::InstanceConnectEndpoint",
+		"AWS::EC2::InternetGateway",
+		"AWS::EC2::LaunchTemplate",
+		"AWS::EC2::NatGateway",
+		"AWS::EC2::SecurityGroup",
+		"AWS::EC2::SecurityGroupEgress",
+		"AWS::EC2::SecurityGroupIngress",
+		"AWS::EC2::VPC",
+		"AWS::EC2::VPCEndpoint",
+		"AWS::ElasticLoadBalancingV2::LoadBalancer",
+		"AWS::KMS::Key",
+		"AWS::Logs::LogGroup",
+		"AWS::S3::Bucket",
+		"AWS::SNS::Subscription",
+		"AWS::SNS::Topic",
+	}
+}
+
+func (inv *Inventory) of(resourceType string) []Resource {
+	var found []Resource
+	for _, r := range inv.Resources {
+		if r.Type == resourceType {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+// at walks into nested properties: a string is a key, a number would be an
+// index, which nothing here needs.
+func at(value any, path ...string) any {
+	for _, key := range path {
+		object, ok := value.(map[string]any)
+		if !ok {
+			return nil
+		}
+		value = object[key]
+	}
+	return value
+}
+
+func (r Resource) at(path ...string) any { return at(r.Properties, path...) }
+
+func (r Resource) text(path ...string) string { return text(r.at(path...)) }
+
+func (r Resource) list(path ...string) []any {
+	l, _ := r.at(path...).([]any)
+	return l
+}
+
+func (r Resource) yes(path ...string) bool { return yes(r.at(path...)) }
+
+// name is the shortest thing that a reader recognises.
+func (r Resource) name(properties ...string) string {
+	for _, property := range properties {
+		if s := r.text(property); s != "" {
+			return s
+		}
+	}
+	if r.LogicalID != "" {
+		return r.LogicalID
+	}
+	return r.Identifier
+}
+
+// text renders a scalar; templates may hold 22 or "22" for the same number.
+func text(value any) string {
+	switch v := value.(type) {
+	case string:
+		return v
+	case bool:
+		return strconv.FormatBool(v)
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case int:
+		return strconv.Itoa(v)
+	default:
+		return ""
+	}
+}
+
+func yes(value any) bool { return strings.EqualFold(text(value), "true") }
+
+func number(value any) (float64, bool) {
+	n, err := strconv.ParseFloat(text(value), 64)
+	return n, err == nil
+}
+
+func texts(list []any) []string {
+	var out []string
+	for _, v := range list {
+		out = append(out, text(v))
+	}
+	return out
+}
+
+// plural counts things: "1 subnet", "2 subnets".
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return strconv.Itoa(n) + " " + thing + "s"
+}
+
+// few names at most three and counts the rest.
+func few(names []string) string {
+	if len(names) <= 3 {
+		return strings.Join(names, ", ")
+	}
+	return strings.Join(names[:3], ", ") + " and " + strconv.Itoa(len(names)-3) + " more"
+}
+
+// sortedUnique does not touch its argument.
+func sortedUnique(list []string) []string {
+	return slices.Compact(slices.Sorted(slices.Values(list)))
+}

@@ -1,0 +1,55 @@
+package report
+
+import "strings"
+
+func (r *Report) told() {
+	listeners := 0
+	for _, topic := range r.Inventory.of("AWS::SNS::Topic") {
+		var who []string
+		for _, subscription := range r.Inventory.of("AWS::SNS::Subscription") {
+			if arn := subscription.text("TopicArn"); arn == topic.Identifier || arn == topic.text("TopicArn") {
+				who = append(who, subscription.text("Protocol")+" "+subscription.text("Endpoint"))
+			}
+		}
+		for _, inline := range topic.list("Subscription") {
+			who = append(who, text(at(inline, "Protocol"))+" "+text(at(inline, "Endpoint")))
+		}
+		who = sortedUnique(who)
+		listeners += len(who)
+		name := topic.name("TopicName")
+		row := Row{What: "Topic " + name, State: plural(len(who), "subscriber"), Detail: strings.Join(who, ", ")}
+		if len(who) == 0 {
+			row.State, row.Detail = "NOBODY", "alarms go off and no one hears them"
+			r.note("nobody is subscribed to topic "+name, "Name e-mail addresses in the watch, or subscribe your pager to the topic")
+		}
+		if topic.text("KmsMasterKeyId") == "" {
+			r.note("topic "+name+" is not encrypted with a key of yours", "Give it the archive's key")
+		}
+		r.Told = append(r.Told, row)
+	}
+	r.alarms()
+	for _, dashboard := range r.Inventory.of("AWS::CloudWatch::Dashboard") {
+		r.Told = append(r.Told, Row{What: "Dashboard " + dashboard.name("DashboardName"), State: "there"})
+	}
+}
+
+func (r *Report) alarms() {
+	alarms := r.Inventory.of("AWS::CloudWatch::Alarm")
+	if len(alarms) == 0 {
+		r.fail("there is no alarm: a host that is gone or an agent that is silent is not noticed", "Deploy the watch")
+		return
+	}
+	var mute []string
+	for _, alarm := range alarms {
+		off := text(alarm.at("ActionsEnabled")) == "false"
+		if off || len(alarm.list("AlarmActions")) == 0 {
+			mute = append(mute, alarm.name("AlarmName"))
+		}
+	}
+	row := Row{What: "Alarms", State: plural(len(alarms), "alarm"), Detail: "each with an action"}
+	if len(mute) > 0 {
+		row.Detail = "no action: " + few(mute)
+		r.fail("no action on "+few(mute), "Give every alarm the topic as its action")
+	}
+	r.Told = append(r.Told, row)
+}
