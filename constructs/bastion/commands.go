@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// instanceID is shell for the ID of the running instance, the newest where a
+// InstanceIDCommand is shell for the ID of the running instance, for commands of
+// your own; it is the newest instance where a
 // successor is coming up.
-func (b *Bastion) instanceID() string {
+func (b *Bastion) InstanceIDCommand() string {
 	return fmt.Sprintf(`$(aws ec2 describe-instances --region %s`+
 		` --filters Name=tag:aws:autoscaling:groupName,Values=%s Name=instance-state-name,Values=running`+
 		` --query 'sort_by(Reservations[].Instances[],&LaunchTime)[-1].InstanceId' --output text)`,
@@ -17,7 +18,7 @@ func (b *Bastion) instanceID() string {
 // StartSessionCommand opens a shell on the bastion through Session Manager. It
 // needs the AWS CLI with its Session Manager plugin.
 func (b *Bastion) StartSessionCommand() string {
-	return fmt.Sprintf(`aws ssm start-session --region %s --target "%s"`, *b.stack.Region(), b.instanceID())
+	return fmt.Sprintf(`aws ssm start-session --region %s --target "%s"`, *b.stack.Region(), b.InstanceIDCommand())
 }
 
 // SSHCommand opens an SSH session on the bastion as an OS user, such as
@@ -32,7 +33,7 @@ func (b *Bastion) SSHCommand(user string) string {
 	}
 	return fmt.Sprintf(`id="%s" && aws ec2-instance-connect send-ssh-public-key --region %s --instance-id "$id" --instance-os-user %s`+
 		` --ssh-public-key "file://$HOME/.ssh/id_ed25519.pub" && %s`,
-		b.instanceID(), *b.stack.Region(), user, ssh)
+		b.InstanceIDCommand(), *b.stack.Region(), user, ssh)
 }
 
 // SSHConfig is a block for ~/.ssh/config, after which "ssh ALIAS" connects to the
@@ -41,7 +42,7 @@ func (b *Bastion) SSHConfig(alias, user string) string {
 	lines := []string{"Host " + alias, "  User " + user}
 	if b.address == "" {
 		// ssh hands the line to the user's shell, which finds the instance.
-		lines = append(lines, "  HostName "+alias, "  ProxyCommand "+b.proxyCommand(b.instanceID()))
+		lines = append(lines, "  HostName "+alias, "  ProxyCommand "+b.proxyCommand(b.InstanceIDCommand()))
 	} else {
 		lines = append(lines, "  HostName "+b.address)
 	}

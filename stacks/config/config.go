@@ -40,7 +40,7 @@ type Archive struct {
 	// ObjectLock is "governance" (the default), "compliance" or "off". Nobody, not
 	// even the account's root user, can shorten compliance mode.
 	ObjectLock ObjectLock `yaml:"objectLock"`
-	// ObjectLockDays is how long an object can't be deleted. Defaults to 90.
+	// ObjectLockDays is how long an object can't be deleted. Defaults to 365.
 	ObjectLockDays int `yaml:"objectLockDays"`
 	// LogRetentionDays is how long log groups keep events. Defaults to 365.
 	LogRetentionDays int `yaml:"logRetentionDays"`
@@ -226,32 +226,20 @@ type Watch struct {
 	TopicArn string `yaml:"topicArn"`
 }
 
-// Default is the configuration of an empty document.
+// Default is the configuration of an empty document. A field that it leaves at
+// its zero value has the default of the construct that it configures.
 func Default() *Config {
 	c := &Config{}
 	c.fillDefaults()
 	return c
 }
 
+// fillDefaults sets what the app decides differently from the constructs, which
+// each choose the safest for themselves.
 func (c *Config) fillDefaults() {
 	or(&c.Name, "Postern")
-	or(&c.Archive.ObjectLock, ObjectLockGovernance)
-	if c.Archive.ObjectLock != ObjectLockOff {
-		or(&c.Archive.ObjectLockDays, 90)
-	}
-	or(&c.Archive.LogRetentionDays, 365)
-	if c.Network.Vpc == nil {
-		or(&c.Network.Cidr, "10.0.0.0/16")
-		or(&c.Network.AvailabilityZones, 2)
-		or(&c.Network.Nat, NatNone)
-		or(&c.Network.FlowLogs, FlowLogsToLogGroup)
-	}
 	or(&c.Bastion.Address, AddressElasticIP)
-	or(&c.Bastion.InstanceType, "t4g.micro")
 	or(&c.Bastion.Image, ImageAtLaunch)
-	if c.Bastion.Schedule != nil {
-		or(&c.Bastion.Schedule.TimeZone, "UTC")
-	}
 	for i := range c.Targets {
 		if c.Targets[i].Doors == nil {
 			c.Targets[i].Doors = []Door{DoorBastion}

@@ -21,9 +21,6 @@ func TestNothingIsTheDefault(t *testing.T) {
 	}
 	c := config.Default()
 	assert.Equal(t, "Postern", c.Name)
-	assert.Equal(t, config.ObjectLockGovernance, c.Archive.ObjectLock)
-	assert.Equal(t, 90, c.Archive.ObjectLockDays)
-	assert.Equal(t, config.NatNone, c.Network.Nat)
 	assert.Equal(t, config.AddressElasticIP, c.Bastion.Address)
 	assert.Empty(t, c.Bastion.AllowedCidrs)
 }
