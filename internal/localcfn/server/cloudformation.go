@@ -360,10 +360,9 @@ func (s *Server) getTemplate(f form) ([]el, error) {
 		err = s.engine.DescribeChangeSet(f.get("StackName"), name, func(_ *engine.Stack, c *engine.ChangeSet) { body = c.Body })
 	} else {
 		err = s.engine.View(f.get("StackName"), func(st *engine.Stack) error {
-			if st.Body == "" && st.Status == "REVIEW_IN_PROGRESS" {
-				return &engine.APIError{Code: "ValidationError", Message: fmt.Sprintf("Stack with id %s does not exist", f.get("StackName"))}
+			if body = st.Body; body == "" {
+				body = "{}" // nothing was deployed yet
 			}
-			body = st.Body
 			return nil
 		})
 	}
