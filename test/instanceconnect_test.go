@@ -104,8 +104,8 @@ func TestInstanceConnectAllProps(t *testing.T) {
 	door := instanceconnect.New(stack, "Door", &instanceconnect.Props{Vpc: vpc, Subnet: (*vpc.PrivateSubnets())[1], PreserveClientIp: true})
 	door.AllowTo(newGroup(stack, "Host", vpc), 3389, "desktop")
 	template := cdktest.Template(stack)
-	template.HasResourceProperties(jsii.String("AWS::EC2::InstanceConnectEndpoint"), map[string]any{"SubnetId": "subnet-4", "PreserveClientIp": true})
-	assert.Equal(t, "subnet=subnet-4 preserveClientIp=true", door.Record())
+	template.HasResourceProperties(jsii.String("AWS::EC2::InstanceConnectEndpoint"), map[string]any{"SubnetId": "subnet-00000004", "PreserveClientIp": true})
+	assert.Equal(t, "subnet=subnet-00000004 preserveClientIp=true", door.Record())
 	assertions.Annotations_FromStack(stack).HasNoWarning(jsii.String("*"), assertions.Match_AnyValue())
 }
 
@@ -136,8 +136,8 @@ func TestInstanceConnectOnePerVpc(t *testing.T) {
 	instanceconnect.New(stack, "Gone", &instanceconnect.Props{Vpc: vpc, Absent: true})
 	raw("C", (*vpc.IsolatedSubnets())[1].SubnetId())
 	instanceconnect.New(stack, "D", &instanceconnect.Props{Vpc: imported, Subnet: (*imported.IsolatedSubnets())[0]})
-	raw("E", jsii.String("subnet-2"))
-	raw("F", jsii.String("subnet-99"))
+	raw("E", jsii.String("subnet-00000002"))
+	raw("F", jsii.String("subnet-00000099"))
 	message := cdktest.Panic(t, func() { cdktest.Template(stack) })
 	for _, pair := range []string{
 		"[Test/A] Test/A/Resource and Test/B/Resource are both EC2 Instance Connect Endpoints in the VPC Test/Network/Resource/Resource, which takes one: keep one, and let the targets of both be its own with AllowTo",

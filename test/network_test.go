@@ -339,7 +339,7 @@ func TestNetworkFindsTheDefaultSecurityGroupAcrossStacks(t *testing.T) {
 			SubnetId: (*vpc.IsolatedSubnets())[0].SubnetId(), GroupSet: &[]any{group.SecurityGroupId()},
 		})
 		// Another VPC's is none of ours.
-		awsec2.NewCfnNetworkInterface(other, jsii.String("Elsewhere"), &awsec2.CfnNetworkInterfaceProps{SubnetId: jsii.String("subnet-1")})
+		awsec2.NewCfnNetworkInterface(other, jsii.String("Elsewhere"), &awsec2.CfnNetworkInterfaceProps{SubnetId: jsii.String("subnet-00000001")})
 		message := cdktest.Panic(t, func() { cdktest.Template(other) })
 		assert.Contains(t, message, "Other/Bad: this network interface uses the default security group of Network/Network/Resource/Resource")
 		assert.NotContains(t, message, "Other/Good")
