@@ -441,6 +441,14 @@ func TestBastionBehindLoadBalancer(t *testing.T) {
 		assert.Contains(t, textOf(t, record["AliasTarget"]), `CanonicalHostedZoneID`)
 		assert.Equal(t, "bastion.example.com", b.PublicAddress())
 	})
+	t.Run("without flags too", func(t *testing.T) {
+		stack := cdktest.StackIn(cdktest.NewAppWithoutFlags(t), "Test")
+		bastion.New(stack, "Bastion", &bastion.Props{Vpc: userVpc(stack), Address: bastion.AddressNetworkLoadBalancer, AllowedCidrs: []string{"203.0.113.0/24"}})
+		template := cdktest.Template(stack)
+		assert.Contains(t, textOf(t, propertiesOf(t, template, "AWS::ElasticLoadBalancingV2::LoadBalancer", "BastionLoadBalancer")["SecurityGroups"]), front)
+		assert.Contains(t, textOf(t, propertiesOf(t, template, "AWS::EC2::SecurityGroup", "BastionLoadBalancerSecurityGroup")["SecurityGroupEgress"]),
+			`"CidrIp":"255.255.255.255/32"`)
+	})
 	t.Run("static addresses by choice", func(t *testing.T) {
 		b, template := bastionOf(t, bastion.Props{
 			Address: bastion.AddressNetworkLoadBalancer, StaticAddresses: true, AllowedPrefixLists: []string{"pl-0123456789abcdef0"},
@@ -482,6 +490,22 @@ func TestBastionImage(t *testing.T) {
 		assert.NotContains(t, *template.ToJSON(), "Mappings")
 		assert.NotContains(t, textOf(t, template.ToJSON()), "arn:aws:", "no partition is taken for granted")
 	})
+}
+
+func TestBastionForEveryone(t *testing.T) {
+	_, template := bastionOf(t, bastion.Props{Address: bastion.AddressElasticIP, AllowEveryone: true, AllowedCidrs: []string{"0.0.0.0/0", "::/0"}})
+	rules := textOf(t, propertiesOf(t, template, "AWS::EC2::SecurityGroup", "BastionSecurityGroup")["SecurityGroupIngress"])
+	assert.Contains(t, rules, `"CidrIp":"0.0.0.0/0"`)
+	assert.Contains(t, rules, `"CidrIpv6":"::/0"`)
+}
+
+func TestBastionTwiceIsTheSame(t *testing.T) {
+	props := bastion.Props{
+		Address: bastion.AddressNetworkLoadBalancer, StaticAddresses: true, AllowedCidrs: []string{"203.0.113.0/24"}, HostedZone: hostedZone{}, RecordName: "b",
+	}
+	_, first := bastionOf(t, props)
+	_, second := bastionOf(t, props)
+	assert.Equal(t, textOf(t, first.ToJSON()), textOf(t, second.ToJSON()))
 }
 
 func TestBastionLife(t *testing.T) {
