@@ -179,6 +179,7 @@ func TestBastionByDefault(t *testing.T) {
 				assert.NotContains(t, properties, "DesiredCapacity", "a deploy must not reset it")
 				assert.InDelta(t, 30*24*3600, properties["MaxInstanceLifetime"], 0)
 				assert.Equal(t, map[string]any{"MinHealthyPercentage": 100.0, "MaxHealthyPercentage": 200.0}, properties["InstanceMaintenancePolicy"])
+				assert.InDelta(t, 300, properties["DefaultInstanceWarmup"], 0)
 				assert.Equal(t, []any{map[string]any{"Granularity": "1Minute"}}, properties["MetricsCollection"])
 				assert.Equal(t, []any{map[string]any{"Key": "Name", "Value": "Test/Bastion", "PropagateAtLaunch": true}}, properties["Tags"])
 				assert.Equal(t, map[string]any{
@@ -425,6 +426,7 @@ func TestBastionBehindLoadBalancer(t *testing.T) {
 		assert.Contains(t, textOf(t, properties["VPCZoneIdentifier"]), "PrivateSubnet")
 		assert.Equal(t, "ELB", properties["HealthCheckType"])
 		assert.Contains(t, textOf(t, properties["TargetGroupARNs"]), "BastionTargetGroup")
+		assert.Contains(t, textOf(t, groupOf(t, template)["DependsOn"]), "BastionLoadBalancerSsh", "no health check before there is one")
 		assert.Contains(t, textOf(t, propertiesOf(t, template, "AWS::ElasticLoadBalancingV2::TargetGroup", "BastionTargetGroup")["TargetGroupAttributes"]),
 			`{"Key":"preserve_client_ip.enabled","Value":"true"}`)
 		balancer := propertiesOf(t, template, "AWS::ElasticLoadBalancingV2::LoadBalancer", "BastionLoadBalancer")
@@ -438,6 +440,14 @@ func TestBastionBehindLoadBalancer(t *testing.T) {
 		assert.Contains(t, textOf(t, record["AliasTarget"]), `"DNSName"]},`)
 		assert.Contains(t, textOf(t, record["AliasTarget"]), `CanonicalHostedZoneID`)
 		assert.Equal(t, "bastion.example.com", b.PublicAddress())
+	})
+	t.Run("without flags too", func(t *testing.T) {
+		stack := cdktest.StackIn(cdktest.NewAppWithoutFlags(t), "Test")
+		bastion.New(stack, "Bastion", &bastion.Props{Vpc: userVpc(stack), Address: bastion.AddressNetworkLoadBalancer, AllowedCidrs: []string{"203.0.113.0/24"}})
+		template := cdktest.Template(stack)
+		assert.Contains(t, textOf(t, propertiesOf(t, template, "AWS::ElasticLoadBalancingV2::LoadBalancer", "BastionLoadBalancer")["SecurityGroups"]), front)
+		assert.Contains(t, textOf(t, propertiesOf(t, template, "AWS::EC2::SecurityGroup", "BastionLoadBalancerSecurityGroup")["SecurityGroupEgress"]),
+			`"CidrIp":"255.255.255.255/32"`)
 	})
 	t.Run("static addresses by choice", func(t *testing.T) {
 		b, template := bastionOf(t, bastion.Props{
@@ -480,6 +490,22 @@ func TestBastionImage(t *testing.T) {
 		assert.NotContains(t, *template.ToJSON(), "Mappings")
 		assert.NotContains(t, textOf(t, template.ToJSON()), "arn:aws:", "no partition is taken for granted")
 	})
+}
+
+func TestBastionForEveryone(t *testing.T) {
+	_, template := bastionOf(t, bastion.Props{Address: bastion.AddressElasticIP, AllowEveryone: true, AllowedCidrs: []string{"0.0.0.0/0", "::/0"}})
+	rules := textOf(t, propertiesOf(t, template, "AWS::EC2::SecurityGroup", "BastionSecurityGroup")["SecurityGroupIngress"])
+	assert.Contains(t, rules, `"CidrIp":"0.0.0.0/0"`)
+	assert.Contains(t, rules, `"CidrIpv6":"::/0"`)
+}
+
+func TestBastionTwiceIsTheSame(t *testing.T) {
+	props := bastion.Props{
+		Address: bastion.AddressNetworkLoadBalancer, StaticAddresses: true, AllowedCidrs: []string{"203.0.113.0/24"}, HostedZone: hostedZone{}, RecordName: "b",
+	}
+	_, first := bastionOf(t, props)
+	_, second := bastionOf(t, props)
+	assert.Equal(t, textOf(t, first.ToJSON()), textOf(t, second.ToJSON()))
 }
 
 func TestBastionLife(t *testing.T) {
@@ -635,6 +661,32 @@ func TestBastionWithoutAWayToItsServices(t *testing.T) {
 		endpoints.SSM, endpoints.SSMMessages, endpoints.Logs, endpoints.Monitoring, endpoints.EC2, endpoints.CloudFormation, endpoints.S3,
 	}})
 	assert.Len(t, byLogicalName(t, cdktest.Template(stack), "AWS::AutoScaling::AutoScalingGroup"), 1)
+}
+
+func TestBastionInVpcOfAnotherApp(t *testing.T) {
+	t.Run("by its attributes", func(t *testing.T) {
+		stack := cdktest.NewStack(t)
+		vpc := awsec2.Vpc_FromVpcAttributes(stack, jsii.String("Vpc"), &awsec2.VpcAttributes{
+			VpcId:                      jsii.String("vpc-0123456789abcdef0"),
+			AvailabilityZones:          jsii.Strings("us-east-1a", "us-east-1b"),
+			PublicSubnetIds:            jsii.Strings("subnet-0aaaaaaaaaaaaaaaa", "subnet-0bbbbbbbbbbbbbbbb"),
+			PublicSubnetRouteTableIds:  jsii.Strings("rtb-0aaaaaaaaaaaaaaaa", "rtb-0bbbbbbbbbbbbbbbb"),
+			PrivateSubnetIds:           jsii.Strings("subnet-0cccccccccccccccc", "subnet-0dddddddddddddddd"),
+			PrivateSubnetRouteTableIds: jsii.Strings("rtb-0cccccccccccccccc", "rtb-0dddddddddddddddd"),
+		})
+		bastion.New(stack, "Private", &bastion.Props{Vpc: vpc})
+		bastion.New(stack, "Public", &bastion.Props{Vpc: vpc, Address: bastion.AddressElasticIP, AllowedPrefixLists: []string{"pl-63a5400a"}})
+		groups := byLogicalName(t, cdktest.Template(stack), "AWS::AutoScaling::AutoScalingGroup")
+		assert.Equal(t, []any{"subnet-0cccccccccccccccc", "subnet-0dddddddddddddddd"}, groups["PrivateASG"]["Properties"].(map[string]any)["VPCZoneIdentifier"])
+		assert.Equal(t, []any{"subnet-0aaaaaaaaaaaaaaaa", "subnet-0bbbbbbbbbbbbbbbb"}, groups["PublicASG"]["Properties"].(map[string]any)["VPCZoneIdentifier"])
+	})
+	t.Run("by lookup, before it was looked up", func(t *testing.T) {
+		stack := cdktest.NewStack(t)
+		vpc := awsec2.Vpc_FromLookup(stack, jsii.String("Vpc"), &awsec2.VpcLookupOptions{IsDefault: jsii.Bool(true)})
+		// The CDK's stand-ins pass no validation of a template, so none is written.
+		b := bastion.New(stack, "Bastion", &bastion.Props{Vpc: vpc, AllowedCidrs: []string{*vpc.VpcCidrBlock()}})
+		assert.Equal(t, vpc, b.Vpc())
+	})
 }
 
 func TestBastionFaults(t *testing.T) {

@@ -185,7 +185,10 @@ func (b *Bastion) makeGroup(p *Props, where placement, key awskms.IKey, elasticI
 		MinHealthyPercentage: jsii.Number(100),
 		MaxHealthyPercentage: jsii.Number(200),
 		HealthChecks:         healthChecks,
-		Cooldown:             awscdk.Duration_Minutes(jsii.Number(5)),
+		// The old one stays so long after the new one is in service, which it is
+		// before its bootstrap has ended.
+		DefaultInstanceWarmup: awscdk.Duration_Minutes(jsii.Number(5)),
+		Cooldown:              awscdk.Duration_Minutes(jsii.Number(5)),
 		TerminationPolicies: &[]awsautoscaling.TerminationPolicy{
 			awsautoscaling.TerminationPolicy_OLDEST_LAUNCH_TEMPLATE, awsautoscaling.TerminationPolicy_OLDEST_INSTANCE,
 		},

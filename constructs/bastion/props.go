@@ -276,6 +276,10 @@ var (
 	recordPattern     = regexp.MustCompile(`^[a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?)*$`)
 )
 
+// pendingCidr is what the CDK gives for the block of a VPC that is still to be
+// looked up.
+const pendingCidr = "1.2.3.4/5"
+
 // validate reports every fault of filled props that shows without the tree.
 func (p *Props) validate() error {
 	var faults check.Faults
@@ -337,6 +341,9 @@ func (p *Props) validateAddress(faults *check.Faults) {
 func (p *Props) validateAllowed(faults *check.Faults) {
 	for i, cidr := range p.AllowedCidrs {
 		field := fmt.Sprintf("AllowedCidrs[%d]", i)
+		if cidr == pendingCidr {
+			continue
+		}
 		if fault := check.CIDR(cidr); fault != nil {
 			faults.Check(field, fault)
 			continue
