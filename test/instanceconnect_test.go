@@ -17,8 +17,8 @@ import (
 	"github.com/postern-cdk/postern/internal/cdktest"
 )
 
-// propertiesOf returns the properties of the only resource of a type, as JSON.
-func propertiesOf(t *testing.T, stack awscdk.Stack, kind string) string {
+// solePropertiesOf returns the properties of the only resource of a type, as JSON.
+func solePropertiesOf(t *testing.T, stack awscdk.Stack, kind string) string {
 	t.Helper()
 	found := ofType(resourcesOf(t, cdktest.Template(stack)), kind)
 	require.Len(t, found, 1)
@@ -80,7 +80,7 @@ func TestInstanceConnectStaysPut(t *testing.T) {
 			}
 		}
 		require.NotEmpty(t, group)
-		return propertiesOf(t, stack, "AWS::EC2::InstanceConnectEndpoint"), group
+		return solePropertiesOf(t, stack, "AWS::EC2::InstanceConnectEndpoint"), group
 	}
 	wanted, wantedGroup := endpoint(&network.Props{}, nil)
 	for _, props := range []*network.Props{
@@ -222,8 +222,9 @@ func TestInstanceConnectFaults(t *testing.T) {
 }
 
 func TestInstanceConnectRulePacks(t *testing.T) {
-	stack := cdktest.NewStack(t)
+	stack := cdktest.StackIn(newJudgedApp(t), "Test")
 	vpc := network.New(stack, "Network", nil).Vpc()
 	instanceconnect.New(stack, "Door", &instanceconnect.Props{Vpc: vpc}).AllowTo(newGroup(stack, "Host", vpc), 22, "administration")
-	assert.Empty(t, nagFindings(t, stack))
+	addRulePacks(stack)
+	assert.Empty(t, findings(stack))
 }
