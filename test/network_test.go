@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/postern-cdk/postern/constructs/archive"
 	"github.com/postern-cdk/postern/constructs/network"
 	"github.com/postern-cdk/postern/internal/cdktest"
 )
@@ -271,8 +272,8 @@ func TestNetworkRefusesUsesOfTheDefaultSecurityGroup(t *testing.T) {
 	const fallsBack = "names no security group, and resources that name no security group get the VPC's default one: give it a security group of its own"
 	const uses = "uses the default security group of Test/Network/Resource/Resource, which is kept without rules: give it a security group of its own"
 	for name, c := range map[string]struct {
-		make func(scope constructs.Construct, vpc awsec2.Vpc, subnet *string)
-		want string
+		build func(scope constructs.Construct, vpc awsec2.Vpc, subnet *string)
+		want  string
 	}{
 		"interface without": {func(scope constructs.Construct, _ awsec2.Vpc, subnet *string) {
 			awsec2.NewCfnNetworkInterface(scope, jsii.String("It"), &awsec2.CfnNetworkInterfaceProps{SubnetId: subnet})
@@ -297,7 +298,7 @@ func TestNetworkRefusesUsesOfTheDefaultSecurityGroup(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			stack := cdktest.NewStack(t)
 			vpc := network.New(stack, "Network", &network.Props{FlowLogsOff: true}).Vpc().(awsec2.Vpc)
-			c.make(stack, vpc, (*vpc.IsolatedSubnets())[0].SubnetId())
+			c.build(stack, vpc, (*vpc.IsolatedSubnets())[0].SubnetId())
 			assert.Contains(t, cdktest.Panic(t, func() { cdktest.Template(stack) }), strings.TrimPrefix(c.want, "[Test/It] "))
 		})
 	}
@@ -349,4 +350,18 @@ func TestNetworkRulePacks(t *testing.T) {
 	network.New(stack, "Network", &network.Props{Nat: network.NatPerZone})
 	addRulePacks(stack)
 	assert.Empty(t, findings(stack))
+}
+
+// The archive's stack never comes to depend on the network's.
+func TestNetworkLogsToTheArchive(t *testing.T) {
+	for _, app := range []awscdk.App{cdktest.NewApp(t), cdktest.NewAppWithoutFlags(t)} {
+		kept, stack := awscdk.NewStack(app, jsii.String("Archive"), nil), awscdk.NewStack(app, jsii.String("Network"), nil)
+		records := archive.New(kept, "Archive", nil)
+		toBucket := network.New(stack, "Network", &network.Props{FlowLogs: &network.FlowLogs{Bucket: records.Bucket()}})
+		toGroup := network.New(stack, "Second", &network.Props{Vpc: toBucket.Vpc(), FlowLogs: &network.FlowLogs{LogGroup: records.AddLogGroup("Flows")}})
+		assert.Nil(t, toBucket.FlowLogGroup())
+		assert.NotNil(t, toGroup.FlowLogGroup())
+		cdktest.Template(stack).ResourceCountIs(jsii.String("AWS::EC2::FlowLog"), jsii.Number(2))
+		assert.Empty(t, *kept.Dependencies())
+	}
 }
