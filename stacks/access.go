@@ -37,6 +37,9 @@ func (s *accessStack) Doors() int {
 func newAccessStack(scope constructs.Construct, c *config.Config, a *archiveStack, n *networkStack) *accessStack {
 	s := &accessStack{}
 	awscdk.NewStack_Override(s, scope, jsii.String(c.Name+"-Access"), props(c, "Postern: the doors. It can be replaced freely."))
+	if n.network == nil {
+		n.fill(s, c, a)
+	}
 	if !c.Bastion.Absent {
 		s.addBastion(c, a, n)
 	}
@@ -73,6 +76,7 @@ func (s *accessStack) addBastion(c *config.Config, a *archiveStack, n *networkSt
 		Key:                 a.archive.Key(),
 		LogGroup:            a.hostLogs,
 		Endpoints:           n.endpoints,
+		ExistingEndpoints:   services(c.Endpoints.Existing),
 		Address:             addresses[b.Address],
 		AllowedCidrs:        b.AllowedCidrs,
 		AllowedPrefixLists:  b.AllowedPrefixLists,
