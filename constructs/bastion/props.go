@@ -294,19 +294,8 @@ func (p *Props) validate() error {
 		faults.Add("PermissionsBoundary", "is given together with Role, which has its own",
 			"set the boundary where the role is made, or leave Role out")
 	}
-	p.validateHost(&faults)
+	faults.Merge("", p.hostConfig().Validate())
 	return faults.Err()
-}
-
-// validateHost renders the user data with the longest values that deployment
-// can give, so that its size is known before the tree is touched.
-func (p *Props) validateHost(faults *check.Faults) {
-	config := p.hostConfig()
-	for _, value := range []*string{&config.Region, &config.StackName, &config.SignalResource, &config.LogGroup, &config.AllocationID} {
-		*value = "${Token[unknown.0]}"
-	}
-	_, err := host.Render(config)
-	faults.Merge("", err)
 }
 
 // hostConfig is what the host is told that needs no construct tree.
