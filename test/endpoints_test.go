@@ -32,12 +32,12 @@ func importVpc(stack awscdk.Stack) awsec2.IVpc {
 	return awsec2.Vpc_FromVpcAttributes(stack, jsii.String("Vpc"), &awsec2.VpcAttributes{
 		VpcId:                       jsii.String("vpc-12345678"),
 		AvailabilityZones:           jsii.Strings("us-east-1a", "us-east-1b"),
-		PublicSubnetIds:             jsii.Strings("subnet-1", "subnet-2"),
-		PublicSubnetRouteTableIds:   jsii.Strings("rtb-1", "rtb-2"),
-		PrivateSubnetIds:            jsii.Strings("subnet-3", "subnet-4"),
-		PrivateSubnetRouteTableIds:  jsii.Strings("rtb-3", "rtb-4"),
-		IsolatedSubnetIds:           jsii.Strings("subnet-5", "subnet-6"),
-		IsolatedSubnetRouteTableIds: jsii.Strings("rtb-5", "rtb-6"),
+		PublicSubnetIds:             jsii.Strings("subnet-00000001", "subnet-00000002"),
+		PublicSubnetRouteTableIds:   jsii.Strings("rtb-00000001", "rtb-00000002"),
+		PrivateSubnetIds:            jsii.Strings("subnet-00000003", "subnet-00000004"),
+		PrivateSubnetRouteTableIds:  jsii.Strings("rtb-00000003", "rtb-00000004"),
+		IsolatedSubnetIds:           jsii.Strings("subnet-00000005", "subnet-00000006"),
+		IsolatedSubnetRouteTableIds: jsii.Strings("rtb-00000005", "rtb-00000006"),
 	})
 }
 
@@ -146,7 +146,7 @@ func TestEndpointsAllProps(t *testing.T) {
 		template.HasResourceProperties(jsii.String("AWS::EC2::SecurityGroupEgress"), map[string]any{"DestinationSecurityGroupId": id, "FromPort": 443})
 	}
 	template.HasResourceProperties(jsii.String("AWS::EC2::VPCEndpoint"), map[string]any{
-		"ServiceName": "com.amazonaws.us-east-1.cloudformation", "PrivateDnsEnabled": false, "SubnetIds": []any{"subnet-3", "subnet-4"},
+		"ServiceName": "com.amazonaws.us-east-1.cloudformation", "PrivateDnsEnabled": false, "SubnetIds": []any{"subnet-00000003", "subnet-00000004"},
 		"PolicyDocument": map[string]any{"Statement": assertions.Match_ArrayWith(&[]any{map[string]any{
 			"Sid": "SignalsToThisAccount", "Effect": "Allow", "Principal": "*",
 			"Action":   []any{"cloudformation:DescribeStackResource", "cloudformation:SignalResource"},
@@ -154,7 +154,7 @@ func TestEndpointsAllProps(t *testing.T) {
 		}})},
 	})
 	template.HasResourceProperties(jsii.String("AWS::EC2::VPCEndpoint"), map[string]any{
-		"VpcEndpointType": "Gateway", "RouteTableIds": assertions.Match_ArrayWith(&[]any{"rtb-3", "rtb-4"}),
+		"VpcEndpointType": "Gateway", "RouteTableIds": assertions.Match_ArrayWith(&[]any{"rtb-00000003", "rtb-00000004"}),
 		"PolicyDocument": map[string]any{"Statement": assertions.Match_ArrayWith(&[]any{assertions.Match_ObjectLike(&map[string]any{
 			"Sid": "NamedBuckets", "Resource": []any{"arn:aws:s3:::packages", "arn:aws:s3:::packages/*"},
 			"Condition": map[string]any{"StringEquals": map[string]any{"aws:PrincipalAccount": "123456789012"}},
@@ -184,12 +184,12 @@ func TestEndpointsFallBackToOtherSubnets(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	vpc := awsec2.Vpc_FromVpcAttributes(stack, jsii.String("Vpc"), &awsec2.VpcAttributes{
 		VpcId: jsii.String("vpc-12345678"), AvailabilityZones: jsii.Strings("us-east-1a"),
-		PrivateSubnetIds: jsii.Strings("subnet-3"), PublicSubnetIds: jsii.Strings("subnet-1"),
-		PrivateSubnetRouteTableIds: jsii.Strings("rtb-3"), PublicSubnetRouteTableIds: jsii.Strings("rtb-1"),
+		PrivateSubnetIds: jsii.Strings("subnet-00000003"), PublicSubnetIds: jsii.Strings("subnet-00000001"),
+		PrivateSubnetRouteTableIds: jsii.Strings("rtb-00000003"), PublicSubnetRouteTableIds: jsii.Strings("rtb-00000001"),
 	})
 	endpoints.New(stack, "Endpoints", &endpoints.Props{Vpc: vpc, Services: []endpoints.Service{endpoints.SSM}, S3GatewayOff: true})
 	template := cdktest.Template(stack)
-	template.HasResourceProperties(jsii.String("AWS::EC2::VPCEndpoint"), map[string]any{"SubnetIds": []any{"subnet-3"}})
+	template.HasResourceProperties(jsii.String("AWS::EC2::VPCEndpoint"), map[string]any{"SubnetIds": []any{"subnet-00000003"}})
 	template.ResourceCountIs(jsii.String("AWS::EC2::VPCEndpoint"), jsii.Number(1))
 }
 
@@ -238,12 +238,15 @@ func TestEndpointsFaults(t *testing.T) {
 	e := endpoints.New(stack, "E", &endpoints.Props{Vpc: deaf, PrivateDnsOff: true})
 	assert.Equal(t, `endpoints "Test/E": Require: "s33" is not known: use one of ssm, ssmmessages, ec2messages, ec2, logs, kms, monitoring, cloudformation, secretsmanager`,
 		cdktest.Panic(t, func() { e.Require("s33") }))
+	assert.Equal(t, `endpoints "Test/E": AllowFrom: peer is nil: pass what has security groups, such as an instance or a group`,
+		cdktest.Panic(t, func() { e.AllowFrom(nil) }))
 }
 
 func TestEndpointsRulePacks(t *testing.T) {
-	stack := cdktest.NewStack(t)
+	stack := cdktest.StackIn(newJudgedApp(t), "Test")
 	vpc := network.New(stack, "Network", nil).Vpc()
 	e := endpoints.New(stack, "Endpoints", &endpoints.Props{Vpc: vpc, Services: []endpoints.Service{endpoints.SSM, endpoints.CloudFormation}})
 	e.AllowFrom(newGroup(stack, "Host", vpc))
-	assert.Empty(t, nagFindings(t, stack))
+	addRulePacks(stack)
+	assert.Empty(t, findings(stack))
 }

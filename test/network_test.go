@@ -11,13 +11,12 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
-	"github.com/aws/aws-cdk-go/awscdk/v2/cxapi"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
-	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/postern-cdk/postern/constructs/archive"
 	"github.com/postern-cdk/postern/constructs/network"
 	"github.com/postern-cdk/postern/internal/cdktest"
 )
@@ -61,27 +60,6 @@ func countTypes(all map[string]resource) map[string]int {
 	return counts
 }
 
-// nagFindings runs the three rule packs over an app and returns what they find
-// and is not acknowledged.
-func nagFindings(t *testing.T, stacks ...awscdk.Stack) []string {
-	t.Helper()
-	for _, pack := range []awscdk.IAspect{
-		cdknag.NewAwsSolutionsChecks(nil), cdknag.NewNIST80053R5Checks(nil), cdknag.NewPCIDSS321Checks(nil),
-	} {
-		awscdk.Aspects_Of(stacks[0].Node().Root()).Add(pack, nil)
-	}
-	found := []string{}
-	for _, stack := range stacks {
-		annotations := assertions.Annotations_FromStack(stack)
-		for _, kind := range []func(*string, any) *[]*cxapi.SynthesisMessage{annotations.FindError, annotations.FindWarning} {
-			for _, message := range *kind(jsii.String("*"), assertions.Match_StringLikeRegexp(jsii.String(`^(AwsSolutions|NIST|PCI|CdkNag)`))) {
-				found = append(found, *message.Id+" "+message.Entry.Data.(string))
-			}
-		}
-	}
-	return found
-}
-
 func noCustomResource(t *testing.T, all map[string]resource) {
 	t.Helper()
 	for id, r := range all {
@@ -118,7 +96,7 @@ func TestNetworkDefaults(t *testing.T) {
 		assert.Equal(t, "Retain", key.DeletionPolicy)
 		assert.Equal(t, true, key.Properties["EnableKeyRotation"])
 		text, _ := json.Marshal(key.Properties["KeyPolicy"])
-		assert.Contains(t, string(text), `"Principal":{"Service":"logs.us-east-1.amazonaws.com"}`)
+		assert.Contains(t, string(text), `"Principal":{"Service":{"Fn::Join":["",["logs.us-east-1.",{"Ref":"AWS::URLSuffix"}]]}}`)
 		assert.Contains(t, string(text), `:logs:us-east-1:123456789012:log-group:Test-*`)
 	}
 	template.HasResourceProperties(jsii.String("AWS::EC2::FlowLog"), map[string]any{
@@ -294,8 +272,8 @@ func TestNetworkRefusesUsesOfTheDefaultSecurityGroup(t *testing.T) {
 	const fallsBack = "names no security group, and resources that name no security group get the VPC's default one: give it a security group of its own"
 	const uses = "uses the default security group of Test/Network/Resource/Resource, which is kept without rules: give it a security group of its own"
 	for name, c := range map[string]struct {
-		make func(scope constructs.Construct, vpc awsec2.Vpc, subnet *string)
-		want string
+		build func(scope constructs.Construct, vpc awsec2.Vpc, subnet *string)
+		want  string
 	}{
 		"interface without": {func(scope constructs.Construct, _ awsec2.Vpc, subnet *string) {
 			awsec2.NewCfnNetworkInterface(scope, jsii.String("It"), &awsec2.CfnNetworkInterfaceProps{SubnetId: subnet})
@@ -320,7 +298,7 @@ func TestNetworkRefusesUsesOfTheDefaultSecurityGroup(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			stack := cdktest.NewStack(t)
 			vpc := network.New(stack, "Network", &network.Props{FlowLogsOff: true}).Vpc().(awsec2.Vpc)
-			c.make(stack, vpc, (*vpc.IsolatedSubnets())[0].SubnetId())
+			c.build(stack, vpc, (*vpc.IsolatedSubnets())[0].SubnetId())
 			assert.Contains(t, cdktest.Panic(t, func() { cdktest.Template(stack) }), strings.TrimPrefix(c.want, "[Test/It] "))
 		})
 	}
@@ -339,7 +317,7 @@ func TestNetworkFindsTheDefaultSecurityGroupAcrossStacks(t *testing.T) {
 			SubnetId: (*vpc.IsolatedSubnets())[0].SubnetId(), GroupSet: &[]any{group.SecurityGroupId()},
 		})
 		// Another VPC's is none of ours.
-		awsec2.NewCfnNetworkInterface(other, jsii.String("Elsewhere"), &awsec2.CfnNetworkInterfaceProps{SubnetId: jsii.String("subnet-1")})
+		awsec2.NewCfnNetworkInterface(other, jsii.String("Elsewhere"), &awsec2.CfnNetworkInterfaceProps{SubnetId: jsii.String("subnet-00000001")})
 		message := cdktest.Panic(t, func() { cdktest.Template(other) })
 		assert.Contains(t, message, "Other/Bad: this network interface uses the default security group of Network/Network/Resource/Resource")
 		assert.NotContains(t, message, "Other/Good")
@@ -368,7 +346,22 @@ func TestNetworkWithoutFlags(t *testing.T) {
 }
 
 func TestNetworkRulePacks(t *testing.T) {
-	stack := cdktest.NewStack(t)
+	stack := cdktest.StackIn(newJudgedApp(t), "Test")
 	network.New(stack, "Network", &network.Props{Nat: network.NatPerZone})
-	assert.Empty(t, nagFindings(t, stack))
+	addRulePacks(stack)
+	assert.Empty(t, findings(stack))
+}
+
+// The archive's stack never comes to depend on the network's.
+func TestNetworkLogsToTheArchive(t *testing.T) {
+	for _, app := range []awscdk.App{cdktest.NewApp(t), cdktest.NewAppWithoutFlags(t)} {
+		kept, stack := awscdk.NewStack(app, jsii.String("Archive"), nil), awscdk.NewStack(app, jsii.String("Network"), nil)
+		records := archive.New(kept, "Archive", nil)
+		toBucket := network.New(stack, "Network", &network.Props{FlowLogs: &network.FlowLogs{Bucket: records.Bucket()}})
+		toGroup := network.New(stack, "Second", &network.Props{Vpc: toBucket.Vpc(), FlowLogs: &network.FlowLogs{LogGroup: records.AddLogGroup("Flows")}})
+		assert.Nil(t, toBucket.FlowLogGroup())
+		assert.NotNil(t, toGroup.FlowLogGroup())
+		cdktest.Template(stack).ResourceCountIs(jsii.String("AWS::EC2::FlowLog"), jsii.Number(2))
+		assert.Empty(t, *kept.Dependencies())
+	}
 }

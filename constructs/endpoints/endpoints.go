@@ -77,6 +77,9 @@ func (e *Endpoints) Require(services ...Service) {
 // AllowFrom admits a peer's security groups to the endpoints on port 443 and
 // gives them the matching way out. The rules are made in the peer's stack.
 func (e *Endpoints) AllowFrom(peer awsec2.IConnectable) {
+	if peer == nil {
+		panic(fmt.Errorf("endpoints %q: AllowFrom: peer is nil: pass what has security groups, such as an instance or a group", *e.Node().Path()))
+	}
 	e.peers++
 	port := awsec2.Port_Tcp(jsii.Number(443))
 	// From the peer's side: that is what puts both rules in its stack.

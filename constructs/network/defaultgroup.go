@@ -43,7 +43,8 @@ func (n *Network) closeDefaultSecurityGroup(vpc awsec2.Vpc) {
 	group := vpc.VpcDefaultSecurityGroup()
 
 	document := awsssm.NewCfnDocument(scope, jsii.String("Runbook"), &awsssm.CfnDocumentProps{
-		DocumentType: jsii.String("Automation"),
+		DocumentType:   jsii.String("Automation"),
+		DocumentFormat: jsii.String("JSON"),
 		Content: map[string]any{
 			"schemaVersion": "0.3",
 			"description":   "Revokes every rule of the default security group of a VPC",
