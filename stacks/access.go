@@ -103,12 +103,18 @@ func (s *accessStack) addBastion(c *config.Config, a *archiveStack, n *networkSt
 		p.PermissionsBoundary = awsiam.ManagedPolicy_FromManagedPolicyArn(s, jsii.String("Boundary"), jsii.String(b.PermissionsBoundaryArn))
 	}
 	s.bastion = bastion.New(s, "Bastion", p)
+	if c.Archive.KeyArn != "" {
+		awscdk.Annotations_Of(s.bastion).AcknowledgeWarning(jsii.String("postern:bastion-key-policy"), jsii.String(saidByArchive))
+	}
 	if b.Address == config.AddressElasticIP {
 		// Its way out to Systems Manager, without NAT; who may come in is up to the
 		// configuration.
 		awscdk.Annotations_Of(s.bastion).AcknowledgeWarning(jsii.String("postern:bastion-no-ingress"), jsii.String("the address is its way out"))
 	}
 }
+
+// saidByArchive is why a key's second warning is one too many.
+const saidByArchive = "the archive lists every statement that the key needs"
 
 // hostedZone is a Route 53 hosted zone by its two names.
 type hostedZone struct{ id, name string }

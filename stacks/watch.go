@@ -28,6 +28,9 @@ func newWatchStack(scope constructs.Construct, c *config.Config, a *archiveStack
 		p.Key = a.archive.Key()
 	}
 	s.watch = watch.New(s, "Watch", p)
+	if c.Archive.KeyArn != "" {
+		awscdk.Annotations_Of(s.watch).AcknowledgeWarning(jsii.String("postern:watch-key-policy"), jsii.String(saidByArchive))
+	}
 	if d.bastion != nil {
 		s.watch.AddHost(d.bastion, nil)
 	}

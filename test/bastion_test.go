@@ -113,10 +113,10 @@ func TestBastionByDefault(t *testing.T) {
 			template := cdktest.Template(stack)
 
 			t.Run("nothing is public", func(t *testing.T) {
-				for _, kind := range []string{
-					"AWS::EC2::EIP", "AWS::ElasticLoadBalancingV2::LoadBalancer", "AWS::Lambda::Function", "AWS::CloudFormation::CustomResource",
-				} {
-					assert.Empty(t, byLogicalName(t, template, kind), kind)
+				for id, resource := range (*template.ToJSON())["Resources"].(map[string]any) {
+					kind := resource.(map[string]any)["Type"].(string)
+					assert.NotContains(t, []string{"AWS::EC2::EIP", "AWS::EC2::NatGateway", "AWS::ElasticLoadBalancingV2::LoadBalancer", "AWS::Lambda::Function"}, kind, id)
+					assert.NotContains(t, kind, "Custom", id)
 				}
 				assert.Empty(t, b.PublicAddress())
 				assert.Equal(t, false, templateData(t, template)["NetworkInterfaces"].([]any)[0].(map[string]any)["AssociatePublicIpAddress"])
@@ -730,6 +730,19 @@ func TestBastionFaults(t *testing.T) {
 		assert.Equal(t, c.want, cdktest.Panic(t, func() { bastion.New(stack, "Bastion", &c.props) }), c.name)
 		assert.Len(t, *stack.Node().Children(), before, "%s: the tree was touched", c.name)
 	}
+}
+
+func TestBastionRefusesUserDataOverTheLimit(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	vpc := userVpc(stack)
+	targets := make([]bastion.Target, 60)
+	for i := range targets {
+		targets[i] = bastion.Target{Host: *vpc.VpcId(), Port: 5432} // a token counts as the longest name
+	}
+	message := cdktest.Panic(t, func() { bastion.New(stack, "Bastion", &bastion.Props{Vpc: vpc, SSH: bastion.SSH{PermitOpen: targets}}) })
+	assert.Contains(t, message, `bastion "Test/Bastion": UserData: is `)
+	assert.Contains(t, message, "more than the 16384 that EC2 takes: make the largest part smaller: (environment) ")
+	assert.Nil(t, stack.Node().TryFindChild(jsii.String("Bastion")))
 }
 
 func TestBastionCommands(t *testing.T) {

@@ -53,7 +53,7 @@ watch: {topicArn: "arn:aws:sns:eu-west-1:123456789012:pager"}
 archive: {objectLock: off}
 network: {nat: one}
 endpoints: {privateDnsOff: true, existing: [logs]}
-bastion: {address: networkLoadBalancer, allowedCidrs: [0.0.0.0/0], allowEveryone: true, image: latestAtDeploy}
+bastion: {address: networkLoadBalancer, allowedCidrs: [203.0.113.0/24], image: latestAtDeploy}
 `,
 	"isolated": `
 bastion: {address: none}
@@ -119,7 +119,7 @@ func (s synthesized) templates(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(s.assembly, "*.template.json"))
 	require.NoError(t, err)
-	require.Len(t, files, 4)
+	require.NotEmpty(t, files)
 	return files
 }
 
@@ -137,6 +137,20 @@ func TestStacksPassTheRulePacks(t *testing.T) {
 		for _, stack := range s.postern.Stacks() {
 			assert.Empty(t, findings(stack), name)
 		}
+	}
+}
+
+func TestRulePacksTellWhenEveryoneMayTrySSH(t *testing.T) {
+	app := newJudgedApp(t)
+	addRulePacks(app)
+	s := synthesize(t, app, "bastion: {allowedCidrs: [0.0.0.0/0], allowEveryone: true}")
+	var found []string
+	for _, stack := range s.postern.Stacks() {
+		found = append(found, findings(stack)...)
+	}
+	require.Len(t, found, 3)
+	for i, rule := range []string{"AwsSolutions-EC23", "NIST.800.53.R5-EC2RestrictedSSH", "PCI.DSS.321-EC2RestrictedSSH"} {
+		assert.Contains(t, found[i], "/Postern-Access/Bastion/SecurityGroup/Resource: "+rule)
 	}
 }
 
@@ -161,7 +175,9 @@ func TestStacksPassCfnLint(t *testing.T) {
 		fmt.Printf("NOT RUN: %s: %s is not installed\n", t.Name(), tool)
 		return
 	}
-	args := []string{"--regions", "us-east-1", "--non-zero-exit-code", "warning", "--"}
+	// W3010 finds zones by name where the account is known: the CDK pins them so
+	// that no subnet moves.
+	args := []string{"--regions", "us-east-1", "--ignore-checks", "W3010", "--non-zero-exit-code", "warning", "--"}
 	for _, name := range variantNames() {
 		args = append(args, synthesize(t, cdktest.NewApp(t), variants[name]).templates(t)...)
 	}

@@ -32,6 +32,7 @@ type Bastion struct {
 	securityGroup awsec2.SecurityGroup
 	connections   awsec2.Connections
 	group         awsautoscaling.AutoScalingGroup
+	elasticIP     awsec2.CfnEIP
 	address       string
 }
 
@@ -60,12 +61,13 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 		tree.Must("bastion", scope, id, err)
 	}
 
-	b := &Bastion{}
+	b := &Bastion{stack: awscdk.Stack_Of(scope)}
+	userData, err := b.render(&p)
+	tree.Must("bastion", scope, id, err)
+
 	constructs.NewConstruct_Override(b, scope, &id)
-	b.stack = awscdk.Stack_Of(b)
 	if p.Vpc == nil {
 		p.Vpc = network.New(b, "Network", nil).Vpc()
-		var err error
 		where, err = place(&p)
 		tree.Must("bastion", scope, id, err)
 		if where.closed {
@@ -86,19 +88,18 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 		})
 	}
 	b.makeSecurityGroup(&p)
-	var elasticIP awsec2.CfnEIP
 	if p.Address == AddressElasticIP {
-		elasticIP = awsec2.NewCfnEIP(b, jsii.String("Address"), &awsec2.CfnEIPProps{Domain: jsii.String("vpc")})
-		b.address = *elasticIP.Ref()
+		b.elasticIP = awsec2.NewCfnEIP(b, jsii.String("Address"), &awsec2.CfnEIPProps{Domain: jsii.String("vpc")})
+		b.address = *b.elasticIP.Ref()
 	}
-	policy := b.makeRole(&p, elasticIP)
-	b.makeGroup(&p, where, key, elasticIP)
+	policy := b.makeRole(&p)
+	b.makeGroup(&p, where, key, userData)
 	b.group.Node().AddDependency(policy)
 
 	if p.Address == AddressNetworkLoadBalancer {
 		b.makeLoadBalancer(&p, where)
 	}
-	if p.HostedZone != nil && elasticIP != nil {
+	if p.HostedZone != nil && b.elasticIP != nil {
 		b.address = b.addRecord(&p, map[string]any{"TTL": "60", "ResourceRecords": []string{b.address}})
 	}
 	if p.Endpoints != nil {
@@ -113,7 +114,7 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 		Subnets:       where.subnets,
 		Services:      services,
 		S3:            true, // packages come from there
-		PublicAddress: elasticIP != nil,
+		PublicAddress: b.elasticIP != nil,
 		Existing:      p.ExistingEndpoints,
 		For:           "the bastion",
 	})
@@ -124,22 +125,26 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 	return b
 }
 
-// makeGroup makes the launch template and the Auto Scaling group.
-func (b *Bastion) makeGroup(p *Props, where placement, key awskms.IKey, elasticIP awsec2.CfnEIP) {
-	// The user data names the group that comes after it, so its logical ID is
-	// only asked for when the template is written.
-	var cfnGroup awsautoscaling.CfnAutoScalingGroup
+// render makes the user data before what it names: those values are asked for
+// when the template is written.
+func (b *Bastion) render(p *Props) (*host.UserData, error) {
 	config := p.hostConfig()
 	config.Region = *b.stack.Region()
 	config.StackName = *b.stack.StackName()
-	config.SignalResource = *awscdk.Lazy_String(&lateString{func() *string { return cfnGroup.LogicalId() }}, nil)
-	config.LogGroup = *b.logGroup.LogGroupName()
-	if elasticIP != nil {
-		config.AllocationID = *elasticIP.AttrAllocationId()
+	config.SignalResource = late(func() *string { return b.cfnGroup().LogicalId() })
+	config.LogGroup = late(func() *string { return b.logGroup.LogGroupName() })
+	if p.Address == AddressElasticIP {
+		config.AllocationID = late(func() *string { return b.elasticIP.AttrAllocationId() })
 	}
-	userData, err := host.Render(config)
-	b.must("New", err)
+	return host.Render(config)
+}
 
+func (b *Bastion) cfnGroup() awsautoscaling.CfnAutoScalingGroup {
+	return b.group.Node().DefaultChild().(awsautoscaling.CfnAutoScalingGroup)
+}
+
+// makeGroup makes the launch template and the Auto Scaling group.
+func (b *Bastion) makeGroup(p *Props, where placement, key awskms.IKey, userData *host.UserData) {
 	template := awsec2.NewLaunchTemplate(b, jsii.String("LaunchTemplate"), &awsec2.LaunchTemplateProps{
 		InstanceType:             awsec2.NewInstanceType(&p.InstanceType),
 		MachineImage:             machineImage(p),
@@ -208,9 +213,8 @@ func (b *Bastion) makeGroup(p *Props, where placement, key awskms.IKey, elasticI
 		groupProps.Notifications = &[]*awsautoscaling.NotificationConfiguration{{Topic: p.Topic, ScalingEvents: awsautoscaling.ScalingEvents_ALL()}}
 	}
 	b.group = awsautoscaling.NewAutoScalingGroup(b, jsii.String("Resource"), groupProps)
-	cfnGroup = b.group.Node().DefaultChild().(awsautoscaling.CfnAutoScalingGroup)
 	// Set here and not by the group's Signals, which would add an inline policy.
-	cfnGroup.CfnOptions().SetCreationPolicy(&awscdk.CfnCreationPolicy{
+	b.cfnGroup().CfnOptions().SetCreationPolicy(&awscdk.CfnCreationPolicy{
 		ResourceSignal:            &awscdk.CfnResourceSignal{Count: jsii.Number(1), Timeout: duration(p.SignalTimeout).ToIsoString()},
 		AutoScalingCreationPolicy: &awscdk.CfnResourceAutoScalingCreationPolicy{MinSuccessfulInstancesPercent: jsii.Number(100)},
 	})
@@ -221,27 +225,27 @@ func (b *Bastion) makeGroup(p *Props, where placement, key awskms.IKey, elasticI
 		tree.Acknowledge(b.group, "Nobody is told by default: the group's metrics are collected and alarms on them tell of an instance that is missing. Props.Topic adds notices of each launch.",
 			"AwsSolutions-AS3")
 	}
-	b.nameInstances(template, elasticIP)
+	b.nameInstances(template)
 	b.addSchedule(p.Schedule)
 }
 
 // nameInstances gives instances, volumes and network interfaces the bastion's
 // path as their name.
-func (b *Bastion) nameInstances(template awsec2.LaunchTemplate, elasticIP awsec2.CfnEIP) {
+func (b *Bastion) nameInstances(template awsec2.LaunchTemplate) {
 	name := b.Node().Path()
 	awscdk.Tags_Of(template).Add(jsii.String("Name"), name, nil)
 	awscdk.Tags_Of(b.group).Add(jsii.String("Name"), name, nil)
-	if elasticIP == nil {
+	if b.elasticIP == nil {
 		return
 	}
-	awscdk.Tags_Of(elasticIP).Add(jsii.String("Name"), name, nil)
-	awscdk.Tags_Of(template).Add(jsii.String(addressTag), elasticIP.AttrAllocationId(), nil)
+	awscdk.Tags_Of(b.elasticIP).Add(jsii.String("Name"), name, nil)
+	awscdk.Tags_Of(template).Add(jsii.String(addressTag), b.elasticIP.AttrAllocationId(), nil)
 	cfnTemplate := template.Node().DefaultChild().(awsec2.CfnLaunchTemplate)
 	cfnTemplate.AddPropertyOverride(jsii.String("LaunchTemplateData.TagSpecifications.2"), map[string]any{
 		"ResourceType": "network-interface",
 		"Tags": []any{
 			map[string]any{"Key": "Name", "Value": name},
-			map[string]any{"Key": addressTag, "Value": elasticIP.AttrAllocationId()},
+			map[string]any{"Key": addressTag, "Value": b.elasticIP.AttrAllocationId()},
 		},
 	})
 }
@@ -290,8 +294,10 @@ func duration(d time.Duration) awscdk.Duration {
 	return awscdk.Duration_Seconds(jsii.Number(d.Seconds()))
 }
 
-// lateString is a string that is only known when the template is written. The
-// jsii runtime takes nothing but pointers to structs for an interface.
+// late is a token for a string that is only known when the template is written.
+func late(produce func() *string) string { return *awscdk.Lazy_String(&lateString{produce}, nil) }
+
+// The jsii runtime takes nothing but pointers to structs for an interface.
 type lateString struct{ produce func() *string }
 
 var _ awscdk.IStableStringProducer = (*lateString)(nil)

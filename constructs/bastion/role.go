@@ -2,7 +2,6 @@ package bastion
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -44,7 +43,7 @@ func (b *Bastion) key(p *Props) awskms.IKey {
 
 // makeRole makes the role and its one policy, which holds exactly what the host
 // does. The policy is returned, for the instances to wait for it.
-func (b *Bastion) makeRole(p *Props, elasticIP awsec2.CfnEIP) constructs.IDependable {
+func (b *Bastion) makeRole(p *Props) constructs.IDependable {
 	b.role = p.Role
 	if b.role == nil {
 		b.role = awsiam.NewRole(b, jsii.String("Role"), &awsiam.RoleProps{
@@ -65,11 +64,11 @@ func (b *Bastion) makeRole(p *Props, elasticIP awsec2.CfnEIP) constructs.IDepend
 		allow("GroupName", []string{"*"}, nil, "ec2:DescribeTags"),
 		allow("Ready", []string{*awscdk.Aws_STACK_ID()}, nil, "cloudformation:SignalResource"),
 	}
-	if elasticIP != nil {
+	if b.elasticIP != nil {
 		// One request is checked against the address, the instance and, by some
 		// requests, its network interface.
 		// See https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html.
-		allocation := *elasticIP.AttrAllocationId()
+		allocation := *b.elasticIP.AttrAllocationId()
 		statements = append(statements,
 			allow("Address", []string{b.ec2Arn("elastic-ip/" + allocation)}, nil, "ec2:AssociateAddress"),
 			allow("AddressHolders", []string{b.ec2Arn("instance/*"), b.ec2Arn("network-interface/*")},
