@@ -1,0 +1,750 @@
+package engine
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/postern-cdk/postern/internal/localcfn/cloud"
+	"github.com/postern-cdk/postern/internal/localcfn/schema"
+	"github.com/postern-cdk/postern/internal/localcfn/template"
+)
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// deployment is one create, update or rollback under way.
+type deployment struct {
+	e     *Engine
+	s     *Stack
+	to    target
+	env   *env
+	scope *template.Scope
+	order []string
+	needs map[string][]string
+	// leaving holds what is deleted once all else is done.
+	leaving []leaving
+}
+
+type leaving struct {
+	r      *Resource
+	policy string
+}
+
+func (e *Engine) deployment(s *Stack, to target) (*deployment, error) {
+	d := &deployment{e: e, s: s, to: to, env: &env{e, s, map[string]bool{}}}
+	d.scope = &template.Scope{
+		Template: to.t, Parameters: to.bound, Pseudo: e.pseudo(s.Name, s.ID, to.settings.NotificationARNs), Env: d.env,
+	}
+	var err error
+	d.order, d.needs, err = d.scope.Order()
+	return d, err
+}
+
+// take makes the stack what is deployed to it.
+func (d *deployment) take() {
+	s := d.s
+	s.Body, s.parsed, s.Description = d.to.t.Body, d.to.t, d.to.t.Description
+	s.Parameters, s.Resolved, s.Tags, s.Settings = d.to.parameters, d.to.resolved, d.to.tags, d.to.settings
+}
+
+// refusal is why an operation on a resource failed.
+type refusal struct{ reason string }
+
+func (r *refusal) Error() string { return r.reason }
+
+func refuse(format string, args ...any) error { return &refusal{fmt.Sprintf(format, args...)} }
+
+// properties evaluates and checks the properties of a resource.
+func (d *deployment) properties(id string) (map[string]any, error) {
+	tr := d.to.t.Resources[id]
+	x, err := d.scope.Eval(anyMap(tr.Properties))
+	if err != nil {
+		return nil, &refusal{err.Error()}
+	}
+	props := x.(map[string]any)
+	if faults := template.CheckProperties(schema.Lookup(tr.Type), props); len(faults) > 0 {
+		return props, refuse("Properties validation failed for resource %s with message:\n%s", id, strings.Join(faults, "\n"))
+	}
+	return props, d.updatePolicy(tr, props)
+}
+
+// updatePolicy checks what CloudFormation checks before a rolling update.
+// https://repost.aws/knowledge-center/cloudformation-rollback-error-asg
+func (d *deployment) updatePolicy(tr *template.Resource, props map[string]any) error {
+	if tr.Type != "AWS::AutoScaling::AutoScalingGroup" || tr.UpdatePolicy == nil {
+		return nil
+	}
+	x, err := d.scope.Eval(tr.UpdatePolicy)
+	if err != nil {
+		return &refusal{err.Error()}
+	}
+	policy, _ := x.(map[string]any)
+	rolling, ok := policy["AutoScalingRollingUpdate"].(map[string]any)
+	if !ok {
+		return nil
+	}
+	var least, most int
+	text, _ := template.Text(rolling["MinInstancesInService"])
+	if _, err := fmt.Sscan(text, &least); err != nil {
+		return nil
+	}
+	text, _ = template.Text(props["MaxSize"])
+	if _, err := fmt.Sscan(text, &most); err != nil {
+		return nil
+	}
+	if least > 0 && least >= most {
+		return refuse("MinInstancesInService must be less than the autoscaling group's MaxSize")
+	}
+	return nil
+}
+
+// tagged gives the properties with the stack's tags, where the type takes them.
+func tagged(t *schema.Type, props map[string]any, tags []Tag) map[string]any {
+	out := template.CloneMap(props)
+	if t.TagProperty == "" || len(tags) == 0 {
+		return out
+	}
+	if t.TagMap {
+		m, _ := out[t.TagProperty].(map[string]any)
+		m = maps.Clone(anyMap(m))
+		for _, tag := range tags {
+			if _, own := m[tag.Key]; !own {
+				m[tag.Key] = tag.Value
+			}
+		}
+		out[t.TagProperty] = m
+		return out
+	}
+	list, _ := out[t.TagProperty].([]any)
+	list = slices.Clone(list)
+	for _, tag := range tags {
+		own := slices.ContainsFunc(list, func(x any) bool {
+			m, _ := x.(map[string]any)
+			return m["Key"] == tag.Key
+		})
+		if own {
+			continue
+		}
+		item := map[string]any{"Key": tag.Key, "Value": tag.Value}
+		if t.Name == "AWS::AutoScaling::AutoScalingGroup" {
+			item["PropagateAtLaunch"] = true
+		}
+		list = append(list, item)
+	}
+	out[t.TagProperty] = list
+	return out
+}
+
+// make creates the resource in the cloud and puts it into r.
+func (d *deployment) make(r *Resource, props map[string]any, status string) error {
+	e, t := d.e, schema.Lookup(r.Type)
+	e.pause()
+	if message := e.failing("Create", r.Type, r.LogicalID); message != "" {
+		return &refusal{message}
+	}
+	owner := cloud.Owner{StackName: d.s.Name, StackID: d.s.ID, LogicalID: r.LogicalID}
+	// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources-automatically.html
+	if policy := extraOf(d.to.t.Resources[r.LogicalID])["DeletionPolicy"]; d.to.settings.ImportExisting && policy != nil && policy != "Delete" {
+		if o := e.cloud.Adopt(r.Type, tagged(t, props, d.to.tags), owner); o != nil {
+			d.made(r, o, props)
+			e.event(d.s, r, "IMPORT_IN_PROGRESS", "Resource import started.")
+			e.event(d.s, r, "IMPORT_COMPLETE", "Resource import completed.")
+			return nil
+		}
+	}
+	o, fault := e.cloud.Create(r.Type, tagged(t, props, d.to.tags), owner)
+	if fault != nil {
+		if strings.Contains(fault.Message, "already exists in stack") {
+			return &refusal{fault.Message}
+		}
+		return &refusal{fault.Handler(e.cloud.UUID("token"))}
+	}
+	d.made(r, o, props)
+	e.event(d.s, r, status+"_IN_PROGRESS", "Resource creation Initiated")
+	e.event(d.s, r, status+"_COMPLETE", "")
+	return nil
+}
+
+func (d *deployment) made(r *Resource, o *cloud.Object, props map[string]any) {
+	r.Ref, r.ObjectID, r.Declared, r.Tags = o.Ref, o.ID, props, d.to.tags
+	r.DependsOn, r.Extra = d.needs[r.LogicalID], extraOf(d.to.t.Resources[r.LogicalID])
+	if r.Type == "AWS::S3::Bucket" && d.e.buckets[o.ID] == nil {
+		d.e.buckets[o.ID] = map[string]*S3Object{}
+	}
+}
+
+// create makes a resource that the stack doesn't have yet.
+func (d *deployment) create(id string) error {
+	tr := d.to.t.Resources[id]
+	r := &Resource{
+		LogicalID: id, Type: tr.Type,
+		// Known even if it fails, so that a rollback deletes in order.
+		DependsOn: d.needs[id], Extra: extraOf(tr),
+	}
+	d.s.Resources[id] = r
+	d.e.event(d.s, r, "CREATE_IN_PROGRESS", "")
+	props, err := d.properties(id)
+	if err == nil {
+		err = d.make(r, props, "CREATE")
+	}
+	if err != nil {
+		d.e.event(d.s, r, "CREATE_FAILED", err.Error())
+	}
+	return err
+}
+
+// update brings a resource that exists to what the template says.
+func (d *deployment) update(id string) error {
+	e, s := d.e, d.s
+	r, tr := s.Resources[id], d.to.t.Resources[id]
+	t := schema.Lookup(tr.Type)
+	props, err := d.properties(id)
+	if err != nil {
+		e.event(s, r, "UPDATE_IN_PROGRESS", "")
+		e.event(s, r, "UPDATE_FAILED", err.Error())
+		return err
+	}
+	extra := extraOf(tr)
+	changes := compare(anyMap(r.Declared), props, nil)
+	retagged := t.TagProperty != "" && !slices.Equal(r.Tags, d.to.tags)
+	if len(changes) == 0 && !retagged {
+		r.DependsOn = d.needs[id]
+		if !template.Equal(map[string]any(r.Extra), map[string]any(extra)) {
+			r.Extra = extra
+			e.event(s, r, "UPDATE_IN_PROGRESS", "")
+			e.event(s, r, "UPDATE_COMPLETE", "")
+		}
+		return nil
+	}
+	if replaces(t, changes, anyMap(r.Declared), props, tr) {
+		err = d.replace(r, t, props)
+	} else {
+		err = d.inPlace(r, t, props)
+	}
+	if err != nil {
+		e.event(s, s.Resources[id], "UPDATE_FAILED", err.Error())
+	}
+	return err
+}
+
+func (d *deployment) inPlace(r *Resource, t *schema.Type, props map[string]any) error {
+	e := d.e
+	e.event(d.s, r, "UPDATE_IN_PROGRESS", "")
+	e.pause()
+	if message := e.failing("Update", r.Type, r.LogicalID); message != "" {
+		return &refusal{message}
+	}
+	o := e.cloud.Get(r.Type, r.ObjectID)
+	if o == nil {
+		return refuse("Resource of type '%s' with identifier '%s' was not found.", r.Type, r.ObjectID)
+	}
+	e.cloud.Update(o, tagged(t, props, d.to.tags))
+	r.Declared, r.Tags = props, d.to.tags
+	r.DependsOn, r.Extra = d.needs[r.LogicalID], extraOf(d.to.t.Resources[r.LogicalID])
+	e.event(d.s, r, "UPDATE_COMPLETE", "")
+	return nil
+}
+
+func (d *deployment) replace(r *Resource, t *schema.Type, props map[string]any) error {
+	e, s := d.e, d.s
+	if t.DeleteFirst {
+		return d.deleteFirst(r, props)
+	}
+	e.event(s, r, "UPDATE_IN_PROGRESS", "Requested update requires the creation of a new physical resource; hence creating one.")
+	if name := cloud.NameProperty(t); name != "" && r.Declared[name] != nil && template.Equal(r.Declared[name], props[name]) {
+		text, _ := template.Text(props[name])
+		return refuse("CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename %s and update the stack again.", text)
+	}
+	next := &Resource{LogicalID: r.LogicalID, Type: r.Type}
+	if err := d.make(next, props, "UPDATE"); err != nil {
+		return err
+	}
+	s.Resources[r.LogicalID] = next
+	policy, _ := next.Extra["UpdateReplacePolicy"].(string)
+	d.leaving = append(d.leaving, leaving{r, policy})
+	return nil
+}
+
+// deleteFirst replaces where the provider deletes before it creates.
+func (d *deployment) deleteFirst(r *Resource, props map[string]any) error {
+	e, s := d.e, d.s
+	e.event(s, r, "UPDATE_IN_PROGRESS", "Requested update requires the creation of a new physical resource; hence creating one.")
+	if message := e.failing("Delete", r.Type, r.LogicalID); message != "" {
+		return &refusal{message}
+	}
+	if o := e.cloud.Get(r.Type, r.ObjectID); o != nil {
+		e.cloud.Delete(o)
+	}
+	next := &Resource{LogicalID: r.LogicalID, Type: r.Type, DependsOn: d.needs[r.LogicalID], Extra: extraOf(d.to.t.Resources[r.LogicalID])}
+	s.Resources[r.LogicalID] = next
+	return d.make(next, props, "UPDATE")
+}
+
+// outputs evaluates the outputs and checks the exports.
+func (d *deployment) outputs() error {
+	e, s := d.e, d.s
+	out := []Output{}
+	for _, key := range sorted(d.to.t.Outputs) {
+		o := d.to.t.Outputs[key]
+		live, err := d.scope.Live(o.Condition)
+		if err != nil {
+			return err
+		}
+		if !live {
+			continue
+		}
+		v, err := d.scope.Eval(o.Value)
+		if err != nil {
+			return err
+		}
+		text, ok := template.Text(v)
+		if !ok {
+			return refuse("Template format error: The Value field of every Outputs member must evaluate to a String: %s", key)
+		}
+		name := ""
+		if o.ExportName != nil {
+			x, err := d.scope.Eval(o.ExportName)
+			if err != nil {
+				return err
+			}
+			if name, ok = x.(string); !ok || name == "" {
+				return refuse("Template format error: Output %s is malformed. The Name field of every Export member must be specified and consist only of alphanumeric characters, colons, or hyphens.", key)
+			}
+			if other, _ := e.export(name); other != nil && other != s {
+				return refuse("Export with name %s is already exported by stack %s. Rollback requested by user.", name, other.Name)
+			}
+			for _, x := range out {
+				if x.ExportName == name {
+					return refuse("Export with name %s is already exported by stack %s. Rollback requested by user.", name, s.Name)
+				}
+			}
+		}
+		out = append(out, Output{key, text, o.Description, name})
+	}
+	for _, old := range s.Outputs {
+		if old.ExportName == "" {
+			continue
+		}
+		users := slices.DeleteFunc(e.importers(old.ExportName), func(n string) bool { return n == s.Name })
+		if len(users) == 0 {
+			continue
+		}
+		i := slices.IndexFunc(out, func(o Output) bool { return o.ExportName == old.ExportName })
+		if i < 0 {
+			return refuse("Export %s cannot be deleted as it is in use by %s", old.ExportName, strings.Join(users, " and "))
+		}
+		if out[i].Value != old.Value {
+			return refuse("Export %s cannot be updated as it is in use by %s", old.ExportName, strings.Join(users, " and "))
+		}
+	}
+	s.Outputs = out
+	s.Imports = sorted(d.env.imports)
+	return nil
+}
+
+// delete removes what a resource stands for, or keeps it if its policy says so.
+func (d *deployment) delete(r *Resource, policy string) error {
+	return d.e.deleteResource(d.s, r, policy)
+}
+
+func (e *Engine) deleteResource(s *Stack, r *Resource, policy string) error {
+	if !r.exists() {
+		e.event(s, r, "DELETE_COMPLETE", "")
+		return nil
+	}
+	o := e.cloud.Get(r.Type, r.ObjectID)
+	if o != nil && (policy == "Retain" || policy == "RetainExceptOnCreate") {
+		o.Stack, o.LogicalID = "", ""
+		e.event(s, r, "DELETE_SKIPPED", "")
+		return nil
+	}
+	e.event(s, r, "DELETE_IN_PROGRESS", "")
+	e.pause()
+	message := e.failing("Delete", r.Type, r.LogicalID)
+	if message == "" && r.Type == "AWS::S3::Bucket" && len(e.buckets[r.ObjectID]) > 0 {
+		message = (&cloud.Fault{Message: "The bucket you tried to delete is not empty (Service: S3, Status Code: 409)", Code: "GeneralServiceException"}).Handler(e.cloud.UUID("token"))
+	}
+	if message != "" {
+		e.event(s, r, "DELETE_FAILED", message)
+		return &refusal{message}
+	}
+	if o != nil {
+		e.cloud.Delete(o)
+	}
+	if r.Type == "AWS::S3::Bucket" {
+		delete(e.buckets, r.ObjectID)
+	}
+	e.event(s, r, "DELETE_COMPLETE", "")
+	return nil
+}
+
+// cleanup deletes what the update left over. It never fails the update.
+func (d *deployment) cleanup() {
+	for _, l := range slices.Backward(d.leaving) {
+		if d.delete(l.r, l.policy) != nil {
+			continue // CloudFormation tries three times and leaves it behind
+		}
+	}
+	for _, l := range d.leaving {
+		if o := d.e.cloud.Get(l.r.Type, l.r.ObjectID); o != nil {
+			o.Stack, o.LogicalID = "", ""
+		}
+	}
+}
+
+// create deploys a stack for the first time.
+func (e *Engine) create(s *Stack, to target) {
+	e.status(s, "CREATE_IN_PROGRESS", "User Initiated")
+	d, err := e.deployment(s, to)
+	if err == nil {
+		d.take()
+		err = d.createAll()
+	}
+	if err == nil {
+		e.status(s, "CREATE_COMPLETE", "")
+		return
+	}
+	reason := failures(s, err, "create", "CREATE_FAILED")
+	switch {
+	case to.settings.DisableRollback || to.settings.OnFailure == "DO_NOTHING":
+		e.status(s, "CREATE_FAILED", reason)
+	case to.settings.OnFailure == "DELETE":
+		e.status(s, "DELETE_IN_PROGRESS", reason+"Delete requested by user.")
+		e.deleteAll(s, nil, true, "DELETE")
+	default:
+		e.rollbackCreate(s, reason+"Rollback requested by user.")
+	}
+}
+
+func (d *deployment) createAll() error {
+	for _, id := range d.order {
+		if d.s.Resources[id].exists() {
+			continue
+		}
+		if err := d.create(id); err != nil {
+			return err
+		}
+	}
+	return d.outputs()
+}
+
+// failures gives the reason as the stack tells it.
+func failures(s *Stack, err error, verb, status string) string {
+	var failed []string
+	for _, id := range sorted(s.Resources) {
+		if s.Resources[id].Status == status {
+			failed = append(failed, id)
+		}
+	}
+	if len(failed) == 0 {
+		return err.Error() + " "
+	}
+	return fmt.Sprintf("The following resource(s) failed to %s: [%s]. ", verb, strings.Join(failed, ", "))
+}
+
+// rollbackCreate deletes what a failed create made.
+func (e *Engine) rollbackCreate(s *Stack, reason string) {
+	e.status(s, "ROLLBACK_IN_PROGRESS", strings.TrimSpace(reason))
+	e.deleteAll(s, nil, true, "ROLLBACK")
+}
+
+// deleteAll deletes all resources and ends with verb_COMPLETE or verb_FAILED.
+func (e *Engine) deleteAll(s *Stack, retain []string, undoing bool, verb string) {
+	var failed []string
+	for _, id := range e.deletionOrder(s) {
+		r := s.Resources[id]
+		if r.Status == "DELETE_COMPLETE" || r.Status == "DELETE_SKIPPED" {
+			continue
+		}
+		blocked := false
+		for _, other := range failed {
+			blocked = blocked || e.needs(s, other, id)
+		}
+		if blocked {
+			continue
+		}
+		policy := r.policy("DeletionPolicy")
+		if undoing && policy == "RetainExceptOnCreate" {
+			policy = "Delete"
+		}
+		if slices.Contains(retain, id) {
+			policy = "Retain"
+		}
+		if e.deleteResource(s, r, policy) != nil {
+			failed = append(failed, id)
+		}
+	}
+	if len(failed) > 0 {
+		e.status(s, verb+"_FAILED", fmt.Sprintf("The following resource(s) failed to delete: [%s]. ", strings.Join(failed, ", ")))
+		return
+	}
+	s.Outputs, s.Imports, s.Undo = nil, nil, nil
+	if verb == "DELETE" {
+		s.Deleted = e.now()
+		s.ChangeSets = nil
+	}
+	e.status(s, verb+"_COMPLETE", "")
+}
+
+// needs says whether a uses b, directly or through others.
+func (e *Engine) needs(s *Stack, a, b string) bool {
+	seen := map[string]bool{}
+	var walk func(string) bool
+	walk = func(id string) bool {
+		if id == b {
+			return true
+		}
+		if seen[id] || s.Resources[id] == nil {
+			return false
+		}
+		seen[id] = true
+		return slices.ContainsFunc(s.Resources[id].DependsOn, walk)
+	}
+	return walk(a)
+}
+
+// remember keeps the stack as it is, for a rollback.
+func (e *Engine) remember(s *Stack) {
+	u := &Undo{
+		Body: s.Body, Parameters: s.Parameters, Resolved: s.Resolved, Tags: s.Tags, Outputs: s.Outputs, Imports: s.Imports,
+		Settings: s.Settings, Resources: map[string]*Resource{},
+	}
+	for id, r := range s.Resources {
+		u.Resources[id] = r.clone()
+	}
+	s.Undo = u
+}
+
+// update deploys to a stack that exists.
+func (e *Engine) update(s *Stack, to target) {
+	for id, r := range s.Resources {
+		if !r.exists() && strings.HasPrefix(r.Status, "DELETE") {
+			delete(s.Resources, id)
+		}
+	}
+	failedCreate := s.Status == "CREATE_FAILED"
+	if s.Undo == nil && !failedCreate {
+		e.remember(s)
+	}
+	e.status(s, "UPDATE_IN_PROGRESS", "User Initiated")
+	s.Updated = e.now()
+	d, err := e.deployment(s, to)
+	if err == nil {
+		d.take()
+		err = d.updateAll()
+	}
+	if err != nil {
+		reason := failures(s, err, "update", "UPDATE_FAILED")
+		if strings.Contains(failures(s, err, "create", "CREATE_FAILED"), "failed to create") {
+			reason = failures(s, err, "create", "CREATE_FAILED")
+		}
+		if d != nil {
+			e.leaveBehind(s, d)
+		}
+		switch {
+		case to.settings.DisableRollback:
+			e.status(s, "UPDATE_FAILED", reason)
+		case failedCreate:
+			e.rollbackCreate(s, reason)
+		default:
+			e.rollbackUpdate(s, reason, nil)
+		}
+		return
+	}
+	e.status(s, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "")
+	d.cleanup()
+	s.Undo = nil
+	e.status(s, "UPDATE_COMPLETE", "")
+}
+
+// leaveBehind keeps what a failed update would have deleted, where nothing
+// else remembers it.
+func (e *Engine) leaveBehind(s *Stack, d *deployment) {
+	for _, l := range d.leaving {
+		u := s.Undo
+		if u == nil || u.Resources[l.r.LogicalID] == nil || u.Resources[l.r.LogicalID].ObjectID != l.r.ObjectID {
+			_ = d.delete(l.r, l.policy)
+		}
+	}
+}
+
+func (d *deployment) updateAll() error {
+	s := d.s
+	for _, id := range d.order {
+		if s.Resources[id].exists() {
+			if err := d.update(id); err != nil {
+				return err
+			}
+		} else if err := d.create(id); err != nil {
+			return err
+		}
+	}
+	if err := d.outputs(); err != nil {
+		return err
+	}
+	var removed []leaving
+	for _, id := range d.e.deletionOrder(s) {
+		if !slices.Contains(d.order, id) {
+			removed = append(removed, leaving{s.Resources[id], s.Resources[id].policy("DeletionPolicy")})
+			delete(s.Resources, id)
+		}
+	}
+	// Cleanup goes backwards: removed ones in their order of deletion.
+	slices.Reverse(removed)
+	d.leaving = append(removed, d.leaving...)
+	return nil
+}
+
+// rollbackUpdate brings the stack back to what it remembers. Resources named
+// in skip are taken as they are.
+func (e *Engine) rollbackUpdate(s *Stack, reason string, skip []string) {
+	e.status(s, "UPDATE_ROLLBACK_IN_PROGRESS", strings.TrimSpace(reason))
+	u := s.Undo
+	err := e.undo(s, u, skip)
+	if err != nil {
+		e.status(s, "UPDATE_ROLLBACK_FAILED", strings.TrimSpace(failures(s, err, "update", "UPDATE_FAILED")))
+	}
+}
+
+func (e *Engine) undo(s *Stack, u *Undo, skip []string) error {
+	t, err := template.Parse(u.Body)
+	if err != nil {
+		return err
+	}
+	to := target{t: t, parameters: u.Parameters, resolved: u.Resolved, tags: u.Tags, settings: u.Settings}
+	to.bound = bound(t, u.Parameters, u.Resolved)
+	d, err := e.deployment(s, to)
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, id := range d.order {
+		old, now := u.Resources[id], s.Resources[id]
+		if old == nil {
+			continue
+		}
+		if slices.Contains(skip, id) {
+			now.Status = "UPDATE_COMPLETE"
+			continue
+		}
+		if err := d.back(old, now); err != nil {
+			failed = err
+			break
+		}
+	}
+	if failed != nil {
+		return failed
+	}
+	d.take()
+	s.Outputs, s.Imports = u.Outputs, u.Imports
+	d.leaving = nil
+	for _, id := range e.deletionOrder(s) {
+		if u.Resources[id] == nil {
+			r := s.Resources[id]
+			policy := r.policy("DeletionPolicy")
+			if policy == "RetainExceptOnCreate" {
+				policy = "Delete"
+			}
+			d.leaving = append([]leaving{{r, policy}}, d.leaving...)
+			delete(s.Resources, id)
+		}
+	}
+	e.status(s, "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", "")
+	// Replacements that are not needed any more go, too.
+	for _, o := range e.orphans(s) {
+		d.leaving = append(d.leaving, leaving{&Resource{LogicalID: o.LogicalID, Type: o.Type, Ref: o.Ref, ObjectID: o.ID}, ""})
+	}
+	d.cleanup()
+	s.Undo = nil
+	e.status(s, "UPDATE_ROLLBACK_COMPLETE", "")
+	return nil
+}
+
+// orphans finds the objects that the stack owns and no member stands for.
+func (e *Engine) orphans(s *Stack) []*cloud.Object {
+	return slices.DeleteFunc(e.cloud.Owned(s.ID), func(o *cloud.Object) bool {
+		r := s.Resources[o.LogicalID]
+		return r == nil || r.Type == o.Type && r.ObjectID == o.ID
+	})
+}
+
+// back brings one resource back to what it was.
+func (d *deployment) back(old, now *Resource) error {
+	e, s, id := d.e, d.s, old.LogicalID
+	reverted := false
+	if now == nil || now.ObjectID != old.ObjectID {
+		if e.cloud.Get(old.Type, old.ObjectID) != nil || !old.exists() {
+			r := old.clone()
+			s.Resources[id] = r
+			e.event(s, r, "UPDATE_IN_PROGRESS", "")
+			reverted = true
+		} else {
+			// It was deleted before its replacement was made.
+			if now.exists() {
+				if err := e.deleteResource(s, now.clone(), ""); err != nil {
+					return err
+				}
+			}
+			r := old.clone()
+			r.ObjectID, r.Ref = "", ""
+			s.Resources[id] = r
+			props, err := d.properties(id)
+			if err == nil {
+				err = d.make(r, props, "UPDATE")
+			}
+			if err != nil {
+				e.event(s, r, "UPDATE_FAILED", err.Error())
+			}
+			return err
+		}
+	}
+	r := s.Resources[id]
+	if !r.exists() {
+		return nil
+	}
+	x, err := d.scope.Eval(anyMap(d.to.t.Resources[id].Properties))
+	if err != nil {
+		e.event(s, r, "UPDATE_FAILED", err.Error())
+		return err
+	}
+	props := x.(map[string]any)
+	if len(compare(anyMap(r.Declared), props, nil)) > 0 || !slices.Equal(r.Tags, d.to.tags) || r.Status == "UPDATE_FAILED" {
+		if err := d.inPlace(r, schema.Lookup(r.Type), props); err != nil {
+			e.event(s, r, "UPDATE_FAILED", err.Error())
+			return err
+		}
+		return nil
+	}
+	r.DependsOn, r.Extra = d.needs[id], extraOf(d.to.t.Resources[id])
+	if reverted {
+		e.event(s, r, "UPDATE_COMPLETE", "")
+	}
+	return nil
+}
+
+// bound binds parameters whose SSM values are known.
+func bound(t *template.Template, values, resolved map[string]string) map[string]any {
+	out := map[string]any{}
+	for name, p := range t.Parameters {
+		text := values[name]
+		if v, ok := resolved[name]; ok {
+			text = v
+		}
+		out[name] = p.Bind(text)
+	}
+	return out
+}
+
+// remove deletes a stack.
+func (e *Engine) remove(s *Stack, retain []string) {
+	for _, o := range s.Outputs {
+		if users := e.importers(o.ExportName); o.ExportName != "" && len(users) > 0 {
+			e.status(s, "DELETE_IN_PROGRESS", "User Initiated")
+			e.status(s, "DELETE_FAILED", fmt.Sprintf("Export %s cannot be deleted as it is in use by %s", o.ExportName, strings.Join(users, " and ")))
+			return
+		}
+	}
+	e.status(s, "DELETE_IN_PROGRESS", "User Initiated")
+	e.deleteAll(s, retain, false, "DELETE")
+}
