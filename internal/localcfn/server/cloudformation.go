@@ -360,9 +360,8 @@ func (s *Server) getTemplate(f form) ([]el, error) {
 		err = s.engine.DescribeChangeSet(f.get("StackName"), name, func(_ *engine.Stack, c *engine.ChangeSet) { body = c.Body })
 	} else {
 		err = s.engine.View(f.get("StackName"), func(st *engine.Stack) error {
-			if st.Body == "" && st.Status == "REVIEW_IN_PROGRESS" {
-				return &engine.APIError{Code: "ValidationError", Message: fmt.Sprintf("Stack with id %s does not exist", f.get("StackName"))}
-			}
+			// Empty for a stack that only has a change set: the CDK CLI asks
+			// before it executes the first one.
 			body = st.Body
 			return nil
 		})
