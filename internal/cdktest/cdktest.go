@@ -5,6 +5,7 @@ package cdktest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"testing"
 
@@ -39,7 +40,15 @@ func RecommendedFlags(t testing.TB) map[string]any {
 // validation findings as errors.
 func NewApp(t testing.TB) awscdk.App {
 	t.Helper()
-	return newApp(t, RecommendedFlags(t))
+	return NewAppWith(t, nil)
+}
+
+// NewAppWith is [NewApp] with further context, which wins over the flags.
+func NewAppWith(t testing.TB, context map[string]any) awscdk.App {
+	t.Helper()
+	flags := RecommendedFlags(t)
+	maps.Copy(flags, context)
+	return newApp(t, flags)
 }
 
 // NewAppWithoutFlags makes an app as an old project without feature flags has

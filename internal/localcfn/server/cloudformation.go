@@ -360,9 +360,9 @@ func (s *Server) getTemplate(f form) ([]el, error) {
 		err = s.engine.DescribeChangeSet(f.get("StackName"), name, func(_ *engine.Stack, c *engine.ChangeSet) { body = c.Body })
 	} else {
 		err = s.engine.View(f.get("StackName"), func(st *engine.Stack) error {
-			// Empty for a stack that only has a change set: the CDK CLI asks
-			// before it executes the first one.
-			body = st.Body
+			if body = st.Body; body == "" {
+				body = "{}" // nothing was deployed yet
+			}
 			return nil
 		})
 	}

@@ -1,0 +1,44 @@
+// Command postern is the CDK app: it reads the configuration from the context
+// key "postern" and synthesizes the stacks. The CDK CLI runs it.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/postern-cdk/postern/stacks"
+	"github.com/postern-cdk/postern/stacks/config"
+)
+
+func main() {
+	err := run()
+	stderr := os.Stderr
+	// jsii now and then calls the orderly end of its own process abnormal.
+	os.Stderr, _ = os.Open(os.DevNull)
+	jsii.Close()
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "\npostern: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func run() (err error) {
+	// The CDK reports bad input by panicking; a user of the app needs the message,
+	// not where in our code it was found.
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("%v", fault)
+		}
+	}()
+	app := awscdk.NewApp(nil)
+	c, err := config.Load(app.Node().TryGetContext(jsii.String("postern")))
+	if err != nil {
+		return err
+	}
+	stacks.New(app, c)
+	app.Synth(nil)
+	return nil
+}

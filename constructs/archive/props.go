@@ -1,0 +1,281 @@
+package archive
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+
+	"github.com/postern-cdk/postern/internal/check"
+)
+
+// What an [Archive] does where Props says nothing.
+const (
+	DefaultLockDays                  = 365
+	DefaultInfrequentAccessAfterDays = 90
+	DefaultLogRetentionDays          = 365
+	DefaultAccessLogRetentionDays    = 365
+)
+
+// Versions that expired or were overwritten stay this long, so that a mistake
+// can be undone. The lock, where it lasts longer, holds them anyway.
+const noncurrentDays = 30
+
+const abortUploadDays = 7
+
+// S3 takes lock periods and lifecycle ages up to a hundred years.
+const maxDays = 36500
+
+// S3 moves no object to STANDARD_IA before it is 30 days old, nor on to an
+// archive class before it has been there for 30.
+//
+// docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html
+const minInfrequentAccessDays = 30
+
+// Props says what an [Archive] is made of. Its zero value, and nil, make a key,
+// a locked log bucket and a bucket for that one's access logs.
+type Props struct {
+	// Key encrypts the bucket and the log groups. Nil makes a customer managed
+	// key with yearly rotation ($1 a month).
+	//
+	// A key of the same app gets the statements that CloudWatch Logs, log
+	// delivery, CloudTrail, SNS publishers and Auto Scaling need. The policy of an
+	// imported one can't be changed: a warning lists what to add.
+	Key awskms.IKey
+
+	// Bucket takes the logs in place of one made here. Its lock, lifecycle,
+	// access logs and policy are then yours: the fields below that describe a
+	// bucket must be empty.
+	Bucket awss3.IBucket
+
+	// AccessLogBucket takes the server access logs of the log bucket in place of
+	// one made here. It must have default encryption SSE-S3 and no Object Lock,
+	// or S3 delivers nothing.
+	AccessLogBucket awss3.IBucket
+
+	// ObjectLock is how long nobody can delete what the log bucket holds. Its
+	// zero value locks in governance mode for [DefaultLockDays].
+	ObjectLock ObjectLock
+
+	// InfrequentAccessAfterDays is the age in days at which objects move to the
+	// cheaper class STANDARD_IA, 30 or more. 0 stands for
+	// [DefaultInfrequentAccessAfterDays]. S3 leaves objects under 128 KB where they
+	// are, because they would cost more there.
+	InfrequentAccessAfterDays int
+
+	// GlacierAfterDays is the age in days at which objects move on to Glacier
+	// Instant Retrieval, 30 days or more after InfrequentAccessAfterDays. They can
+	// still be read at once. 0 stands for never.
+	GlacierAfterDays int
+
+	// ExpireAfterDays is the age in days at which objects are deleted, not less
+	// than the lock lasts and later than the moves to cheaper classes. 0 keeps them
+	// forever.
+	ExpireAfterDays int
+
+	// AccessLogRetentionDays is the age in days at which access logs are deleted.
+	// 0 stands for [DefaultAccessLogRetentionDays].
+	AccessLogRetentionDays int
+
+	// LogRetentionDays is how many days the groups of [Archive.AddLogGroup] keep
+	// their events: one of the periods that CloudWatch Logs has, 1 to 3653. 0 stands
+	// for [DefaultLogRetentionDays].
+	LogRetentionDays int
+
+	// AllowLogGroupDeletion gives up that a log group can be deleted only after
+	// its deletion protection was switched off. Set it in partitions whose
+	// CloudWatch Logs has no deletion protection.
+	AllowLogGroupDeletion bool
+}
+
+// ObjectLock is how the log bucket holds on to its objects
+// (docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html). It can be
+// switched on, and its days be changed for objects to come, at any time; it can
+// never be switched off.
+type ObjectLock struct {
+	// Mode is [LockGovernance] where empty.
+	Mode LockMode
+	// Days is how many days after it was written an object stays locked, 1 to
+	// 36500. 0 stands for [DefaultLockDays].
+	Days int
+}
+
+// LockMode is who can lift the lock of an object before its time.
+type LockMode string
+
+const (
+	// LockGovernance lets only principals with s3:BypassGovernanceRetention lift a
+	// lock. The default.
+	LockGovernance LockMode = "governance"
+	// LockCompliance lets nobody lift a lock: not the root user, not AWS Support.
+	// What was written can't be deleted, and is paid for, until its time is over.
+	LockCompliance LockMode = "compliance"
+	// LockOff gives up the lock: whoever may delete objects may delete evidence.
+	// Versioning alone remains.
+	LockOff LockMode = "off"
+)
+
+func (p *Props) withDefaults() Props {
+	var q Props
+	if p != nil {
+		q = *p
+	}
+	setDefault(&q.LogRetentionDays, DefaultLogRetentionDays)
+	if q.Bucket != nil {
+		return q
+	}
+	if q.ObjectLock.Mode == "" {
+		q.ObjectLock.Mode = LockGovernance
+	}
+	if q.ObjectLock.Mode != LockOff {
+		setDefault(&q.ObjectLock.Days, DefaultLockDays)
+	}
+	setDefault(&q.InfrequentAccessAfterDays, DefaultInfrequentAccessAfterDays)
+	if q.AccessLogBucket == nil {
+		setDefault(&q.AccessLogRetentionDays, DefaultAccessLogRetentionDays)
+	}
+	return q
+}
+
+func setDefault(field *int, value int) {
+	if *field == 0 {
+		*field = value
+	}
+}
+
+// validate examines props whose defaults are filled in.
+func (p *Props) validate() error {
+	var faults check.Faults
+	if p.Bucket != nil {
+		p.refuseBucketFields(&faults)
+	} else {
+		p.validateLock(&faults)
+		p.validateLifecycle(&faults)
+		if p.AccessLogBucket == nil {
+			faults.Check("AccessLogRetentionDays", check.Between(p.AccessLogRetentionDays, 1, maxDays))
+		} else if p.AccessLogRetentionDays != 0 {
+			faults.Addf("AccessLogRetentionDays", "leave it out, or leave out AccessLogBucket to have a bucket made",
+				"%d is for a bucket made here, but AccessLogBucket brings another", p.AccessLogRetentionDays)
+		}
+	}
+	if _, ok := retention(p.LogRetentionDays); !ok {
+		faults.Addf("LogRetentionDays", nearestRetention(p.LogRetentionDays),
+			"%d is no retention period of CloudWatch Logs", p.LogRetentionDays)
+	}
+	return faults.Err()
+}
+
+func (p *Props) refuseBucketFields(faults *check.Faults) {
+	const fix = "leave it out, or leave out Bucket to have one made"
+	for _, field := range []struct {
+		name string
+		set  bool
+	}{
+		{"AccessLogBucket", p.AccessLogBucket != nil},
+		{"ObjectLock", p.ObjectLock != ObjectLock{}},
+		{"InfrequentAccessAfterDays", p.InfrequentAccessAfterDays != 0},
+		{"GlacierAfterDays", p.GlacierAfterDays != 0},
+		{"ExpireAfterDays", p.ExpireAfterDays != 0},
+		{"AccessLogRetentionDays", p.AccessLogRetentionDays != 0},
+	} {
+		if field.set {
+			faults.Add(field.name, "describes a bucket made here, but Bucket brings another", fix)
+		}
+	}
+}
+
+func (p *Props) validateLock(faults *check.Faults) {
+	lock := p.ObjectLock
+	faults.Check("ObjectLock.Mode", check.OneOf(lock.Mode, LockGovernance, LockCompliance, LockOff))
+	switch {
+	case lock.Mode != LockOff:
+		faults.Check("ObjectLock.Days", check.Between(lock.Days, 1, maxDays))
+	case lock.Days != 0:
+		faults.Addf("ObjectLock.Days", "leave it out, or choose a Mode that locks",
+			"%d days are given, but Mode is LockOff", lock.Days)
+	}
+}
+
+func (p *Props) validateLifecycle(faults *check.Faults) {
+	faults.Check("InfrequentAccessAfterDays", check.Between(p.InfrequentAccessAfterDays, minInfrequentAccessDays, maxDays))
+	last, lastName := p.InfrequentAccessAfterDays, "InfrequentAccessAfterDays"
+	if p.GlacierAfterDays != 0 {
+		if least := last + minInfrequentAccessDays; p.GlacierAfterDays < least || p.GlacierAfterDays > maxDays {
+			faults.Addf("GlacierAfterDays", fmt.Sprintf("use %d to %d", least, maxDays),
+				"%d is out of range: objects stay in STANDARD_IA for %d days or more, from InfrequentAccessAfterDays %d on",
+				p.GlacierAfterDays, minInfrequentAccessDays, last)
+		}
+		last, lastName = p.GlacierAfterDays, "GlacierAfterDays"
+	}
+	if p.ExpireAfterDays == 0 {
+		return
+	}
+	switch expire := p.ExpireAfterDays; {
+	case expire < 0 || expire > maxDays:
+		faults.Addf("ExpireAfterDays", fmt.Sprintf("use 1 to %d, or 0 for never", maxDays), "%d is out of range", expire)
+	case expire < p.ObjectLock.Days:
+		faults.Addf("ExpireAfterDays", fmt.Sprintf("use %d or more, or shorten ObjectLock.Days", p.ObjectLock.Days),
+			"%d is before the end of the lock, which lasts %d days", expire, p.ObjectLock.Days)
+	case expire <= last:
+		faults.Addf("ExpireAfterDays", fmt.Sprintf("use %d or more, or an earlier %s", last+1, lastName),
+			"%d is not later than %s %d", expire, lastName, last)
+	}
+}
+
+// The periods that CloudWatch Logs accepts, ascending
+// (docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html).
+var retentions = []struct {
+	days  int
+	value awslogs.RetentionDays
+}{
+	{1, awslogs.RetentionDays_ONE_DAY},
+	{3, awslogs.RetentionDays_THREE_DAYS},
+	{5, awslogs.RetentionDays_FIVE_DAYS},
+	{7, awslogs.RetentionDays_ONE_WEEK},
+	{14, awslogs.RetentionDays_TWO_WEEKS},
+	{30, awslogs.RetentionDays_ONE_MONTH},
+	{60, awslogs.RetentionDays_TWO_MONTHS},
+	{90, awslogs.RetentionDays_THREE_MONTHS},
+	{120, awslogs.RetentionDays_FOUR_MONTHS},
+	{150, awslogs.RetentionDays_FIVE_MONTHS},
+	{180, awslogs.RetentionDays_SIX_MONTHS},
+	{365, awslogs.RetentionDays_ONE_YEAR},
+	{400, awslogs.RetentionDays_THIRTEEN_MONTHS},
+	{545, awslogs.RetentionDays_EIGHTEEN_MONTHS},
+	{731, awslogs.RetentionDays_TWO_YEARS},
+	{1096, awslogs.RetentionDays_THREE_YEARS},
+	{1827, awslogs.RetentionDays_FIVE_YEARS},
+	{2192, awslogs.RetentionDays_SIX_YEARS},
+	{2557, awslogs.RetentionDays_SEVEN_YEARS},
+	{2922, awslogs.RetentionDays_EIGHT_YEARS},
+	{3288, awslogs.RetentionDays_NINE_YEARS},
+	{3653, awslogs.RetentionDays_TEN_YEARS},
+}
+
+func retention(days int) (awslogs.RetentionDays, bool) {
+	for _, r := range retentions {
+		if r.days == days {
+			return r.value, true
+		}
+	}
+	return "", false
+}
+
+func nearestRetention(days int) string {
+	above := slices.IndexFunc(retentions, func(r struct {
+		days  int
+		value awslogs.RetentionDays
+	}) bool {
+		return r.days > days
+	})
+	switch above {
+	case -1:
+		return fmt.Sprintf("use %d, the longest", retentions[len(retentions)-1].days)
+	case 0:
+		return fmt.Sprintf("use %d, the shortest, or more", retentions[0].days)
+	default:
+		return fmt.Sprintf("use %d or %d, the periods next to it", retentions[above-1].days, retentions[above].days)
+	}
+}

@@ -1,0 +1,108 @@
+package bastion
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/postern-cdk/postern/internal/check"
+)
+
+// makeSecurityGroup opens nothing inwards but port 22 to those whom props name,
+// and nothing outwards but HTTPS. Names and time come from link-local addresses,
+// which security groups don't hold up.
+// See https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html.
+func (b *Bastion) makeSecurityGroup(p *Props) {
+	b.securityGroup = awsec2.NewSecurityGroup(b, jsii.String("SecurityGroup"), &awsec2.SecurityGroupProps{
+		Vpc:              b.vpc,
+		Description:      jsii.String("Bastion " + *b.Node().Path()),
+		AllowAllOutbound: jsii.Bool(false),
+	})
+	https := awsec2.Port_Tcp(jsii.Number(443))
+	if len(p.EgressPrefixLists) == 0 {
+		b.securityGroup.AddEgressRule(awsec2.Peer_AnyIpv4(), https, jsii.String("HTTPS to AWS and package repositories"), nil)
+	} else {
+		// Rules for prefix lists are resources of their own. A group without a rule
+		// in itself is made with EC2's rule that lets everything out.
+		b.securityGroup.AddEgressRule(awsec2.Peer_Ipv4(jsii.String("169.254.169.254/32")), awsec2.Port_Tcp(jsii.Number(80)),
+			jsii.String("Instance metadata"), nil)
+	}
+	for i, id := range p.EgressPrefixLists {
+		b.securityGroup.AddEgressRule(awsec2.Peer_PrefixList(&id), https, jsii.String(fmt.Sprintf("HTTPS to EgressPrefixLists[%d]", i)), nil)
+	}
+	if p.Address != AddressNetworkLoadBalancer {
+		admit(b.securityGroup, p)
+	}
+	b.connections = awsec2.NewConnections(&awsec2.ConnectionsProps{
+		SecurityGroups: &[]awsec2.ISecurityGroup{b.securityGroup},
+		DefaultPort:    awsec2.Port_Tcp(jsii.Number(sshPort)),
+	})
+}
+
+// admit lets the networks that props name reach port 22 of a group.
+func admit(group awsec2.SecurityGroup, p *Props) {
+	ssh := awsec2.Port_Tcp(jsii.Number(sshPort))
+	for i, cidr := range p.AllowedCidrs {
+		version := awsec2.Peer_Ipv4
+		if !check.Token(cidr) && strings.Contains(cidr, ":") {
+			version = awsec2.Peer_Ipv6
+		}
+		peer := version(&cidr)
+		group.AddIngressRule(peer, ssh, jsii.String(fmt.Sprintf("SSH from AllowedCidrs[%d]", i)), nil)
+	}
+	for i, id := range p.AllowedPrefixLists {
+		group.AddIngressRule(awsec2.Peer_PrefixList(&id), ssh, jsii.String(fmt.Sprintf("SSH from AllowedPrefixLists[%d]", i)), nil)
+	}
+}
+
+// descriptionPattern is what EC2 takes as the description of a rule.
+var descriptionPattern = regexp.MustCompile(`^[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]+$`)
+
+// AllowTo lets the bastion reach a TCP port of target, both ways of it: egress
+// here, ingress there. The rules are made in the bastion's stack, and why is
+// their description.
+func (b *Bastion) AllowTo(target awsec2.IConnectable, port int, why string) {
+	var faults check.Faults
+	faults.Check("port", check.Port(port))
+	switch {
+	case why == "":
+		faults.Add("why", "is empty", `say what for, such as "psql for support"`)
+	case !check.Token(why) && (!descriptionPattern.MatchString(why) || len(why) > 255):
+		faults.Addf("why", "use up to 255 letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*", "%q can't be the description of a rule", why)
+	}
+	var groups []awsec2.ISecurityGroup
+	if target == nil {
+		faults.Add("target", "is nil", "pass the instance, database or security group to reach")
+	} else if groups = *target.Connections().SecurityGroups(); len(groups) == 0 {
+		faults.Add("target", "has no security group", "pass something that has one, or use Connections().AllowTo with a peer")
+	}
+	b.must("AllowTo", faults.Err())
+
+	for _, group := range groups {
+		id := "To" + *awscdk.Names_NodeUniqueId(group.Node()) + strconv.Itoa(port)
+		if b.Node().TryFindChild(jsii.String(id+"Egress")) != nil {
+			continue
+		}
+		awsec2.NewCfnSecurityGroupEgress(b, jsii.String(id+"Egress"), &awsec2.CfnSecurityGroupEgressProps{
+			GroupId:                    b.securityGroup.SecurityGroupId(),
+			DestinationSecurityGroupId: group.SecurityGroupId(),
+			IpProtocol:                 jsii.String("tcp"),
+			FromPort:                   jsii.Number(port),
+			ToPort:                     jsii.Number(port),
+			Description:                &why,
+		})
+		awsec2.NewCfnSecurityGroupIngress(b, jsii.String(id+"Ingress"), &awsec2.CfnSecurityGroupIngressProps{
+			GroupId:               group.SecurityGroupId(),
+			SourceSecurityGroupId: b.securityGroup.SecurityGroupId(),
+			IpProtocol:            jsii.String("tcp"),
+			FromPort:              jsii.Number(port),
+			ToPort:                jsii.Number(port),
+			Description:           &why,
+		})
+	}
+}

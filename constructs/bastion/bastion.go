@@ -1,0 +1,326 @@
+package bastion
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsautoscaling"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/postern-cdk/postern/constructs/accesspath"
+	"github.com/postern-cdk/postern/constructs/endpoints"
+	"github.com/postern-cdk/postern/constructs/network"
+	"github.com/postern-cdk/postern/internal/host"
+	"github.com/postern-cdk/postern/internal/tree"
+)
+
+// Bastion is a host in the network to reach other hosts from: an Auto Scaling
+// group of one instance, whose successor is ready before it goes.
+type Bastion struct {
+	constructs.Construct
+	stack         awscdk.Stack
+	vpc           awsec2.IVpc
+	logGroup      awslogs.ILogGroup
+	role          awsiam.IRole
+	securityGroup awsec2.SecurityGroup
+	connections   awsec2.Connections
+	group         awsautoscaling.AutoScalingGroup
+	address       string
+}
+
+var (
+	_ awsec2.IConnectable = (*Bastion)(nil)
+	_ awsiam.IGrantable   = (*Bastion)(nil)
+)
+
+// services that the host talks to: sessions, its log, its metrics and the
+// description of its group in their names, the signal that it is ready.
+var services = []endpoints.Service{
+	endpoints.SSM, endpoints.SSMMessages, endpoints.Logs, endpoints.Monitoring, endpoints.EC2, endpoints.CloudFormation,
+}
+
+const sshPort = 22
+
+// New makes a bastion. It panics with all faults of props at once, before it
+// touches the construct tree.
+func New(scope constructs.Construct, id string, props *Props) *Bastion {
+	p := props.withDefaults()
+	tree.Must("bastion", scope, id, p.validate())
+	var where placement
+	if p.Vpc != nil {
+		var err error
+		where, err = place(&p)
+		tree.Must("bastion", scope, id, err)
+	}
+
+	b := &Bastion{}
+	constructs.NewConstruct_Override(b, scope, &id)
+	b.stack = awscdk.Stack_Of(b)
+	if p.Vpc == nil {
+		p.Vpc = network.New(b, "Network", nil).Vpc()
+		var err error
+		where, err = place(&p)
+		tree.Must("bastion", scope, id, err)
+		if where.closed {
+			p.Endpoints = endpoints.New(b, "Endpoints", &endpoints.Props{Vpc: p.Vpc, Services: services})
+		}
+	}
+	b.vpc = p.Vpc
+
+	key := b.key(&p)
+	b.logGroup = p.LogGroup
+	if b.logGroup == nil {
+		b.logGroup = awslogs.NewLogGroup(b, jsii.String("LogGroup"), &awslogs.LogGroupProps{
+			EncryptionKey: key,
+			Retention:     awslogs.RetentionDays_ONE_YEAR,
+			RemovalPolicy: awscdk.RemovalPolicy_RETAIN,
+			// What happened on a bastion is evidence.
+			DeletionProtectionEnabled: jsii.Bool(true),
+		})
+	}
+	b.makeSecurityGroup(&p)
+	var elasticIP awsec2.CfnEIP
+	if p.Address == AddressElasticIP {
+		elasticIP = awsec2.NewCfnEIP(b, jsii.String("Address"), &awsec2.CfnEIPProps{Domain: jsii.String("vpc")})
+		b.address = *elasticIP.Ref()
+	}
+	policy := b.makeRole(&p, elasticIP)
+	b.makeGroup(&p, where, key, elasticIP)
+	b.group.Node().AddDependency(policy)
+
+	if p.Address == AddressNetworkLoadBalancer {
+		b.makeLoadBalancer(&p, where)
+	}
+	if p.HostedZone != nil && elasticIP != nil {
+		b.address = b.addRecord(&p, map[string]any{"TTL": "60", "ResourceRecords": []string{b.address}})
+	}
+	if p.Endpoints != nil {
+		if where.closed {
+			p.Endpoints.Require(services...)
+		}
+		p.Endpoints.AllowFrom(b)
+		b.group.Node().AddDependency(p.Endpoints)
+	}
+	accesspath.Check(b, &accesspath.Props{
+		Vpc:           b.vpc,
+		Subnets:       where.subnets,
+		Services:      services,
+		S3:            true, // packages come from there
+		PublicAddress: elasticIP != nil,
+		Existing:      p.ExistingEndpoints,
+		For:           "the bastion",
+	})
+	if p.Address != AddressNone && len(p.AllowedCidrs) == 0 && len(p.AllowedPrefixLists) == 0 {
+		tree.Warn(b, "bastion-no-ingress", "the bastion has a public address that nobody may connect to: name networks in "+
+			"AllowedCidrs or AllowedPrefixLists, or leave Address out")
+	}
+	return b
+}
+
+// makeGroup makes the launch template and the Auto Scaling group.
+func (b *Bastion) makeGroup(p *Props, where placement, key awskms.IKey, elasticIP awsec2.CfnEIP) {
+	// The user data names the group that comes after it, so its logical ID is
+	// only asked for when the template is written.
+	var cfnGroup awsautoscaling.CfnAutoScalingGroup
+	config := p.hostConfig()
+	config.Region = *b.stack.Region()
+	config.StackName = *b.stack.StackName()
+	config.SignalResource = *awscdk.Lazy_String(&lateString{func() *string { return cfnGroup.LogicalId() }}, nil)
+	config.LogGroup = *b.logGroup.LogGroupName()
+	if elasticIP != nil {
+		config.AllocationID = *elasticIP.AttrAllocationId()
+	}
+	userData, err := host.Render(config)
+	b.must("New", err)
+
+	template := awsec2.NewLaunchTemplate(b, jsii.String("LaunchTemplate"), &awsec2.LaunchTemplateProps{
+		InstanceType:             awsec2.NewInstanceType(&p.InstanceType),
+		MachineImage:             machineImage(p),
+		UserData:                 awsec2.UserData_Custom(&userData.Script),
+		Role:                     b.role,
+		SecurityGroup:            b.securityGroup,
+		AssociatePublicIpAddress: jsii.Bool(p.Address == AddressElasticIP),
+		RequireImdsv2:            jsii.Bool(true),
+		HttpPutResponseHopLimit:  jsii.Number(1),
+		InstanceMetadataTags:     jsii.Bool(false),
+		EbsOptimized:             jsii.Bool(true),
+		DetailedMonitoring:       &p.DetailedMonitoring,
+		SpotOptions:              spot(p),
+		BlockDevices: &[]*awsec2.BlockDevice{{
+			DeviceName: &p.RootDevice,
+			Volume: awsec2.BlockDeviceVolume_Ebs(jsii.Number(p.VolumeGiB), &awsec2.EbsDeviceOptions{
+				VolumeType:          awsec2.EbsDeviceVolumeType_GP3,
+				Encrypted:           jsii.Bool(true),
+				KmsKey:              key,
+				DeleteOnTermination: jsii.Bool(true),
+			}),
+		}},
+	})
+	if strings.HasPrefix(*template.ImageId(), "resolve:ssm:") {
+		tree.AcknowledgeValidation(template, "EC2 resolves the parameter when it launches an instance, so that a newly published image doesn't replace the host in somebody's deploy.",
+			"CloudFormation-Validate::E1152")
+	}
+
+	healthChecks := awsautoscaling.HealthChecks_Ec2(&awsautoscaling.Ec2HealthChecksOptions{GracePeriod: duration(p.SignalTimeout)})
+	if p.Address == AddressNetworkLoadBalancer {
+		healthChecks = awsautoscaling.HealthChecks_WithAdditionalChecks(&awsautoscaling.AdditionalHealthChecksOptions{
+			AdditionalTypes: &[]awsautoscaling.AdditionalHealthCheckType{awsautoscaling.AdditionalHealthCheckType_ELB},
+			GracePeriod:     duration(p.SignalTimeout),
+		})
+	}
+	groupProps := &awsautoscaling.AutoScalingGroupProps{
+		Vpc:            b.vpc,
+		VpcSubnets:     &awsec2.SubnetSelection{Subnets: &where.subnets},
+		LaunchTemplate: template,
+		MinCapacity:    jsii.Number(1),
+		MaxCapacity:    jsii.Number(2), // room for the successor of the one
+		// The same order for replacements that no deploy makes: by age, for health.
+		MinHealthyPercentage: jsii.Number(100),
+		MaxHealthyPercentage: jsii.Number(200),
+		HealthChecks:         healthChecks,
+		// The old one stays so long after the new one is in service, which it is
+		// before its bootstrap has ended.
+		DefaultInstanceWarmup: awscdk.Duration_Minutes(jsii.Number(5)),
+		Cooldown:              awscdk.Duration_Minutes(jsii.Number(5)),
+		TerminationPolicies: &[]awsautoscaling.TerminationPolicy{
+			awsautoscaling.TerminationPolicy_OLDEST_LAUNCH_TEMPLATE, awsautoscaling.TerminationPolicy_OLDEST_INSTANCE,
+		},
+		GroupMetrics: &[]awsautoscaling.GroupMetrics{awsautoscaling.GroupMetrics_All()},
+		UpdatePolicy: awsautoscaling.UpdatePolicy_RollingUpdate(&awsautoscaling.RollingUpdateOptions{
+			MinInstancesInService: jsii.Number(1),
+			MaxBatchSize:          jsii.Number(1),
+			MinSuccessPercentage:  jsii.Number(100),
+			WaitOnResourceSignals: jsii.Bool(true),
+			PauseTime:             duration(p.SignalTimeout),
+		}),
+	}
+	if p.MaxInstanceLifetime > 0 {
+		groupProps.MaxInstanceLifetime = duration(p.MaxInstanceLifetime)
+	}
+	if p.Topic != nil {
+		groupProps.Notifications = &[]*awsautoscaling.NotificationConfiguration{{Topic: p.Topic, ScalingEvents: awsautoscaling.ScalingEvents_ALL()}}
+	}
+	b.group = awsautoscaling.NewAutoScalingGroup(b, jsii.String("Resource"), groupProps)
+	cfnGroup = b.group.Node().DefaultChild().(awsautoscaling.CfnAutoScalingGroup)
+	// Set here and not by the group's Signals, which would add an inline policy.
+	cfnGroup.CfnOptions().SetCreationPolicy(&awscdk.CfnCreationPolicy{
+		ResourceSignal:            &awscdk.CfnResourceSignal{Count: jsii.Number(1), Timeout: duration(p.SignalTimeout).ToIsoString()},
+		AutoScalingCreationPolicy: &awscdk.CfnResourceAutoScalingCreationPolicy{MinSuccessfulInstancesPercent: jsii.Number(100)},
+	})
+	if where.ready != nil {
+		b.group.Node().AddDependency(where.ready)
+	}
+	if p.Topic == nil {
+		tree.Acknowledge(b.group, "Nobody is told by default: the group's metrics are collected and alarms on them tell of an instance that is missing. Props.Topic adds notices of each launch.",
+			"AwsSolutions-AS3")
+	}
+	b.nameInstances(template, elasticIP)
+	b.addSchedule(p.Schedule)
+}
+
+// nameInstances gives instances, volumes and network interfaces the bastion's
+// path as their name.
+func (b *Bastion) nameInstances(template awsec2.LaunchTemplate, elasticIP awsec2.CfnEIP) {
+	name := b.Node().Path()
+	awscdk.Tags_Of(template).Add(jsii.String("Name"), name, nil)
+	awscdk.Tags_Of(b.group).Add(jsii.String("Name"), name, nil)
+	if elasticIP == nil {
+		return
+	}
+	awscdk.Tags_Of(elasticIP).Add(jsii.String("Name"), name, nil)
+	awscdk.Tags_Of(template).Add(jsii.String(addressTag), elasticIP.AttrAllocationId(), nil)
+	cfnTemplate := template.Node().DefaultChild().(awsec2.CfnLaunchTemplate)
+	cfnTemplate.AddPropertyOverride(jsii.String("LaunchTemplateData.TagSpecifications.2"), map[string]any{
+		"ResourceType": "network-interface",
+		"Tags": []any{
+			map[string]any{"Key": "Name", "Value": name},
+			map[string]any{"Key": addressTag, "Value": elasticIP.AttrAllocationId()},
+		},
+	})
+}
+
+func (b *Bastion) addSchedule(s Schedule) {
+	if !s.set() {
+		return
+	}
+	zone := s.TimeZone
+	if zone == "" {
+		zone = "Etc/UTC"
+	}
+	// The maximum stays: an update needs its room at night too.
+	for _, action := range []struct {
+		id, at string
+		size   float64
+	}{{"Start", s.Start, 1}, {"Stop", s.Stop, 0}} {
+		b.group.ScaleOnSchedule(&action.id, &awsautoscaling.BasicScheduledActionProps{
+			Schedule:        awsautoscaling.Schedule_Expression(&action.at),
+			TimeZone:        &zone,
+			MinCapacity:     &action.size,
+			DesiredCapacity: &action.size,
+			MaxCapacity:     jsii.Number(2),
+		})
+	}
+}
+
+// must panics where err is not nil, once the bastion is in the tree.
+func (b *Bastion) must(method string, err error) {
+	if err != nil {
+		panic(fmt.Errorf("bastion %q: %s: %w", *b.Node().Path(), method, err))
+	}
+}
+
+func spot(p *Props) *awsec2.LaunchTemplateSpotOptions {
+	if !p.Spot {
+		return nil
+	}
+	return &awsec2.LaunchTemplateSpotOptions{
+		RequestType:          awsec2.SpotRequestType_ONE_TIME,
+		InterruptionBehavior: awsec2.SpotInstanceInterruption_TERMINATE,
+	}
+}
+
+func duration(d time.Duration) awscdk.Duration {
+	return awscdk.Duration_Seconds(jsii.Number(d.Seconds()))
+}
+
+// lateString is a string that is only known when the template is written. The
+// jsii runtime takes nothing but pointers to structs for an interface.
+type lateString struct{ produce func() *string }
+
+var _ awscdk.IStableStringProducer = (*lateString)(nil)
+
+// Produce implements awscdk.IStableStringProducer.
+func (s *lateString) Produce() *string { return s.produce() }
+
+// Connections opens and closes the bastion's ports, 22 by default.
+func (b *Bastion) Connections() awsec2.Connections { return b.connections }
+
+// GrantPrincipal is the role of the instances. A grant gives it to everybody who
+// has a shell on the bastion.
+func (b *Bastion) GrantPrincipal() awsiam.IPrincipal { return b.role.GrantPrincipal() }
+
+// Role is the role of the instances.
+func (b *Bastion) Role() awsiam.IRole { return b.role }
+
+// LogGroup is where the journal of the instances goes.
+func (b *Bastion) LogGroup() awslogs.ILogGroup { return b.logGroup }
+
+// Vpc is the network that the bastion lives in.
+func (b *Bastion) Vpc() awsec2.IVpc { return b.vpc }
+
+// AutoScalingGroup is the group that the instance is in.
+func (b *Bastion) AutoScalingGroup() awsautoscaling.AutoScalingGroup { return b.group }
+
+// AutoScalingGroupName is the name of the group, as CloudWatch knows it.
+func (b *Bastion) AutoScalingGroupName() string { return *b.group.AutoScalingGroupName() }
+
+// PublicAddress is the name or the address that the bastion is reached by from
+// the internet, or "" where it has none.
+func (b *Bastion) PublicAddress() string { return b.address }

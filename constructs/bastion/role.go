@@ -1,0 +1,109 @@
+package bastion
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/postern-cdk/postern/internal/attach"
+	"github.com/postern-cdk/postern/internal/policy"
+	"github.com/postern-cdk/postern/internal/tree"
+)
+
+// addressTag marks the instances and network interfaces that may take the
+// bastion's Elastic IP address, by the address's allocation ID.
+const addressTag = "postern:address"
+
+// key is the given key, or a new one, with the statements that the volumes and
+// the log group made here need.
+func (b *Bastion) key(p *Props) awskms.IKey {
+	key := p.Key
+	if key == nil {
+		key = awskms.NewKey(b, jsii.String("Key"), &awskms.KeyProps{
+			Description:       jsii.String("Volumes and log of the bastion " + *b.Node().Path()),
+			EnableKeyRotation: jsii.Bool(true),
+			RemovalPolicy:     awscdk.RemovalPolicy_RETAIN, // what it encrypted is retained too
+		})
+	}
+	needs := func(s policy.Scope) []policy.Statement {
+		statements := policy.AutoScalingVolumeStatements(s)
+		if p.LogGroup == nil {
+			statements = append(statements, policy.LogGroupKeyStatements(s)...)
+		}
+		return statements
+	}
+	if !attach.ToKey(key, needs(attach.ScopeOf(b))) {
+		tree.Warn(b, "bastion-key-policy", "the policy of the imported Key can't be changed from here: see that it has these statements, "+
+			"or no instance will start:\n"+policy.Lines(needs(policy.Placeholders())))
+	}
+	return key
+}
+
+// makeRole makes the role and its one policy, which holds exactly what the host
+// does. The policy is returned, for the instances to wait for it.
+func (b *Bastion) makeRole(p *Props, elasticIP awsec2.CfnEIP) constructs.IDependable {
+	b.role = p.Role
+	if b.role == nil {
+		b.role = awsiam.NewRole(b, jsii.String("Role"), &awsiam.RoleProps{
+			Description:         jsii.String("Instances of the bastion " + *b.Node().Path()),
+			AssumedBy:           awsiam.NewServicePrincipal(jsii.String("ec2.amazonaws.com"), nil),
+			PermissionsBoundary: p.PermissionsBoundary,
+		})
+	}
+	statements := []awsiam.PolicyStatement{
+		allow("Sessions", []string{"*"}, nil,
+			"ssm:UpdateInstanceInformation",
+			"ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
+			"ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"),
+		allow("Log", []string{*b.logGroup.LogGroupArn()}, nil,
+			"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
+		allow("Metrics", []string{"*"}, is("StringEquals", "cloudwatch:namespace", MetricsNamespace), "cloudwatch:PutMetricData"),
+		// The agent puts the group's name on its metrics and finds it in the tags.
+		allow("GroupName", []string{"*"}, nil, "ec2:DescribeTags"),
+		allow("Ready", []string{*awscdk.Aws_STACK_ID()}, nil, "cloudformation:SignalResource"),
+	}
+	if elasticIP != nil {
+		// One request is checked against the address, the instance and, by some
+		// requests, its network interface.
+		// See https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html.
+		allocation := *elasticIP.AttrAllocationId()
+		statements = append(statements,
+			allow("Address", []string{b.ec2Arn("elastic-ip/" + allocation)}, nil, "ec2:AssociateAddress"),
+			allow("AddressHolders", []string{b.ec2Arn("instance/*"), b.ec2Arn("network-interface/*")},
+				is("StringEquals", "aws:ResourceTag/"+addressTag, allocation), "ec2:AssociateAddress"),
+		)
+	}
+	managed := awsiam.NewManagedPolicy(b, jsii.String("Policy"), &awsiam.ManagedPolicyProps{
+		Description: jsii.String("All that the bastion " + *b.Node().Path() + " does"),
+		Roles:       &[]awsiam.IRole{b.role},
+		Statements:  &statements,
+	})
+	tree.Acknowledge(managed, "These actions know no narrower resource: ssmmessages, ec2:DescribeTags and cloudwatch:PutMetricData take none, "+
+		"and the agent registers the instance before its ID is known. Metrics are limited by namespace, the address by tag, the log to one group.",
+		"AwsSolutions-IAM5")
+	return managed
+}
+
+func (b *Bastion) ec2Arn(resource string) string {
+	return "arn:" + *b.stack.Partition() + ":ec2:" + *b.stack.Region() + ":" + *b.stack.Account() + ":" + resource
+}
+
+func allow(sid string, resources []string, conditions map[string]any, actions ...string) awsiam.PolicyStatement {
+	props := &awsiam.PolicyStatementProps{
+		Sid:       &sid,
+		Effect:    awsiam.Effect_ALLOW,
+		Actions:   jsii.Strings(actions...),
+		Resources: jsii.Strings(resources...),
+	}
+	if conditions != nil {
+		props.Conditions = &conditions
+	}
+	return awsiam.NewPolicyStatement(props)
+}
+
+func is(operator, key, value string) map[string]any {
+	return map[string]any{operator: map[string]any{key: value}}
+}

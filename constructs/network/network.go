@@ -1,0 +1,273 @@
+package network
+
+import (
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/postern-cdk/postern/internal/check"
+	"github.com/postern-cdk/postern/internal/tree"
+)
+
+// Network is a VPC, made or given.
+type Network struct {
+	constructs.Construct
+	props    Props
+	vpc      awsec2.IVpc
+	logGroup awslogs.ILogGroup
+}
+
+var _ constructs.IConstruct = (*Network)(nil)
+
+// New makes a VPC, or takes the one in props. A nil props means all defaults.
+func New(scope constructs.Construct, id string, props *Props) *Network {
+	p := props.withDefaults()
+	err := p.validate()
+	if err == nil && p.Vpc == nil {
+		err = p.validateZones(scope)
+	}
+	tree.Must("network", scope, id, err)
+
+	n := &Network{props: p, vpc: p.Vpc}
+	constructs.NewConstruct_Override(n, scope, &id)
+	if n.vpc == nil {
+		vpc := n.newVpc()
+		n.vpc = vpc
+		n.guardDefaultSecurityGroup(vpc)
+	}
+	if p.FlowLogs != nil {
+		n.addFlowLog()
+	}
+	return n
+}
+
+// Vpc returns the VPC.
+func (n *Network) Vpc() awsec2.IVpc { return n.vpc }
+
+// FlowLogGroup returns the log group that takes the flow logs, or nil where
+// they go to a bucket or are off.
+func (n *Network) FlowLogGroup() awslogs.ILogGroup { return n.logGroup }
+
+// MonthlyCost is what is made here costs a month in USD, before data: NAT
+// gateways and their addresses, and the key of the log group.
+func (n *Network) MonthlyCost() float64 { return n.props.monthlyCost() }
+
+// unknownPlace tells that the stack can be deployed anywhere.
+func unknownPlace(stack awscdk.Stack) bool {
+	return check.Token(*stack.Region()) || check.Token(*stack.Account())
+}
+
+func (p *Props) validateZones(scope constructs.Construct) error {
+	stack := awscdk.Stack_Of(scope)
+	if len(p.ZoneNames) > 0 || unknownPlace(stack) {
+		return nil
+	}
+	zones := *stack.AvailabilityZones()
+	// Until the CDK CLI has looked the zones up, it gives three invented ones.
+	if len(zones) >= p.AvailabilityZones || len(zones) == 0 || strings.HasPrefix(*zones[0], "dummy") {
+		return nil
+	}
+	var faults check.Faults
+	faults.Addf("AvailabilityZones", "ask for fewer, or name others in ZoneNames",
+		"%d are asked for and the region has %d", p.AvailabilityZones, len(zones))
+	return faults.Err()
+}
+
+func (n *Network) newVpc() awsec2.Vpc {
+	p := &n.props
+	isolated, private, public := p.groups()
+	privateType := awsec2.SubnetType_PRIVATE_WITH_EGRESS
+	if private.reserved {
+		privateType = awsec2.SubnetType_PRIVATE_ISOLATED
+	}
+	props := &awsec2.VpcProps{
+		IpAddresses:        awsec2.IpAddresses_Cidr(jsii.String(p.Cidr)),
+		ReservedAzs:        jsii.Number(MaxAvailabilityZones - p.AvailabilityZones),
+		NatGateways:        jsii.Number(p.gateways()),
+		EnableDnsSupport:   jsii.Bool(true),
+		EnableDnsHostnames: jsii.Bool(true),
+		// The CDK would close the group with a Lambda function.
+		RestrictDefaultSecurityGroup: jsii.Bool(false),
+		SubnetConfiguration: &[]*awsec2.SubnetConfiguration{
+			isolated.configuration(awsec2.SubnetType_PRIVATE_ISOLATED),
+			private.configuration(privateType),
+			public.configuration(awsec2.SubnetType_PUBLIC),
+		},
+	}
+	switch stack := awscdk.Stack_Of(n); {
+	case len(p.ZoneNames) > 0:
+		props.AvailabilityZones = tree.Strings(p.ZoneNames)
+	case p.AvailabilityZones > 2 && unknownPlace(stack):
+		// The CDK knows only two zones there; these are the same ones and the next.
+		zones := make([]*string, p.AvailabilityZones)
+		all := awscdk.Fn_GetAzs(nil)
+		for i := range zones {
+			zones[i] = awscdk.Fn_Select(jsii.Number(i), all)
+		}
+		props.AvailabilityZones = &zones
+	default:
+		props.MaxAzs = jsii.Number(p.AvailabilityZones)
+	}
+	vpc := awsec2.NewVpc(n, jsii.String("Resource"), props)
+	for _, subnet := range *vpc.PublicSubnets() {
+		tree.Acknowledge(subnet.Node().FindChild(jsii.String("DefaultRoute")),
+			"public subnets hold NAT gateways and what is asked to have a public address; no subnet gives one out by itself",
+			"NIST.800.53.R5-VPCNoUnrestrictedRouteToIGW", "PCI.DSS.321-VPCNoUnrestrictedRouteToIGW")
+	}
+	return vpc
+}
+
+func (g group) configuration(kind awsec2.SubnetType) *awsec2.SubnetConfiguration {
+	c := &awsec2.SubnetConfiguration{
+		Name:       jsii.String(g.name),
+		SubnetType: kind,
+		CidrMask:   jsii.Number(g.mask),
+		Reserved:   jsii.Bool(g.reserved),
+	}
+	if kind == awsec2.SubnetType_PUBLIC {
+		c.MapPublicIpOnLaunch = jsii.Bool(false)
+	}
+	return c
+}
+
+func (n *Network) addFlowLog() {
+	logs := n.props.FlowLogs
+	props := &awsec2.CfnFlowLogProps{
+		ResourceId:             n.vpc.VpcId(),
+		ResourceType:           jsii.String("VPC"),
+		TrafficType:            jsii.String("ALL"),
+		LogFormat:              jsii.String(LogFormat),
+		MaxAggregationInterval: jsii.Number(600),
+	}
+	if logs.EveryMinute {
+		props.MaxAggregationInterval = jsii.Number(60)
+	}
+	if logs.Bucket != nil {
+		n.allowDelivery()
+		destination := *logs.Bucket.BucketArn()
+		if prefix := strings.Trim(logs.Prefix, "/"); prefix != "" {
+			destination += "/" + prefix + "/"
+		}
+		props.LogDestinationType = jsii.String("s3")
+		props.LogDestination = jsii.String(destination)
+		// The CDK passes these on as they are, so its typed form has the wrong keys.
+		props.DestinationOptions = map[string]any{
+			"FileFormat":               "parquet",
+			"HiveCompatiblePartitions": true,
+			"PerHourPartition":         true,
+		}
+	} else {
+		n.logGroup = logs.LogGroup
+		if n.logGroup == nil {
+			n.logGroup = n.newLogGroup()
+		}
+		props.LogDestinationType = jsii.String("cloud-watch-logs")
+		props.LogGroupName = n.logGroup.LogGroupName()
+		props.DeliverLogsPermissionArn = n.newFlowLogRole().RoleArn()
+	}
+	flowLog := awsec2.NewCfnFlowLog(n, jsii.String("FlowLog"), props)
+	if logs.Bucket != nil && logs.Bucket.Policy() != nil {
+		flowLog.Node().AddDependency(logs.Bucket.Policy())
+	}
+}
+
+func (n *Network) newLogGroup() awslogs.ILogGroup {
+	stack := awscdk.Stack_Of(n)
+	key := awskms.NewKey(n, jsii.String("FlowLogKey"), &awskms.KeyProps{
+		Description:       jsii.String("Flow logs of " + *n.Node().Path()),
+		EnableKeyRotation: jsii.Bool(true),
+		RemovalPolicy:     awscdk.RemovalPolicy_RETAIN,
+	})
+	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+	key.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:        jsii.String("LogsOfThisStack"),
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("logs."+*stack.Region()+".amazonaws.com"), nil)},
+		Actions:    jsii.Strings("kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"),
+		Resources:  jsii.Strings("*"),
+		Conditions: &map[string]any{"ArnLike": map[string]any{
+			// The group's name begins with that of the stack; its own would be a cycle.
+			"kms:EncryptionContext:aws:logs:arn": arn(stack, "logs", "log-group:"+*stack.StackName()+"-*"),
+		}},
+	}), jsii.Bool(false))
+	return awslogs.NewLogGroup(n, jsii.String("FlowLogs"), &awslogs.LogGroupProps{
+		EncryptionKey: key,
+		Retention:     awslogs.RetentionDays_ONE_YEAR,
+		RemovalPolicy: awscdk.RemovalPolicy_RETAIN,
+	})
+}
+
+// newFlowLogRole follows
+// https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html,
+// without the right to make log groups.
+func (n *Network) newFlowLogRole() awsiam.Role {
+	stack := awscdk.Stack_Of(n)
+	policy := awsiam.NewManagedPolicy(n, jsii.String("FlowLogPolicy"), &awsiam.ManagedPolicyProps{
+		Description: jsii.String("Lets VPC flow logs write to their one log group"),
+		Statements: &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Actions:   jsii.Strings("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
+			Resources: &[]*string{n.logGroup.LogGroupArn()},
+		})},
+	})
+	return awsiam.NewRole(n, jsii.String("FlowLogRole"), &awsiam.RoleProps{
+		Description: jsii.String("VPC flow logs of " + *n.Node().Path()),
+		AssumedBy: awsiam.NewServicePrincipal(jsii.String("vpc-flow-logs.amazonaws.com"), &awsiam.ServicePrincipalOpts{
+			Conditions: &map[string]any{
+				"StringEquals": map[string]any{"aws:SourceAccount": stack.Account()},
+				"ArnLike":      map[string]any{"aws:SourceArn": arn(stack, "ec2", "vpc-flow-log/*")},
+			},
+		}),
+		ManagedPolicies: &[]awsiam.IManagedPolicy{policy},
+	})
+}
+
+// allowDelivery follows
+// https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-permissions.html.
+func (n *Network) allowDelivery() {
+	stack := awscdk.Stack_Of(n)
+	bucket := n.props.FlowLogs.Bucket
+	delivery := &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("delivery.logs.amazonaws.com"), nil)}
+	ours := map[string]any{
+		"StringEquals": map[string]any{"aws:SourceAccount": stack.Account()},
+		"ArnLike":      map[string]any{"aws:SourceArn": arn(stack, "logs", "*")},
+	}
+	objects := "AWSLogs/" + *stack.Account() + "/*"
+	if prefix := strings.Trim(n.props.FlowLogs.Prefix, "/"); prefix != "" {
+		objects = prefix + "/" + objects
+	}
+	added := bucket.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Principals: delivery,
+		Actions:    jsii.Strings("s3:PutObject"),
+		Resources:  &[]*string{bucket.ArnForObjects(&objects)},
+		Conditions: &ours,
+	}))
+	bucket.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Principals: delivery,
+		Actions:    jsii.Strings("s3:GetBucketAcl"),
+		Resources:  &[]*string{bucket.BucketArn()},
+		Conditions: &ours,
+	}))
+	if !*added.StatementAdded {
+		tree.Warn(n, "flow-log-bucket-imported",
+			"FlowLogs.Bucket is imported, so its policy can't be extended here: let its owner allow delivery.logs.amazonaws.com "+
+				"s3:PutObject and s3:GetBucketAcl, and its key kms:GenerateDataKey*")
+	}
+	if key := bucket.EncryptionKey(); key != nil {
+		key.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+			Principals: delivery,
+			Actions:    jsii.Strings("kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"),
+			Resources:  jsii.Strings("*"),
+			Conditions: &ours,
+		}), jsii.Bool(true))
+	}
+}
+
+// arn names a resource of the stack's own account and region.
+func arn(stack awscdk.Stack, service, resource string) *string {
+	return jsii.String("arn:" + *stack.Partition() + ":" + service + ":" + *stack.Region() + ":" + *stack.Account() + ":" + resource)
+}

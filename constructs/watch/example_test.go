@@ -1,0 +1,43 @@
+package watch_test
+
+import (
+	"fmt"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsautoscaling"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/postern-cdk/postern/constructs/watch"
+)
+
+func Example() {
+	app := awscdk.NewApp(nil)
+	stack := awscdk.NewStack(app, jsii.String("Watch"), nil)
+
+	w := watch.New(stack, "Watch", &watch.Props{Emails: []string{"oncall@example.com"}})
+	w.AddHost(jumpHost{stack, "jump-host"}, &watch.HostOptions{Name: "JumpHost", SilentMinutes: 30})
+
+	fmt.Println(*w.Node().FindChild(jsii.String("JumpHost")).Node().Path())
+	// Output: Watch/Watch/JumpHost
+}
+
+// A group of your own can be watched as well as a bastion: say which it is.
+func ExampleHost() {
+	app := awscdk.NewApp(nil)
+	stack := awscdk.NewStack(app, jsii.String("Watch"), nil)
+	group := awsautoscaling.AutoScalingGroup_FromAutoScalingGroupName(stack, jsii.String("Group"), jsii.String("jump-host"))
+
+	host := jumpHost{group, *group.AutoScalingGroupName()}
+	watch.New(stack, "Watch", nil).AddHost(host, &watch.HostOptions{Name: "JumpHost", WithoutAgent: true})
+
+	fmt.Println(host.AutoScalingGroupName())
+	// Output: jump-host
+}
+
+type jumpHost struct {
+	constructs.IConstruct
+	group string
+}
+
+func (h jumpHost) AutoScalingGroupName() string { return h.group }

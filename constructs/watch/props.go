@@ -1,0 +1,165 @@
+package watch
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+
+	"github.com/postern-cdk/postern/internal/check"
+)
+
+// What a [Watch] does for a host where HostOptions says nothing.
+const (
+	DefaultOutOfServiceMinutes = 10
+	DefaultSilentMinutes       = 15
+	DefaultCpuPercent          = 90
+	DefaultMemoryPercent       = 90
+	DefaultDiskPercent         = 85
+	DefaultMetricsNamespace    = "Postern/Bastion"
+)
+
+// An alarm looks back a day at most
+// (docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html).
+const maxMinutes = 24 * 60
+
+// Props says who is told and how. Its zero value, and nil, make a topic that
+// nobody has subscribed to yet.
+type Props struct {
+	// Topic takes the notices in place of one made here. Its encryption is then
+	// yours: a customer managed key must let cloudwatch.amazonaws.com use it.
+	//
+	// A topic of the same app gets the statement that lets alarms publish. The
+	// policy of an imported one can't be changed: a warning lists what to add.
+	Topic awssns.ITopic
+
+	// Key encrypts the topic made here, such as the key of an archive. Nil makes a
+	// customer managed key with yearly rotation ($1 a month).
+	Key awskms.IKey
+
+	// Emails are addresses to subscribe to the topic. SNS asks each to confirm.
+	Emails []string
+
+	// DashboardName is the name of the dashboard: letters, digits, "-" and "_", up
+	// to 255. Empty lets CloudFormation choose one.
+	DashboardName string
+}
+
+// HostOptions says when a host is reported. Its zero value, and nil, stand for
+// the defaults.
+type HostOptions struct {
+	// Name is how titles, notices and IDs call the host. Empty stands for its
+	// construct ID.
+	Name string
+
+	// OutOfServiceMinutes is how long the group may lack an instance that it
+	// wants, 1 to 1440. 0 stands for [DefaultOutOfServiceMinutes].
+	OutOfServiceMinutes int
+
+	// SilentMinutes is how long the agent may send nothing, a multiple of 5 from 5
+	// to 1440. It must be longer than the host takes to boot. 0 stands for
+	// [DefaultSilentMinutes].
+	SilentMinutes int
+
+	// CpuPercent is the CPU use that is reported when it lasts 15 minutes, 1 to
+	// 100. 0 stands for [DefaultCpuPercent].
+	CpuPercent int
+
+	// MemoryPercent is the memory use that is reported when it lasts 15 minutes, 1
+	// to 100. 0 stands for [DefaultMemoryPercent].
+	MemoryPercent int
+
+	// DiskPercent is the disk use that is reported when it lasts 15 minutes, 1 to
+	// 100. 0 stands for [DefaultDiskPercent].
+	DiskPercent int
+
+	// MetricsNamespace is where the CloudWatch agent puts its metrics. Empty stands
+	// for [DefaultMetricsNamespace].
+	MetricsNamespace string
+
+	// WithoutAgent gives up the alarms on a silent agent, on memory and on disk,
+	// for a host that runs no CloudWatch agent.
+	WithoutAgent bool
+}
+
+func (p *Props) withDefaults() Props {
+	if p == nil {
+		return Props{}
+	}
+	return *p
+}
+
+var (
+	dashboardName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+	namespace     = regexp.MustCompile(`^[^:][A-Za-z0-9 ._/#:-]{0,254}$`)
+)
+
+func (p *Props) validate() error {
+	var faults check.Faults
+	if p.Topic != nil && p.Key != nil {
+		faults.Add("Key", "is for a topic made here, but Topic brings another",
+			"leave it out, or leave out Topic to have one made")
+	}
+	seen := map[string]int{}
+	for i, email := range p.Emails {
+		field := fmt.Sprintf("Emails[%d]", i)
+		faults.Check(field, check.Email(email))
+		if first, twice := seen[strings.ToLower(email)]; twice {
+			faults.Addf(field, "leave it out", "%q is the same as Emails[%d]", email, first)
+			continue
+		}
+		seen[strings.ToLower(email)] = i
+	}
+	if name := p.DashboardName; name != "" && !check.Token(name) && !dashboardName.MatchString(name) {
+		faults.Addf("DashboardName", `use letters, digits, "-" and "_", up to 255`, "%q is no name of a dashboard", name)
+	}
+	return faults.Err()
+}
+
+func (o *HostOptions) withDefaults() HostOptions {
+	var q HostOptions
+	if o != nil {
+		q = *o
+	}
+	for _, field := range []struct {
+		value    *int
+		fallback int
+	}{
+		{&q.OutOfServiceMinutes, DefaultOutOfServiceMinutes},
+		{&q.SilentMinutes, DefaultSilentMinutes},
+		{&q.CpuPercent, DefaultCpuPercent},
+		{&q.MemoryPercent, DefaultMemoryPercent},
+		{&q.DiskPercent, DefaultDiskPercent},
+	} {
+		if *field.value == 0 {
+			*field.value = field.fallback
+		}
+	}
+	if q.MetricsNamespace == "" {
+		q.MetricsNamespace = DefaultMetricsNamespace
+	}
+	return q
+}
+
+// validate examines options whose defaults are filled in.
+func (o *HostOptions) validate() error {
+	var faults check.Faults
+	if strings.Contains(o.Name, "/") || check.Token(o.Name) {
+		faults.Addf("Name", "use plain text without slashes", "%q can't be the ID of a construct", o.Name)
+	}
+	faults.Check("OutOfServiceMinutes", check.Between(o.OutOfServiceMinutes, 1, maxMinutes))
+	if silent := o.SilentMinutes; silent < silentPeriodMinutes || silent > maxMinutes || silent%silentPeriodMinutes != 0 {
+		faults.Addf("SilentMinutes", fmt.Sprintf("use a multiple of %d from %d to %d", silentPeriodMinutes, silentPeriodMinutes, maxMinutes),
+			"%d can't be counted in steps of %d minutes", silent, silentPeriodMinutes)
+	}
+	faults.Check("CpuPercent", check.Between(o.CpuPercent, 1, 100))
+	faults.Check("MemoryPercent", check.Between(o.MemoryPercent, 1, 100))
+	faults.Check("DiskPercent", check.Between(o.DiskPercent, 1, 100))
+	if name := o.MetricsNamespace; !check.Token(name) && (!namespace.MatchString(name) || strings.HasPrefix(name, "AWS/")) {
+		faults.Addf("MetricsNamespace", `use letters, digits and ._/#:-, not beginning with ":" or "AWS/", up to 255`,
+			"%q is no namespace that an agent can write to", name)
+	}
+	return faults.Err()
+}

@@ -1,0 +1,273 @@
+package watch
+
+import (
+	"fmt"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/aws-cdk-go/awscdk/v2/interfaces/interfacesawscloudwatch"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/postern-cdk/postern/internal/attach"
+	"github.com/postern-cdk/postern/internal/check"
+	"github.com/postern-cdk/postern/internal/policy"
+	"github.com/postern-cdk/postern/internal/tree"
+)
+
+// Watch tells people what happens to the hosts added to it.
+type Watch struct {
+	constructs.Construct
+
+	topic     awssns.ITopic
+	dashboard awscloudwatch.Dashboard
+	action    *publish
+}
+
+var _ constructs.IConstruct = (*Watch)(nil)
+
+// Host is what can be watched: a construct with an Auto Scaling group whose group
+// metrics are on. A bastion is one.
+type Host interface {
+	constructs.IConstruct
+	// AutoScalingGroupName is the name of the group.
+	AutoScalingGroupName() string
+}
+
+// New makes a watch that has no host yet. props may be nil.
+func New(scope constructs.Construct, id string, props *Props) *Watch {
+	p := props.withDefaults()
+	tree.Must("watch", scope, id, p.validate())
+
+	w := &Watch{}
+	constructs.NewConstruct_Override(w, scope, &id)
+	w.topic = w.useTopic(&p)
+	w.action = &publish{topicARN: w.topic.TopicArn()}
+	for i, email := range p.Emails {
+		name := "Email " + email
+		if check.Token(email) {
+			name = fmt.Sprintf("Email %d", i)
+		}
+		awssns.NewSubscription(w, &name, &awssns.SubscriptionProps{
+			Topic: w.topic, Protocol: awssns.SubscriptionProtocol_EMAIL, Endpoint: jsii.String(email),
+		})
+	}
+	w.dashboard = awscloudwatch.NewDashboard(w, jsii.String("Dashboard"), &awscloudwatch.DashboardProps{
+		DashboardName: tree.Optional(p.DashboardName),
+	})
+	return w
+}
+
+// Topic takes the notices. Subscribe to it what is not an e-mail address.
+func (w *Watch) Topic() awssns.ITopic { return w.topic }
+
+// Dashboard shows the hosts. Widgets can be added to it.
+func (w *Watch) Dashboard() awscloudwatch.Dashboard { return w.dashboard }
+
+// AllowEventBridge lets EventBridge rules publish to the topic. It is apart
+// because EventBridge can't be held to the account here: a condition would stop
+// every message (see docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html).
+func (w *Watch) AllowEventBridge() {
+	w.allow(policy.EventTopicStatements(*w.topic.TopicArn()), policy.EventTopicStatements("TOPIC_ARN"))
+}
+
+func (w *Watch) useTopic(p *Props) awssns.ITopic {
+	if p.Topic != nil {
+		w.topic = p.Topic
+	} else {
+		w.topic = awssns.NewTopic(w, jsii.String("Topic"), &awssns.TopicProps{
+			DisplayName: jsii.String("Postern"),
+			MasterKey:   w.useKey(p),
+			EnforceSSL:  jsii.Bool(true),
+		})
+		if len(p.Emails) == 0 {
+			tree.Warn(w, "watch-nobody-subscribed",
+				"nobody is told when an alarm goes off: name addresses in Emails, or subscribe to Topic() and acknowledge this")
+		}
+	}
+	w.allow(policy.AlarmTopicStatements(attach.ScopeOf(w), *w.topic.TopicArn()),
+		policy.AlarmTopicStatements(policy.Placeholders(), "TOPIC_ARN"))
+	return w.topic
+}
+
+func (w *Watch) allow(statements, readable []policy.Statement) {
+	if !attach.ToTopic(w.topic, statements) {
+		tree.Warn(w, "watch-topic-policy", fmt.Sprintf(
+			"the policy of the imported Topic can't be changed from here: see that it has this statement, or notices are lost:\n%s",
+			policy.Lines(readable)))
+	}
+}
+
+func (w *Watch) useKey(p *Props) awskms.IKey {
+	key := p.Key
+	if key == nil {
+		// It protects messages on their way, not evidence: it goes with the topic.
+		key = awskms.NewKey(w, jsii.String("Key"), &awskms.KeyProps{
+			Description:       jsii.String("Encrypts notices about the ways into the network"),
+			EnableKeyRotation: jsii.Bool(true),
+			RemovalPolicy:     awscdk.RemovalPolicy_DESTROY,
+		})
+	}
+	if !attach.ToKey(key, policy.TopicKeyStatements(attach.ScopeOf(w))) {
+		tree.Warn(w, "watch-key-policy",
+			"the policy of the imported Key can't be changed from here: see that it has these statements, or notices are lost:\n"+
+				policy.Lines(policy.TopicKeyStatements(policy.Placeholders())))
+	}
+	return key
+}
+
+// AddHost adds the alarms of a host and a part of the dashboard. options may be
+// nil.
+func (w *Watch) AddHost(host Host, options *HostOptions) {
+	o := options.withDefaults()
+	if host == nil {
+		var faults check.Faults
+		faults.Add("host", "is nil", "pass a bastion")
+		tree.Must("watch host", w, o.Name, faults.Err())
+	}
+	if o.Name == "" {
+		o.Name = *host.Node().Id()
+	}
+	tree.Must("watch host", w, o.Name, w.validateHost(&o))
+
+	scope := constructs.NewConstruct(w, &o.Name)
+	h := &watched{watch: w, scope: scope, options: &o, notice: notice{host: o.Name, group: host.AutoScalingGroupName()}}
+	h.alarms()
+	h.widgets()
+}
+
+func (w *Watch) validateHost(o *HostOptions) error {
+	var faults check.Faults
+	faults.Merge("", o.validate())
+	if faults.Empty() && w.Node().TryFindChild(&o.Name) != nil {
+		faults.Addf("Name", "give this host another in HostOptions", "the watch already has a %q", o.Name)
+	}
+	return faults.Err()
+}
+
+// publish is an alarm action: it sends the change to the topic.
+type publish struct{ topicARN *string }
+
+var _ awscloudwatch.IAlarmAction = (*publish)(nil)
+
+// Bind implements awscloudwatch.IAlarmAction.
+func (p *publish) Bind(constructs.Construct, awscloudwatch.IAlarm) *awscloudwatch.AlarmActionConfig {
+	return &awscloudwatch.AlarmActionConfig{AlarmActionArn: p.topicARN}
+}
+
+// watched is one host while its alarms and widgets are made.
+type watched struct {
+	watch   *Watch
+	scope   constructs.Construct
+	options *HostOptions
+	notice  notice
+
+	made                                    []interfacesawscloudwatch.IAlarmRef
+	instances, status, cpu, agent, capacity []awscloudwatch.IMetric
+}
+
+func (h *watched) alarms() {
+	o, n := h.options, h.notice
+	wanted := h.metric("AWS/AutoScaling", "GroupDesiredCapacity", "Maximum", 1)
+	running := h.metric("AWS/AutoScaling", "GroupInServiceInstances", "Minimum", 1)
+	h.instances = []awscloudwatch.IMetric{wanted, running}
+	h.alarm("InService", n.outOfService(o.OutOfServiceMinutes), &condition{
+		metric: expression(outOfService, 1, map[string]awscloudwatch.IMetric{desired: wanted, inService: running}),
+		at:     1, periods: o.OutOfServiceMinutes, missing: awscloudwatch.TreatMissingData_BREACHING,
+	})
+
+	failed := h.metric("AWS/EC2", "StatusCheckFailed", "Maximum", 1)
+	h.status = []awscloudwatch.IMetric{failed}
+	h.alarm("StatusCheck", n.statusCheck(), &condition{
+		metric: failed, at: 1, periods: 3, missing: awscloudwatch.TreatMissingData_NOT_BREACHING,
+	})
+
+	cpu := h.metric("AWS/EC2", "CPUUtilization", "Average", loadPeriodMinutes)
+	h.cpu = []awscloudwatch.IMetric{cpu}
+	h.load("Cpu", n.cpu(o.CpuPercent), cpu, o.CpuPercent)
+
+	if o.WithoutAgent {
+		return
+	}
+	h.agent = []awscloudwatch.IMetric{h.metric(o.MetricsNamespace, "mem_used_percent", "SampleCount", silentPeriodMinutes)}
+	h.alarm("AgentSilent", n.silent(o.SilentMinutes), &condition{
+		metric: expression(silent, silentPeriodMinutes, map[string]awscloudwatch.IMetric{desired: wanted, beats: h.agent[0]}),
+		at:     1, periods: o.SilentMinutes / silentPeriodMinutes, missing: awscloudwatch.TreatMissingData_BREACHING,
+	})
+	memory := h.metric(o.MetricsNamespace, "mem_used_percent", "Maximum", loadPeriodMinutes)
+	disk := h.metric(o.MetricsNamespace, "disk_used_percent", "Maximum", loadPeriodMinutes)
+	h.capacity = []awscloudwatch.IMetric{memory, disk}
+	h.load("Memory", n.memory(o.MemoryPercent), memory, o.MemoryPercent)
+	h.load("Disk", n.disk(o.DiskPercent), disk, o.DiskPercent)
+}
+
+// load alarms on use that lasts. No data is no load: that the host is gone or
+// silent is for other alarms to say.
+func (h *watched) load(id, description string, metric awscloudwatch.IMetric, percent int) {
+	h.alarm(id, description, &condition{
+		metric: metric, at: percent, periods: loadPeriods, missing: awscloudwatch.TreatMissingData_NOT_BREACHING,
+	})
+}
+
+// condition goes off when metric is at or above a value for some periods.
+type condition struct {
+	metric  awscloudwatch.IMetric
+	at      int
+	periods int
+	missing awscloudwatch.TreatMissingData
+}
+
+func (h *watched) alarm(id, description string, c *condition) {
+	alarm := awscloudwatch.NewAlarm(h.scope, &id, &awscloudwatch.AlarmProps{
+		AlarmDescription:   &description,
+		Metric:             c.metric,
+		ComparisonOperator: awscloudwatch.ComparisonOperator_GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+		Threshold:          jsii.Number(float64(c.at)),
+		EvaluationPeriods:  jsii.Number(float64(c.periods)),
+		TreatMissingData:   c.missing,
+	})
+	alarm.AddAlarmAction(h.watch.action)
+	alarm.AddOkAction(h.watch.action)
+	h.made = append(h.made, alarm)
+}
+
+func (h *watched) metric(namespace, name, statistic string, minutes int) awscloudwatch.Metric {
+	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+		Namespace: &namespace, MetricName: &name, Statistic: &statistic,
+		Period:        awscdk.Duration_Minutes(jsii.Number(float64(minutes))),
+		DimensionsMap: &map[string]*string{"AutoScalingGroupName": &h.notice.group},
+	})
+}
+
+func expression(text string, minutes int, metrics map[string]awscloudwatch.IMetric) awscloudwatch.MathExpression {
+	return awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{
+		Expression:   &text,
+		Period:       awscdk.Duration_Minutes(jsii.Number(float64(minutes))),
+		UsingMetrics: &metrics,
+	})
+}
+
+func (h *watched) widgets() {
+	name := h.options.Name
+	h.watch.dashboard.AddWidgets(awscloudwatch.NewAlarmStatusWidget(&awscloudwatch.AlarmStatusWidgetProps{
+		Title: &name, Alarms: &h.made, Width: jsii.Number(24), Height: jsii.Number(3),
+	}))
+	row := []awscloudwatch.IWidget{
+		graph(name+": instances", h.instances),
+		graph(name+": failed status checks", h.status),
+		graph(name+": CPU", h.cpu),
+	}
+	if !h.options.WithoutAgent {
+		row = append(row, graph(name+": memory and disk", h.capacity), graph(name+": agent", h.agent))
+	}
+	h.watch.dashboard.AddWidgets(row...)
+}
+
+func graph(title string, metrics []awscloudwatch.IMetric) awscloudwatch.IWidget {
+	return awscloudwatch.NewGraphWidget(&awscloudwatch.GraphWidgetProps{
+		Title: &title, Left: &metrics, Width: jsii.Number(12), Height: jsii.Number(6),
+		LeftYAxis: &awscloudwatch.YAxisProps{Min: jsii.Number(0), ShowUnits: jsii.Bool(false)},
+	})
+}

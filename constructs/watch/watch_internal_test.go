@@ -1,0 +1,214 @@
+package watch
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/postern-cdk/postern/internal/cdktest"
+)
+
+func TestMain(m *testing.M) { cdktest.Main(m) }
+
+type (
+	someTopic struct{ awssns.ITopic }
+	someKey   struct{ awskms.IKey }
+)
+
+func TestValidate(t *testing.T) {
+	for name, test := range map[string]struct {
+		props Props
+		want  string
+	}{
+		"nothing":    {Props{}, ""},
+		"everything": {Props{Key: someKey{}, Emails: []string{"a@example.com", "${Token[TOKEN.1]}"}, DashboardName: "Access_1-a"}, ""},
+		"own topic":  {Props{Topic: someTopic{}, Emails: []string{"a@example.com"}}, ""},
+
+		"topic and key": {
+			Props{Topic: someTopic{}, Key: someKey{}},
+			"Key: is for a topic made here, but Topic brings another: leave it out, or leave out Topic to have one made",
+		},
+		"bad address": {
+			Props{Emails: []string{"a@example.com", "oncall"}},
+			`Emails[1]: "oncall" is not an e-mail address: write it bare, such as oncall@example.com`,
+		},
+		"same address": {
+			Props{Emails: []string{"a@example.com", "b@example.com", "A@example.com"}},
+			`Emails[2]: "A@example.com" is the same as Emails[0]: leave it out`,
+		},
+		"dashboard name": {
+			Props{DashboardName: "a b"},
+			`DashboardName: "a b" is no name of a dashboard: use letters, digits, "-" and "_", up to 255`,
+		},
+		"all at once": {
+			Props{Emails: []string{"x"}, DashboardName: "a/b"},
+			"Emails[0]: \"x\" is not an e-mail address: write it bare, such as oncall@example.com\n" +
+				`DashboardName: "a/b" is no name of a dashboard: use letters, digits, "-" and "_", up to 255`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := test.props.withDefaults()
+			err := p.validate()
+			if test.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.EqualError(t, err, test.want)
+		})
+	}
+}
+
+func TestHostOptions(t *testing.T) {
+	defaults := HostOptions{
+		OutOfServiceMinutes: 10, SilentMinutes: 15, CpuPercent: 90, MemoryPercent: 90, DiskPercent: 85, MetricsNamespace: "Postern/Bastion",
+	}
+	var none *HostOptions
+	assert.Equal(t, defaults, none.withDefaults())
+	given := &HostOptions{}
+	assert.Equal(t, defaults, given.withDefaults())
+	assert.Equal(t, &HostOptions{}, given, "the caller's options stay as they are")
+
+	for name, test := range map[string]struct {
+		options HostOptions
+		want    string
+	}{
+		"nothing":     {HostOptions{}, ""},
+		"the longest": {HostOptions{OutOfServiceMinutes: 1440, SilentMinutes: 1440, CpuPercent: 100, MemoryPercent: 100, DiskPercent: 1}, ""},
+		"all at once": {
+			HostOptions{Name: "a/b", OutOfServiceMinutes: 1441, SilentMinutes: 7, CpuPercent: 101, MemoryPercent: -1, DiskPercent: 200, MetricsNamespace: "AWS/EC2"},
+			"Name: \"a/b\" can't be the ID of a construct: use plain text without slashes\n" +
+				"OutOfServiceMinutes: 1441 is out of range: use 1 to 1440\n" +
+				"SilentMinutes: 7 can't be counted in steps of 5 minutes: use a multiple of 5 from 5 to 1440\n" +
+				"CpuPercent: 101 is out of range: use 1 to 100\n" +
+				"MemoryPercent: -1 is out of range: use 1 to 100\n" +
+				"DiskPercent: 200 is out of range: use 1 to 100\n" +
+				`MetricsNamespace: "AWS/EC2" is no namespace that an agent can write to: use letters, digits and ._/#:-, not beginning with ":" or "AWS/", up to 255`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := test.options.withDefaults()
+			err := o.validate()
+			if test.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.EqualError(t, err, test.want)
+		})
+	}
+}
+
+// The values that the expressions of alarms take, case by case. A metric that is
+// not in the map has sent nothing.
+func TestExpressions(t *testing.T) {
+	type metrics = map[string]float64
+	const missing = -1
+	for name, test := range map[string]struct {
+		expression string
+		metrics    metrics
+		want       float64
+	}{
+		"serving":                      {outOfService, metrics{desired: 1, inService: 1}, 0},
+		"nobody home":                  {outOfService, metrics{desired: 1, inService: 0}, 1},
+		"one of two is enough":         {outOfService, metrics{desired: 2, inService: 1}, 0},
+		"replaced before terminated":   {outOfService, metrics{desired: 1, inService: 2}, 0},
+		"scaled to zero on purpose":    {outOfService, metrics{desired: 0, inService: 0}, 0},
+		"ending after scaling to zero": {outOfService, metrics{desired: 0, inService: 1}, 0},
+		"group metrics off":            {outOfService, metrics{}, missing},
+		"in service unknown":           {outOfService, metrics{desired: 1}, missing},
+
+		"agent reports":                 {silent, metrics{desired: 1, beats: 5}, 0},
+		"agent reported once":           {silent, metrics{desired: 1, beats: 1}, 0},
+		"agent silent":                  {silent, metrics{desired: 1}, 1},
+		"silent, scaled to zero":        {silent, metrics{desired: 0}, 0},
+		"last report, scaled to zero":   {silent, metrics{desired: 0, beats: 2}, 0},
+		"silent, wanted is not known":   {silent, metrics{}, missing},
+		"reporting, wanted not known":   {silent, metrics{beats: 5}, missing},
+		"silent though two are running": {silent, metrics{desired: 2}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, known := evaluate(t, test.expression, test.metrics)
+			if !known {
+				got = missing
+			}
+			assert.InDelta(t, test.want, got, 0)
+		})
+	}
+}
+
+// evaluate computes a metric-math expression at one moment: an operation on a
+// missing value has no value, FILL replaces a missing one.
+func evaluate(t *testing.T, expression string, metrics map[string]float64) (float64, bool) {
+	t.Helper()
+	tree, err := parser.ParseExpr(strings.ReplaceAll(expression, " AND ", " && "))
+	require.NoError(t, err)
+
+	var value func(ast.Expr) (float64, bool)
+	value = func(node ast.Expr) (float64, bool) {
+		switch node := node.(type) {
+		case *ast.ParenExpr:
+			return value(node.X)
+		case *ast.Ident:
+			v, known := metrics[node.Name]
+			return v, known
+		case *ast.BasicLit:
+			v, err := strconv.ParseFloat(node.Value, 64)
+			require.NoError(t, err)
+			return v, true
+		case *ast.BinaryExpr:
+			left, leftKnown := value(node.X)
+			right, rightKnown := value(node.Y)
+			holds := map[token.Token]bool{
+				token.GTR: left > right, token.LSS: left < right, token.LAND: left != 0 && right != 0,
+			}
+			result, defined := holds[node.Op]
+			require.True(t, defined, node.Op)
+			if result {
+				return 1, leftKnown && rightKnown
+			}
+			return 0, leftKnown && rightKnown
+		case *ast.CallExpr:
+			first, known := value(node.Args[0])
+			switch node.Fun.(*ast.Ident).Name {
+			case "FILL":
+				if !known {
+					return value(node.Args[1])
+				}
+				return first, true
+			case "IF":
+				if !known {
+					return 0, false
+				}
+				if first != 0 {
+					return value(node.Args[1])
+				}
+				return value(node.Args[2])
+			}
+		}
+		require.Failf(t, "not understood", "%#v", node)
+		return 0, false
+	}
+	return value(tree)
+}
+
+// CloudWatch takes descriptions of 1024 characters; a name may be as long as a
+// group's, 255.
+func TestNoticesFit(t *testing.T) {
+	n := notice{host: strings.Repeat("h", 100), group: strings.Repeat("g", 255)}
+	for name, text := range map[string]string{
+		"outOfService": n.outOfService(1440), "silent": n.silent(1440), "statusCheck": n.statusCheck(),
+		"cpu": n.cpu(100), "memory": n.memory(100), "disk": n.disk(100),
+	} {
+		assert.LessOrEqual(t, len(text), 1024, name)
+		assert.Contains(t, text, n.host, name)
+		assert.Contains(t, text, n.group, name)
+		assert.NotContains(t, text, "%!", name)
+	}
+}

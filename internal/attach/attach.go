@@ -1,0 +1,68 @@
+// Package attach puts the plain statements of package policy on the resources of
+// a construct tree, and says where that was not possible: what was imported into
+// an app has a policy that the app cannot change.
+package attach
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/postern-cdk/postern/internal/policy"
+)
+
+// ScopeOf is the partition, region and account that a construct is deployed to,
+// as text or as tokens.
+func ScopeOf(construct constructs.IConstruct) policy.Scope {
+	stack := awscdk.Stack_Of(construct)
+	scope := policy.Scope{Partition: *stack.Partition(), Region: *stack.Region(), Account: *stack.Account()}
+	switch scope.Partition {
+	case "aws", "aws-us-gov":
+		scope.URLSuffix = "amazonaws.com"
+	case "aws-cn":
+		scope.URLSuffix = "amazonaws.com.cn"
+	default:
+		scope.URLSuffix = *stack.UrlSuffix()
+	}
+	return scope
+}
+
+// ToKey adds statements to the policy of a key and reports whether it could.
+// Adding the same statement twice leaves one.
+func ToKey(key awskms.IKey, statements []policy.Statement) bool {
+	for _, s := range statements {
+		if !*key.AddToResourcePolicy(parse(s), jsii.Bool(true)).StatementAdded {
+			return false
+		}
+	}
+	return true
+}
+
+// ToBucket adds statements to the policy of a bucket and reports whether it
+// could.
+func ToBucket(bucket awss3.IBucket, statements []policy.Statement) bool {
+	for _, s := range statements {
+		if !*bucket.AddToResourcePolicy(parse(s)).StatementAdded {
+			return false
+		}
+	}
+	return true
+}
+
+// ToTopic adds statements to the policy of a topic and reports whether it could.
+func ToTopic(topic awssns.ITopic, statements []policy.Statement) bool {
+	for _, s := range statements {
+		if !*topic.AddToResourcePolicy(parse(s)).StatementAdded {
+			return false
+		}
+	}
+	return true
+}
+
+func parse(s policy.Statement) awsiam.PolicyStatement {
+	return awsiam.PolicyStatement_FromJson(s.Object())
+}

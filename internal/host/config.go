@@ -1,0 +1,253 @@
+package host
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/postern-cdk/postern/internal/check"
+)
+
+// Config is what one host is told. Its zero value makes a host that is
+// hardened and checks itself, but that signals nobody, ships nothing and has no
+// address of its own.
+//
+// A field marked "may be a token" only reaches the plain environment part of
+// the user data, so that its value may be known as late as at deployment. The
+// host reads those values as data, never as shell, and refuses one that is not
+// of the form AWS documents for it. No other field may hold a token: it ends up
+// in the compressed payload, where nothing can be resolved any more.
+type Config struct {
+	// Region of the host. May be a token. "": asked of the instance metadata.
+	Region string
+	// StackName is the name or ID of the stack that waits for the signal. May be a token.
+	StackName string
+	// SignalResource is the logical ID of the Auto Scaling group whose creation
+	// or update waits for the signal. May be a token. "": no signal is sent.
+	// The instance role needs cloudformation:SignalResource on the stack.
+	// https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_SignalResource.html
+	SignalResource string
+
+	// LogGroup is the name of the CloudWatch Logs group that the whole journal
+	// is shipped to, one stream for each instance ID. May be a token. "": the
+	// journal stays on the host. The instance role needs logs:CreateLogStream,
+	// logs:DescribeLogStreams and logs:PutLogEvents on it.
+	LogGroup string
+	// MetricsNamespace is where the CloudWatch agent puts mem_used_percent and
+	// disk_used_percent, with the one dimension AutoScalingGroupName. Defaults
+	// to [DefaultMetricsNamespace]. Without LogGroup there is no agent and no
+	// metric. The instance role needs cloudwatch:PutMetricData for it, and
+	// ec2:DescribeTags: the agent learns the group's name from the instance's
+	// tags and drops all metrics until it has, so that the EC2 API must be in
+	// reach.
+	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch-Agent-Configuration-File-Details.html
+	MetricsNamespace string
+
+	// AllocationID of the Elastic IP address that the host takes when it
+	// boots. May be a token. "": none. The instance role needs
+	// ec2:AssociateAddress on the address, its instances and their interfaces.
+	AllocationID string
+
+	// SSH is the configuration of the SSH server.
+	SSH SSH
+}
+
+// SSH configures sshd. Its zero value is the safest: public keys only, no root,
+// no forwarding of anything, short limits.
+type SSH struct {
+	// PermitOpen lists what people may forward TCP connections to (ssh -L, -W,
+	// ProxyJump), and nothing else. Defaults to none: no forwarding at all.
+	PermitOpen []Target
+	// MaxAuthTries is how many keys may be tried in one connection, 1 to 10.
+	// Defaults to 4.
+	MaxAuthTries int
+	// MaxSessions is how many sessions one connection may multiplex, 1 to 10.
+	// Defaults to 4.
+	MaxSessions int
+	// LoginGraceTime is how long a client may take to log in, 10 s to 2 min, in
+	// whole seconds. Defaults to 30 s.
+	LoginGraceTime time.Duration
+	// IdleTimeout ends a session in which nothing was typed or shown for so
+	// long, 1 min to 12 h, in whole seconds. Defaults to 15 min. sshd keeps it
+	// from OpenSSH 9.2 on; before that the login shell does, as far as a person
+	// lets it.
+	IdleTimeout time.Duration
+	// NoIdleTimeout lets a forgotten session stay open for ever.
+	NoIdleTimeout bool
+	// MinRSABits is the smallest RSA key accepted, 2048 to 16384. Defaults to
+	// 3072. 2048 lets in clients such as mssh, the first EC2 Instance Connect
+	// client, which makes keys of that size. Kept from OpenSSH 9.1 on.
+	MinRSABits int
+	// AllowECDSAHostKey offers the host's NIST P-256 key too, for clients in
+	// FIPS mode, which can't verify an Ed25519 key.
+	AllowECDSAHostKey bool
+	// Banner is shown before login: printable ASCII, up to 1,024 bytes, lines
+	// ended by \n. Defaults to none.
+	Banner string
+}
+
+// Target is one host and port that may be forwarded to.
+type Target struct {
+	// Host is a name or an address, compared with the text that the client
+	// asks for, before any lookup: people must write it the same way. May be a
+	// token, such as the endpoint of a database.
+	Host string
+	// Port is 1 to 65535.
+	Port int
+}
+
+// Defaults of [Config] and [SSH].
+const (
+	DefaultMetricsNamespace = "Postern/Bastion"
+	DefaultMaxAuthTries     = 4
+	DefaultMaxSessions      = 4
+	DefaultLoginGraceTime   = 30 * time.Second
+	DefaultIdleTimeout      = 15 * time.Minute
+	DefaultMinRSABits       = 3072
+)
+
+func (c Config) withDefaults() Config {
+	if c.MetricsNamespace == "" {
+		c.MetricsNamespace = DefaultMetricsNamespace
+	}
+	c.SSH = c.SSH.withDefaults()
+	return c
+}
+
+func (s SSH) withDefaults() SSH {
+	if s.MaxAuthTries == 0 {
+		s.MaxAuthTries = DefaultMaxAuthTries
+	}
+	if s.MaxSessions == 0 {
+		s.MaxSessions = DefaultMaxSessions
+	}
+	if s.LoginGraceTime == 0 {
+		s.LoginGraceTime = DefaultLoginGraceTime
+	}
+	if s.IdleTimeout == 0 && !s.NoIdleTimeout {
+		s.IdleTimeout = DefaultIdleTimeout
+	}
+	if s.MinRSABits == 0 {
+		s.MinRSABits = DefaultMinRSABits
+	}
+	return s
+}
+
+// Validate reports every fault of the configuration at once, without rendering it.
+func (c Config) Validate() error { return c.withDefaults().validate() }
+
+func (c Config) validate() error {
+	var f check.Faults
+	for _, v := range c.environment() {
+		if v.field != "" {
+			f.Check(v.field, v.fault())
+		}
+	}
+	if c.SignalResource != "" && c.StackName == "" {
+		f.Add("StackName", "is empty, yet SignalResource is set", "name the stack that waits for the signal")
+	}
+	if !namespaceForm.MatchString(c.MetricsNamespace) || strings.HasPrefix(c.MetricsNamespace, "AWS/") {
+		f.Addf("MetricsNamespace", `use letters, digits and .-_/#: up to 255, not beginning with "AWS/"`, "%q is not a namespace for metrics", c.MetricsNamespace)
+	}
+	f.Merge("SSH", c.SSH.validate())
+	return f.Err()
+}
+
+func (s SSH) validate() error {
+	var f check.Faults
+	for i, target := range s.PermitOpen {
+		field := fmt.Sprintf("PermitOpen[%d]", i)
+		if strings.ContainsAny(target.Host, "\r\n") || !check.Token(target.Host) && !hostForm.MatchString(target.Host) {
+			f.Addf(field+".Host", "write one DNS name, IPv4 address or IPv6 address, without wildcards", "%q is not a host", target.Host)
+		}
+		f.Check(field+".Port", check.Port(target.Port))
+	}
+	f.Check("MaxAuthTries", check.Between(s.MaxAuthTries, 1, 10))
+	f.Check("MaxSessions", check.Between(s.MaxSessions, 1, 10))
+	f.Check("LoginGraceTime", seconds(s.LoginGraceTime, 10*time.Second, 2*time.Minute))
+	switch {
+	case !s.NoIdleTimeout:
+		f.Check("IdleTimeout", seconds(s.IdleTimeout, time.Minute, 12*time.Hour))
+	case s.IdleTimeout != 0:
+		f.Addf("IdleTimeout", "leave out one of the two", "%s is set, yet NoIdleTimeout is set too", s.IdleTimeout)
+	}
+	f.Check("MinRSABits", check.Between(s.MinRSABits, 2048, 16384))
+	switch {
+	case check.Token(s.Banner):
+		f.Add("Banner", "holds a token, whose value is not known when the payload is compressed", "write the text itself")
+	case len(s.Banner) > 1024:
+		f.Addf("Banner", "use up to 1024 bytes", "is %d bytes long", len(s.Banner))
+	case strings.IndexFunc(s.Banner, func(r rune) bool { return r != '\n' && (r < ' ' || r > '~') }) >= 0:
+		f.Add("Banner", "holds something other than printable ASCII", `use letters, digits, punctuation, spaces and \n`)
+	}
+	return f.Err()
+}
+
+// seconds accepts whole seconds from low to high.
+func seconds(d, low, high time.Duration) *check.Fault {
+	if fault := check.Within(d, low, high); fault != nil {
+		return fault
+	}
+	if d%time.Second != 0 {
+		return &check.Fault{Problem: fmt.Sprintf("%s is not a whole number of seconds", d), Fix: "use " + d.Round(time.Second).String()}
+	}
+	return nil
+}
+
+var (
+	namespaceForm = regexp.MustCompile(`^[A-Za-z0-9._/#:-]{1,255}$`)
+	hostForm      = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?|[0-9A-Fa-f:]{0,30}:[0-9A-Fa-f:.]{0,30})$`)
+)
+
+// value is one line of the environment part: a value that may only be known
+// when the stack is deployed.
+type value struct {
+	key   string // as the host knows it
+	field string // as the caller knows it; "" where another rule examines it
+	given string
+	form  *regexp.Regexp // the form AWS documents; the host applies the same
+	fix   string
+	most  int // bytes that the value can have once it is resolved, for the budget
+}
+
+// environment lists the deploy-time values in the order they are written. The
+// forms are repeated in files/environment.sh, where tokens are resolved.
+func (c Config) environment() []value {
+	return []value{
+		{"REGION", "Region", c.Region, regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-[0-9]+$`),
+			"write it as in us-east-1", 32},
+		{"STACK", "StackName", c.StackName, regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]{0,127}|arn:aws[a-z-]*:cloudformation:[A-Za-z0-9:/._+-]+)$`),
+			"write the name or the ID of a CloudFormation stack", 256},
+		{"SIGNAL_RESOURCE", "SignalResource", c.SignalResource, regexp.MustCompile(`^[A-Za-z0-9]{1,255}$`),
+			"write a logical ID: letters and digits", 255},
+		{"LOG_GROUP", "LogGroup", c.LogGroup, regexp.MustCompile(`^[A-Za-z0-9._/#-]{1,512}$`),
+			"write the name of a log group: letters, digits and .-_/# up to 512", 512},
+		{"ALLOCATION_ID", "AllocationID", c.AllocationID, regexp.MustCompile(`^eipalloc-[0-9a-f]+$`),
+			"write the allocation ID of an Elastic IP address, such as eipalloc-0123456789abcdef0", 32},
+		{"PERMIT_OPEN", "", permitOpen(c.SSH.PermitOpen), nil, "", 0},
+	}
+}
+
+func (v value) fault() *check.Fault {
+	switch {
+	case v.given == "", v.form.MatchString(v.given):
+		return nil
+	case check.Token(v.given) && !strings.ContainsAny(v.given, "\r\n"):
+		return nil
+	}
+	return &check.Fault{Problem: fmt.Sprintf("%q is not of the form it must have", v.given), Fix: v.fix}
+}
+
+// permitOpen writes targets as sshd_config does, separated by spaces.
+func permitOpen(targets []Target) string {
+	words := make([]string, len(targets))
+	for i, t := range targets {
+		host := t.Host
+		if strings.Contains(host, ":") && !check.Token(host) {
+			host = "[" + host + "]"
+		}
+		words[i] = fmt.Sprintf("%s:%d", host, t.Port)
+	}
+	return strings.Join(words, " ")
+}

@@ -1,0 +1,63 @@
+# shellcheck shell=bash
+# The values that were only known at deployment, and the tools that must be there.
+
+readonly ENVIRONMENT_KEYS=(REGION STACK SIGNAL_RESOURCE LOG_GROUP ALLOCATION_ID PERMIT_OPEN)
+REGION='' STACK='' SIGNAL_RESOURCE='' LOG_GROUP='' ALLOCATION_ID='' PERMIT_OPEN=''
+
+# form KEY: what a value of that key looks like, as an extended regular
+# expression. The same forms stand in config.go, where tokens are let through.
+form() {
+  case $1 in
+    REGION) printf '%s' '[a-z]{2,5}(-[a-z]+)+-[0-9]+' ;;
+    STACK) printf '%s' '[A-Za-z][A-Za-z0-9-]{0,127}|arn:aws[a-z-]*:cloudformation:[A-Za-z0-9:/._+-]+' ;;
+    SIGNAL_RESOURCE) printf '%s' '[A-Za-z0-9]{1,255}' ;;
+    LOG_GROUP) printf '%s' '[A-Za-z0-9._/#-]{1,512}' ;;
+    ALLOCATION_ID) printf '%s' 'eipalloc-[0-9a-f]+' ;;
+    PERMIT_OPEN)
+      local target='([A-Za-z0-9_][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}'
+      printf '%s' "$target( $target)*"
+      ;;
+    *) return 1 ;;
+  esac
+}
+
+# read_environment FILE: takes KEY=VALUE lines as data. A key that is unknown,
+# missing or given twice, or a value of another form, is refused: a value that
+# holds a line break can so neither run anything nor stand in for another key.
+read_environment() {
+  local line key value pattern seen=' '
+  while IFS= read -r line || [[ -n $line ]]; do
+    key=${line%%=*}
+    if [[ $line != *=* ]] || ! pattern=$(form "$key"); then
+      die "environment: not a KEY=VALUE line of ours: ${line:0:80}"
+    fi
+    [[ $seen != *" $key "* ]] || die "environment: $key is given twice"
+    seen+="$key "
+    value=${line#*=}
+    [[ -z $value || $value =~ ^($pattern)$ ]] || die "environment: $key has a form that is not allowed: ${value:0:80}"
+    printf -v "$key" %s "$value"
+  done <"$1"
+  for key in "${ENVIRONMENT_KEYS[@]}"; do
+    [[ $seen == *" $key "* ]] || die "environment: $key is missing: the user data is cut short"
+  done
+}
+
+step_environment() {
+  local saved="$STATE/environment"
+  if (($# > 0)); then
+    sed '1,/^# ENVIRONMENT$/d' "$1" | put "$saved" 0600
+  fi
+  [[ -f $saved ]] || die "there is no $saved: run once with the user data as argument"
+  read_environment "$saved"
+}
+
+step_tools() {
+  local tool missing=()
+  OS=other
+  if grep -qs '^ID="\?amzn' "$ROOT/etc/os-release"; then OS=amazon; fi
+  if grep -qsE '^ID(_LIKE)?=.*(debian|ubuntu)' "$ROOT/etc/os-release"; then OS=debian; fi
+  for tool in aws curl systemctl sshd ssh ssh-keygen; do
+    type -P "$tool" >/dev/null || missing+=("$tool")
+  done
+  ((${#missing[@]} == 0)) || die "not installed: ${missing[*]}: use an image that has them"
+}

@@ -1,0 +1,111 @@
+# shellcheck shell=bash
+# What every step uses: one line of JSON for each event, reasons, retries.
+
+STEP=start
+REASON=
+UNDO=
+CHECKED=
+TIMES=
+BEGAN=$((${EPOCHREALTIME//[!0-9]/} / 1000))
+
+# json_string TEXT: sets JSON to TEXT as a string, what is not printable ASCII as
+# spaces.
+json_string() {
+  local s=$1
+  s=${s//\\/\\\\}
+  s=${s//\"/\\\"}
+  s=${s//$'\n'/\\n}
+  s=${s//$'\t'/\\t}
+  JSON="\"${s//[^[:print:]]/ }\""
+}
+
+# event KIND KEY VALUE ...: one line of JSON on the console, in the journal and on
+# the standard output that main was given, wherever a step sends its own.
+event() {
+  local line="{\"postern\":\"$1\"" JSON
+  shift
+  while (($# > 1)); do
+    json_string "$2"
+    [[ ! $2 =~ ^(0|[1-9][0-9]*)$ ]] || JSON=$2
+    line+=",\"$1\":$JSON"
+    shift 2
+  done
+  line+='}'
+  printf '%s\n' "$line" >&3
+  printf '%s\n' "$line" 2>/dev/null >>"$ROOT/dev/console" || true
+  logger -t postern -S 8192 -- "$line" 2>/dev/null || true
+}
+
+note() { event note step "$STEP" text "$*"; }
+
+# because REASON: the first reason given is the one that counts.
+because() { [[ -n $REASON ]] || REASON=$1; }
+
+# die REASON: gives up. Not from a subshell: there the reason would be lost.
+die() {
+  because "$*"
+  exit 1
+}
+
+# now_ms: sets NOW.
+now_ms() { NOW=$((${EPOCHREALTIME//[!0-9]/} / 1000)); }
+
+# has_line TEXT LINE: is LINE one of the lines of TEXT?
+has_line() { [[ $'\n'$1$'\n' == *$'\n'"$2"$'\n'* ]]; }
+
+# step NAME [ARGUMENT ...]: runs step_NAME, timed. It must not stand in a
+# condition: that would switch strict mode off inside it.
+step() {
+  local name=$1 began ms
+  STEP=$name
+  now_ms
+  began=$NOW
+  event step name "$name" result begin
+  shift
+  "step_${name}" "$@"
+  now_ms
+  ms=$((NOW - began))
+  TIMES+=" $name=${ms}ms"
+  event step name "$name" result ok ms "$ms"
+}
+
+# aws_try ARGUMENT ...: one call of the AWS CLI; its last words are noted.
+aws_try() {
+  local out
+  if ! out=$(timeout 30 aws "$@" 2>&1 </dev/null); then
+    note "aws $1 $2: ${out##*$'\n'}"
+    return 1
+  fi
+}
+
+# retry TIMES COMMAND ...: waits 1, 2, 4 ... 8 seconds between the attempts.
+retry() {
+  local times=$1 attempt wait=1
+  shift
+  for ((attempt = 1; attempt <= times; attempt++)); do
+    if "$@"; then return 0; fi
+    ((attempt < times)) || break
+    sleep "$wait"
+    wait=$((wait < 8 ? wait * 2 : 8))
+  done
+  return 1
+}
+
+# put FILE MODE: writes standard input to FILE, all at once. CHANGED is yes where
+# that made a difference and empty where it didn't.
+put() {
+  local file=$1 mode=$2 temp
+  CHANGED=
+  mkdir -p "${file%/*}"
+  temp=$(mktemp "$file.XXXXXX")
+  cat >"$temp"
+  chmod "$mode" "$temp"
+  if [[ -f $file ]] && cmp -s "$temp" "$file" && [[ $(stat -c %a "$file") == "${mode#0}" ]]; then
+    rm -f "$temp"
+    return
+  fi
+  if type -P restorecon >/dev/null; then restorecon "$temp" 2>/dev/null || true; fi
+  mv -f "$temp" "$file"
+  # shellcheck disable=SC2034 # read by the steps
+  CHANGED=yes
+}

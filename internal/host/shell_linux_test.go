@@ -1,0 +1,639 @@
+package host
+
+import (
+	"encoding/json"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// lab runs the user data below a folder that stands for the root of a host, with
+// fakes first on the PATH.
+type lab struct {
+	t    *testing.T
+	root string
+	path []string // of the fakes
+	// system is the PATH after them
+	system string
+}
+
+// outcome is what one run did.
+type outcome struct {
+	code   int
+	out    string
+	events []map[string]any
+	calls  []string // of the fakes, but for sleep and logger
+}
+
+// newLab makes an Amazon Linux 2023 as it comes: sshd that includes drop-ins,
+// the SSM agent, no CloudWatch agent.
+func newLab(t *testing.T) *lab {
+	t.Helper()
+	fakes, err := filepath.Abs("testdata")
+	require.NoError(t, err)
+	l := &lab{t: t, root: t.TempDir(), path: []string{fakes + "/bin", fakes + "/sshd"}, system: os.Getenv("PATH") + ":/usr/sbin"}
+	l.write("etc/os-release", "NAME=\"Amazon Linux\"\nID=\"amzn\"\nID_LIKE=\"fedora\"\n")
+	l.write("etc/ssh/sshd_config", "# as it comes\nInclude "+l.root+"/etc/ssh/sshd_config.d/*.conf\nAuthorizedKeysCommand /opt/aws/bin/eic_run_authorized_keys %u %f\nAuthorizedKeysCommandUser ec2-instance-connect\n")
+	l.write("etc/ssh/ssh_host_ed25519_key", "key")
+	l.write("opt/aws/bin/eic_run_authorized_keys", "")
+	l.write("proc/77/cmdline", "sshd: /usr/sbin/sshd -D [listener] 0 of 10-60 startups")
+	l.write("dev/null-dir/x", "")
+	l.fake("active-sshd", "")
+	l.fake("installed-amazon-ssm-agent", "")
+	l.fake("active-amazon-ssm-agent", "")
+	l.fake("calls", "")
+	return l
+}
+
+// debian turns it into a Debian without any agent.
+func (l *lab) debian() {
+	l.write("etc/os-release", "ID=debian\n")
+	l.fake("active-ssh", "")
+	for _, gone := range []string{"active-sshd", "installed-amazon-ssm-agent", "active-amazon-ssm-agent"} {
+		require.NoError(l.t, os.Remove(filepath.Join(l.root, "fake", gone)))
+	}
+}
+
+func (l *lab) write(name, text string) {
+	l.t.Helper()
+	file := filepath.Join(l.root, name)
+	require.NoError(l.t, os.MkdirAll(filepath.Dir(file), 0o755))
+	require.NoError(l.t, os.WriteFile(file, []byte(text), 0o600))
+}
+
+func (l *lab) fake(name, text string) { l.write("fake/"+name, text) }
+
+func (l *lab) read(name string) string {
+	l.t.Helper()
+	data, err := os.ReadFile(filepath.Join(l.root, name))
+	require.NoError(l.t, err)
+	return string(data)
+}
+
+func (l *lab) exists(name string) bool {
+	_, err := os.Stat(filepath.Join(l.root, name))
+	return err == nil
+}
+
+const dropInFile = "etc/ssh/sshd_config.d/00-postern.conf"
+
+// boot runs the user data of a configuration as cloud-init would.
+func (l *lab) boot(c Config) outcome {
+	l.t.Helper()
+	u, err := Render(c)
+	require.NoError(l.t, err)
+	return l.bootScript(u.Script)
+}
+
+func (l *lab) bootScript(script string) outcome {
+	l.t.Helper()
+	l.write("part-001", script)
+	return l.run(filepath.Join(l.root, "part-001"))
+}
+
+// again runs the unpacked bootstrap by itself, as an operator would.
+func (l *lab) again() outcome {
+	l.t.Helper()
+	return l.run(filepath.Join(l.root, "var/lib/postern/host/main.sh"))
+}
+
+func (l *lab) run(args ...string) outcome {
+	l.t.Helper()
+	l.fake("calls", "")
+	cmd := exec.Command("bash", args...)
+	cmd.Env = []string{
+		"PATH=" + strings.Join(append(slices.Clone(l.path), l.system), ":"),
+		"POSTERN_ROOT=" + l.root, "FAKE=" + l.root + "/fake", "TMPDIR=" + l.t.TempDir(),
+	}
+	out, err := cmd.CombinedOutput()
+	o := outcome{code: cmd.ProcessState.ExitCode(), out: string(out)}
+	if _, exited := err.(*exec.ExitError); err != nil && !exited { //nolint:errorlint // of os/exec itself
+		require.NoError(l.t, err)
+	}
+	for _, line := range strings.Split(o.out, "\n") {
+		if !strings.HasPrefix(line, `{"postern"`) {
+			continue
+		}
+		event := map[string]any{}
+		require.NoError(l.t, json.Unmarshal([]byte(line), &event), line)
+		o.events = append(o.events, event)
+	}
+	for _, call := range strings.Split(strings.TrimSpace(l.read("fake/calls")), "\n") {
+		if !strings.HasPrefix(call, "sleep ") && !strings.HasPrefix(call, "logger ") {
+			o.calls = append(o.calls, call)
+		}
+	}
+	return o
+}
+
+// called lists the calls that begin so.
+func (o outcome) called(prefix string) []string {
+	var list []string
+	for _, call := range o.calls {
+		if strings.HasPrefix(call, prefix) {
+			list = append(list, call)
+		}
+	}
+	return list
+}
+
+func (o outcome) signals() []string {
+	var list []string
+	for _, call := range o.called("aws cloudformation signal-resource") {
+		list = append(list, call[strings.LastIndex(call, " ")+1:])
+	}
+	return list
+}
+
+// event returns the last one of a kind whose fields are those given.
+func (o outcome) event(kind string, fields ...string) map[string]any {
+	for i := len(o.events) - 1; i >= 0; i-- {
+		event, same := o.events[i], o.events[i]["postern"] == kind
+		for f := 0; f < len(fields); f += 2 {
+			same = same && event[fields[f]] == fields[f+1]
+		}
+		if same {
+			return event
+		}
+	}
+	return nil
+}
+
+func (o outcome) failure(t *testing.T) (step, reason string) {
+	t.Helper()
+	event := o.event("bootstrap", "result", "failure")
+	require.NotNil(t, event, o.out)
+	assert.Equal(t, 1, o.code)
+	return event["step"].(string), event["reason"].(string)
+}
+
+func TestBootSignalsSuccessOnce(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	o := l.boot(full())
+	require.Equal(t, 0, o.code, o.out)
+	assert.Equal(t, []string{
+		"aws cloudformation signal-resource --region eu-west-1 --stack-name Access --logical-resource-id BastionASG1234 --unique-id i-0123456789abcdef0 --status SUCCESS",
+	}, o.called("aws cloudformation"))
+	assert.Equal(t, []string{
+		"aws ec2 associate-address --region eu-west-1 --allocation-id eipalloc-0123456789abcdef0 --instance-id i-0123456789abcdef0 --allow-reassociation",
+	}, o.called("aws ec2"))
+	assert.Less(t, index(o.calls, "aws ec2"), index(o.calls, "dnf install"), "the address is the way to the packages")
+	assert.Less(t, index(o.calls, "agent-ctl"), index(o.calls, "aws cloudformation"), "the signal is last")
+	assert.Contains(t, l.read("etc/postern/cloudwatch-agent.json"), `"log_group_name": "/postern/bastion"`)
+	assert.Contains(t, l.read(dropInFile), "\nPermitOpen db.internal:5432 [2001:db8::7]:6379\n")
+	assert.Equal(t, "Keep out.\nYou are recorded.\n", l.read("etc/postern/banner"))
+	for _, name := range []string{"environment", "tools", "identity", "address", "sshd", "agent", "selfcheck"} {
+		event := o.event("step", "name", name, "result", "ok")
+		require.NotNil(t, event, name)
+		assert.IsType(t, float64(0), event["ms"])
+	}
+	for _, name := range []string{"sshd-config", "sshd-effective", "sshd-running", "instance-connect", "cloudwatch-agent", "ssm-agent", "imds-v2"} {
+		assert.NotNil(t, o.event("check", "name", name, "result", "pass"), name)
+	}
+	assert.Regexp(t, `^environment=\d+ms .*selfcheck=\d+ms$`, o.event("bootstrap", "result", "success")["steps"])
+
+	mode, err := os.Stat(filepath.Join(l.root, "var/lib/postern"))
+	require.NoError(t, err)
+	assert.Equal(t, fs.FileMode(0o700), mode.Mode().Perm(), "root only")
+}
+
+func index(calls []string, prefix string) int {
+	for i, call := range calls {
+		if strings.HasPrefix(call, prefix) {
+			return i
+		}
+	}
+	return -1
+}
+
+func TestBootOfTheZeroConfiguration(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	o := l.boot(Config{})
+	require.Equal(t, 0, o.code, o.out)
+	assert.Empty(t, o.called("aws"), "nobody waits for a signal")
+	assert.Empty(t, o.called("dnf"), "nothing is shipped")
+	assert.Contains(t, l.read(dropInFile), "\nDisableForwarding yes\n")
+	assert.NotNil(t, o.event("signal", "result", "nobody waits for it"))
+}
+
+func TestAgainChangesNothing(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	require.Equal(t, 0, l.boot(full()).code)
+	before := l.snapshot()
+	for _, o := range []outcome{l.again(), l.boot(full())} {
+		require.Equal(t, 0, o.code, o.out)
+		assert.Empty(t, o.signals(), "told before")
+		assert.Empty(t, o.called("systemctl"), "nothing is reloaded")
+		assert.Empty(t, o.called("agent-ctl"))
+		assert.Empty(t, o.called("dnf"))
+		after := l.snapshot()
+		assert.Len(t, after, len(before))
+		for name := range before {
+			assert.Equal(t, before[name], after[name], name)
+		}
+	}
+}
+
+// snapshot maps each file below the root to its mode and text.
+func (l *lab) snapshot() map[string]string {
+	l.t.Helper()
+	files := map[string]string{}
+	require.NoError(l.t, filepath.WalkDir(l.root, func(path string, d fs.DirEntry, err error) error {
+		name := strings.TrimPrefix(path, l.root+"/")
+		switch {
+		case err != nil:
+			return err
+		case name == "fake":
+			return filepath.SkipDir
+		case d.IsDir() || name == "part-001" || name == "dev/console":
+			return nil
+		}
+		info, err := d.Info()
+		files[name] = info.Mode().String() + " " + l.read(name)
+		return err
+	}))
+	return files
+}
+
+func TestAStepThatFailsIsNamed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		arrange      func(*lab)
+		step, reason string
+	}{
+		"no address": {func(l *lab) { l.fake("aws-associate-address-fails", "99") }, "address",
+			"could not take the Elastic IP address eipalloc-0123456789abcdef0: the notes above say why; the EC2 API must be reachable without it"},
+		"no repository": {func(l *lab) { l.fake("dnf-fails", "99") }, "agent",
+			"amazon-cloudwatch-agent could not be installed: dnf needs a way to its repositories, such as the S3 gateway endpoint"},
+		"agent refuses": {func(l *lab) { l.fake("agent-refuses", "") }, "agent",
+			"the CloudWatch agent 1.300070.0b1500 refuses its configuration: see ROOT/opt/aws/amazon-cloudwatch-agent/logs"},
+		"agent dies":        {func(l *lab) { l.fake("agent-dies", "") }, "selfcheck", "failed checks: cloudwatch-agent"},
+		"SSM agent stopped": {func(l *lab) { _ = os.Remove(l.root + "/fake/active-amazon-ssm-agent") }, "selfcheck", "failed checks: ssm-agent"},
+		"IMDSv1":            {func(l *lab) { l.fake("imds-v1", "200") }, "selfcheck", "failed checks: imds-v2"},
+		"command line": {func(l *lab) { l.write("proc/77/cmdline", "sshd: /usr/sbin/sshd -D -oCiphers=aes128-cbc [listener]") }, "selfcheck",
+			"failed checks: sshd-running"},
+		"sshd stopped, two checks": {func(l *lab) { _ = os.Remove(l.root + "/fake/active-sshd"); l.fake("imds-v1", "200") }, "selfcheck",
+			"failed checks: sshd-running imds-v2"},
+		"no host key": {func(l *lab) {
+			l.write("etc/ssh/ssh_host_ed25519_key", "")
+			_ = os.Rename(l.root+"/etc/ssh/ssh_host_ed25519_key", l.root+"/x")
+			l.fake("keygen-fails", "9")
+		},
+			"sshd", "there is no host key to offer: in FIPS mode allow the ECDSA one"},
+		"line that fails": {func(l *lab) { l.fake("usermod-fails", "9") }, "agent", "line 7: usermod -a -G systemd-journal cwagent"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			c.arrange(l)
+			o := l.boot(full())
+			step, reason := o.failure(t)
+			assert.Equal(t, c.step, step)
+			if name == "line that fails" {
+				assert.Regexp(t, `^line \d+: usermod -a -G systemd-journal cwagent$`, reason)
+			} else {
+				assert.Equal(t, strings.ReplaceAll(c.reason, "ROOT", l.root), reason)
+			}
+			assert.Equal(t, []string{"FAILURE"}, o.signals())
+			assert.Contains(t, l.read("dev/console"), `"result":"failure"`, "a person sees it")
+			assert.Contains(t, l.read("fake/calls"), `logger -t postern -S 8192 -- {"postern":"bootstrap","result":"failure"`, "and the journal keeps it")
+		})
+	}
+}
+
+// A bootstrap that ends early, by whatever, has not proved anything.
+func TestEndingEarlyIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ body, reason string }{
+		"exit 0":         {"exit 0", "exit status 0"},
+		"terminated":     {"kill -TERM $$; command sleep 1", "stopped from outside"},
+		"unset variable": {`: "$NO_SUCH_THING"`, "exit status 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			u, err := Render(full())
+			require.NoError(t, err)
+			l.fake("imds-fails", "99") // stops it before anything happens, unpacked
+			require.Equal(t, 1, l.bootScript(u.Script).code)
+			l.fake("imds-fails", "0")
+			l.write("var/lib/postern/host/agent.sh", "step_agent() {\n"+c.body+"\n}\n")
+			o := l.again()
+			step, reason := o.failure(t)
+			assert.Equal(t, "agent", step)
+			assert.Regexp(t, "^"+c.reason+"$", reason)
+			assert.Equal(t, []string{"FAILURE"}, o.signals())
+		})
+	}
+}
+
+func TestMendedHostSignalsSuccessAfterFailure(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.fake("aws-associate-address-fails", "5")
+	assert.Equal(t, []string{"FAILURE"}, l.boot(full()).signals())
+	o := l.again()
+	assert.Equal(t, 0, o.code, o.out)
+	assert.Equal(t, []string{"SUCCESS"}, o.signals())
+}
+
+func TestAWSThatFailsTwice(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.fake("aws-associate-address-fails", "2")
+	l.fake("aws-signal-resource-fails", "2")
+	o := l.boot(full())
+	require.Equal(t, 0, o.code, o.out)
+	assert.Len(t, o.called("aws ec2 associate-address"), 3)
+	assert.Equal(t, []string{"SUCCESS", "SUCCESS", "SUCCESS"}, o.signals(), "the third is heard")
+	note := o.event("note", "step", "address")
+	require.NotNil(t, note)
+	assert.Contains(t, note["text"], "aws ec2 associate-address: An error occurred (AccessDenied)", "the reason is told")
+	assert.Contains(t, l.read("fake/calls"), "sleep 1\n")
+	assert.Contains(t, l.read("fake/calls"), "sleep 2\n")
+}
+
+func TestSuccessThatCannotBeToldIsAFailure(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.fake("aws-signal-resource-fails", "99")
+	o := l.boot(full())
+	step, reason := o.failure(t)
+	assert.Equal(t, "signal", step)
+	assert.Equal(t, "CloudFormation could not be told of the success", reason)
+	assert.NotNil(t, o.event("signal", "result", "not sent: the stack waits until its timeout"))
+}
+
+func TestInstanceMetadata(t *testing.T) {
+	t.Parallel()
+	t.Run("late", func(t *testing.T) {
+		t.Parallel()
+		l := newLab(t)
+		l.fake("imds-fails", "3")
+		c := full()
+		c.Region = ""
+		o := l.boot(c)
+		require.Equal(t, 0, o.code, o.out)
+		assert.Contains(t, o.called("aws cloudformation")[0], "--region eu-west-1", "asked of the metadata")
+	})
+	t.Run("never", func(t *testing.T) {
+		t.Parallel()
+		l := newLab(t)
+		l.fake("imds-fails", "99")
+		o := l.boot(full())
+		step, reason := o.failure(t)
+		assert.Equal(t, "identity", step)
+		assert.Equal(t, "the instance metadata service does not answer", reason)
+		assert.Empty(t, o.called("aws"), "a signal needs the instance ID")
+		assert.NotNil(t, o.event("signal", "result", "not sent: the stack waits until its timeout"))
+	})
+}
+
+func TestSSHDIsNeverLeftBroken(t *testing.T) {
+	t.Parallel()
+	const own = "# Written by Postern, before\nPasswordAuthentication no\n"
+	for name, c := range map[string]struct {
+		arrange func(*lab)
+		reason  string
+	}{
+		"sshd -t refuses": {func(l *lab) { l.fake("sshd-refuses", "") }, "sshd -t refuses the new configuration: "},
+		"sshd -T differs": {func(l *lab) { l.fake("sshd-overrides", "s/^PermitRootLogin no/PermitRootLogin yes/\n") },
+			"sshd does not go by: PermitRootLogin no (for root sshd has: permitrootlogin yes)"},
+		"EC2 Instance Connect lost": {func(l *lab) { l.fake("sshd-overrides", "/^PermitUserRC/,$ {/^AuthorizedKeysCommand/d}\n") },
+			"EC2 Instance Connect would no longer work"},
+		"reload fails": {func(l *lab) { l.fake("systemctl-reload-or-restart-fails", "1") }, "sshd could not be reloaded"},
+	} {
+		for _, before := range []string{"", own} {
+			t.Run(name+map[bool]string{true: ", nothing before", false: ", own file before"}[before == ""], func(t *testing.T) {
+				t.Parallel()
+				if before != "" && name == "sshd -t refuses" {
+					before = strings.Replace(own, "Written", "written", 1) // the fake refuses the capital one
+				}
+				l := newLab(t)
+				if before != "" {
+					l.write(dropInFile, before)
+				}
+				l.write("etc/ssh/sshd_config", strings.Replace(l.read("etc/ssh/sshd_config"), "Include", "#Include", 1))
+				main := l.read("etc/ssh/sshd_config")
+				c.arrange(l)
+				o := l.boot(full())
+				step, reason := o.failure(t)
+				assert.Equal(t, "sshd", step)
+				assert.Contains(t, reason, c.reason)
+				assert.Equal(t, main, l.read("etc/ssh/sshd_config"))
+				if before == "" {
+					assert.False(t, l.exists(dropInFile))
+				} else {
+					assert.Equal(t, before, l.read(dropInFile))
+				}
+				assert.Equal(t, []string{"FAILURE"}, o.signals())
+				assert.NotNil(t, o.event("note", "text", "the sshd configuration of before was put back"))
+			})
+		}
+	}
+}
+
+func TestIncludeIsPutFirst(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.write("etc/ssh/sshd_config", "# own\nPasswordAuthentication yes\nInclude "+l.root+"/etc/ssh/sshd_config.d/*.conf\n")
+	require.NoError(t, os.Chmod(l.root+"/etc/ssh/sshd_config", 0o640))
+	o := l.boot(Config{})
+	require.Equal(t, 0, o.code, o.out)
+	assert.Equal(t, "Include "+l.root+"/etc/ssh/sshd_config.d/*.conf\n# own\nPasswordAuthentication yes\nInclude "+l.root+"/etc/ssh/sshd_config.d/*.conf\n", l.read("etc/ssh/sshd_config"))
+	info, err := os.Stat(l.root + "/etc/ssh/sshd_config")
+	require.NoError(t, err)
+	assert.Equal(t, fs.FileMode(0o640), info.Mode().Perm())
+}
+
+func TestOlderSSHDGetsWhatItKnows(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.fake("sshd-unknown", "ChannelTimeout\nRequiredRSASize\nUnusedConnectionTimeout\n")
+	l.write("etc/ssh/ssh_host_rsa_key", "2048")
+	l.write("etc/ssh/ssh_host_ecdsa_key", "key")
+	o := l.boot(Config{})
+	require.Equal(t, 0, o.code, o.out)
+	got := l.read(dropInFile)
+	assert.Contains(t, got, "\nKexAlgorithms sntrup761x25519-sha512@openssh.com,curve25519-sha256,diffie-hellman-group16-sha512\n")
+	assert.Contains(t, got, "\nCiphers aes256-gcm@openssh.com,aes256-ctr\n")
+	assert.Contains(t, got, "\nHostKeyAlgorithms ssh-ed25519\n", "no short RSA, no ECDSA unless asked for")
+	assert.Contains(t, got, "\nPerSourceMaxStartups 10\n")
+	assert.NotContains(t, got, "ChannelTimeout")
+	assert.NotContains(t, got, "ssh_host_rsa_key")
+	assert.NotContains(t, got, "?")
+	assert.Equal(t, "readonly TMOUT=900\n", l.read("etc/profile.d/postern-idle.sh"))
+
+	l.write("etc/ssh/ssh_host_rsa_key", "3072")
+	require.Equal(t, 0, l.boot(Config{SSH: SSH{AllowECDSAHostKey: true, NoIdleTimeout: true}}).code)
+	assert.Contains(t, l.read(dropInFile), "\nHostKeyAlgorithms ssh-ed25519,rsa-sha2-512,rsa-sha2-256,ecdsa-sha2-nistp256\n")
+	assert.False(t, l.exists("etc/profile.d/postern-idle.sh"))
+}
+
+func TestDebianHasNoPackageOfTheAgent(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.debian()
+	o := l.boot(full())
+	require.Equal(t, 0, o.code, o.out)
+	assert.Empty(t, o.called("dnf"))
+	assert.Equal(t, []string{"systemctl reload-or-restart ssh"}, o.called("systemctl"))
+	assert.Contains(t, o.event("note", "step", "agent")["text"], "NOTHING IS SHIPPED")
+	assert.Contains(t, o.event("check", "name", "cloudwatch-agent")["detail"], "NOTHING IS SHIPPED")
+	assert.Contains(t, o.event("check", "name", "ssm-agent")["detail"], "not installed")
+}
+
+func TestAgentTooOldForTheJournal(t *testing.T) {
+	t.Parallel()
+	for version, file := range map[string]bool{
+		"1.300069.9b1": true, "1.247360.0b252252": true, "1.300070.0b1": false, "1.300070.0": false, "1.300100.0b2": false, "2.0.0": false,
+	} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			l.fake("agent-version", version+"\n")
+			o := l.boot(full())
+			require.Equal(t, 0, o.code, o.out)
+			assert.Equal(t, file, strings.Contains(l.read("etc/postern/cloudwatch-agent.json"), "/var/log/postern/journal.log"))
+			assert.Equal(t, file, l.exists("etc/rsyslog.d/00-postern.conf"))
+			assert.Equal(t, file, len(o.called("systemctl restart rsyslog")) == 1)
+		})
+	}
+}
+
+func TestInstanceConnectThatWasNeverWiredIsToldNotRefused(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.write("etc/ssh/sshd_config", "Include "+l.root+"/etc/ssh/sshd_config.d/*.conf\n")
+	o := l.boot(Config{})
+	require.Equal(t, 0, o.code, o.out)
+	assert.Contains(t, o.event("check", "name", "instance-connect")["detail"], "does not work on this image")
+
+	l.fake("exec-start", "/usr/sbin/sshd -D -o AuthorizedKeysCommand /usr/share/ec2-instance-connect/eic_run_authorized_keys %u %f")
+	l.write("proc/77/cmdline", "sshd: /usr/sbin/sshd -D -o AuthorizedKeysCommand /usr/share/ec2-instance-connect/eic_run_authorized_keys %u %f -o AuthorizedKeysCommandUser ec2-instance-connect [listener]")
+	o = l.boot(Config{})
+	require.Equal(t, 0, o.code, o.out)
+	assert.Empty(t, o.event("check", "name", "instance-connect")["detail"])
+}
+
+// A token's value is only known when the stack is deployed, and may be anything.
+func TestHostileValuesAreDataOnly(t *testing.T) {
+	t.Parallel()
+	touch := func(l *lab) string { return "touch " + l.root + "/pwned" }
+	for name, value := range map[string]func(*lab) string{
+		"command":            func(l *lab) string { return "$(" + touch(l) + ")" },
+		"backquotes":         func(l *lab) string { return "`" + touch(l) + "`" },
+		"single quote":       func(l *lab) string { return "'; " + touch(l) + "; '" },
+		"double quote":       func(l *lab) string { return `"; ` + touch(l) + `; "` },
+		"new line":           func(l *lab) string { return "x\n" + touch(l) },
+		"end of the here":    func(l *lab) string { return "x\nEND\n" + touch(l) + "\n" },
+		"second mark":        func(l *lab) string { return "x\n# ENVIRONMENT\nREGION=us-east-1" },
+		"another key":        func(l *lab) string { return "x\nALLOCATION_ID=eipalloc-0" },
+		"unknown key":        func(l *lab) string { return "x\nPATH=/tmp" },
+		"array index":        func(l *lab) string { return "x\nREGION[$(" + touch(l) + ")]=y" },
+		"carriage return":    func(*lab) string { return "x\r" },
+		"space":              func(*lab) string { return "x --endpoint-url http://evil" },
+		"option":             func(*lab) string { return "{}" },
+		"ampersand":          func(*lab) string { return "a&b" },
+		"JSON":               func(*lab) string { return `x","log_group_name":"y` },
+		"unprintable":        func(*lab) string { return "x\x01\x1b[2J" },
+		"not ASCII":          func(*lab) string { return "gruppe-ä" },
+		"longer than can be": func(*lab) string { return strings.Repeat("x", 513) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const token = "${Token[TOKEN.8]}"
+			l := newLab(t)
+			c := full()
+			c.LogGroup = token
+			u, err := Render(c)
+			require.NoError(t, err)
+			o := l.bootScript(strings.Replace(u.Script, token, value(l), 1))
+			step, reason := o.failure(t)
+			assert.Equal(t, "environment", step)
+			assert.Regexp(t, `^environment: [ -~]+$`, reason, "nothing of it drives a terminal")
+			assert.False(t, l.exists("pwned"), "it was run")
+			assert.Empty(t, o.called("dnf"))
+			assert.Equal(t, []string{"FAILURE"}, o.signals(), "what came before the fault is known")
+		})
+	}
+}
+
+func TestHostileTargetOpensNothingMore(t *testing.T) {
+	t.Parallel()
+	const token = "${Token[TOKEN.9]}"
+	for value, reason := range map[string]string{
+		"db:22 evil":   "1 targets of forwarding were asked for, but there are 2: db:22 evil:5432",
+		"any\nMatch x": "environment: PERMIT_OPEN has a form that is not allowed: any",
+		"*":            "environment: PERMIT_OPEN has a form that is not allowed: *:5432",
+		"":             "environment: PERMIT_OPEN has a form that is not allowed: :5432",
+	} {
+		t.Run(value, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			u, err := Render(Config{SSH: SSH{PermitOpen: []Target{{token, 5432}}}})
+			require.NoError(t, err)
+			o := l.bootScript(strings.Replace(u.Script, token, value, 1))
+			_, got := o.failure(t)
+			assert.Equal(t, reason, got)
+			assert.False(t, l.exists(dropInFile))
+		})
+	}
+}
+
+func TestUserDataThatIsCutShortOrContinued(t *testing.T) {
+	t.Parallel()
+	u, err := Render(full())
+	require.NoError(t, err)
+	t.Run("cut", func(t *testing.T) {
+		t.Parallel()
+		l := newLab(t)
+		_, reason := l.bootScript(u.Script[:strings.Index(u.Script, "LOG_GROUP=")]).failure(t)
+		assert.Equal(t, "environment: LOG_GROUP is missing: the user data is cut short", reason)
+	})
+	t.Run("continued", func(t *testing.T) {
+		t.Parallel()
+		l := newLab(t)
+		_, reason := l.bootScript(u.Script + "touch " + l.root + "/pwned\n").failure(t)
+		assert.Equal(t, "environment: not a KEY=VALUE line of ours: touch "+l.root+"/pwned", reason)
+		assert.False(t, l.exists("pwned"))
+	})
+	t.Run("damaged", func(t *testing.T) {
+		t.Parallel()
+		l := newLab(t)
+		o := l.bootScript(strings.Replace(u.Script, "\nH4sI", "\nAAAA", 1))
+		assert.NotEqual(t, 0, o.code)
+		assert.Contains(t, l.read("dev/console"), "postern: FAILED to unpack the user data")
+	})
+}
+
+func TestUnpacksWithoutTar(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	bin := t.TempDir()
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			continue
+		}
+		for _, entry := range entries {
+			if entry.Name() != "tar" {
+				_ = os.Symlink(filepath.Join(dir, entry.Name()), filepath.Join(bin, entry.Name())) // the first on the PATH stays
+			}
+		}
+	}
+	l.system = bin
+	o := l.boot(full())
+	require.Equal(t, 0, o.code, o.out)
+	assert.Equal(t, []string{"SUCCESS"}, o.signals())
+}

@@ -1,0 +1,133 @@
+package stacks
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/postern-cdk/postern/constructs/bastion"
+	"github.com/postern-cdk/postern/constructs/instanceconnect"
+	"github.com/postern-cdk/postern/stacks/config"
+)
+
+type accessStack struct {
+	awscdk.Stack
+	bastion         *bastion.Bastion
+	instanceConnect *instanceconnect.Endpoint
+}
+
+// Doors counts the ways in.
+func (s *accessStack) Doors() int {
+	n := 0
+	if s.bastion != nil {
+		n++
+	}
+	if s.instanceConnect != nil {
+		n++
+	}
+	return n
+}
+
+func newAccessStack(scope constructs.Construct, c *config.Config, a *archiveStack, n *networkStack) *accessStack {
+	s := &accessStack{}
+	awscdk.NewStack_Override(s, scope, jsii.String(c.Name+"-Access"), props(c, "Postern: the doors. It can be replaced freely."))
+	if !c.Bastion.Absent {
+		s.addBastion(c, a, n)
+	}
+	if !c.InstanceConnect.Absent {
+		s.instanceConnect = instanceconnect.New(s, "InstanceConnect", &instanceconnect.Props{
+			Vpc:              n.network.Vpc(),
+			PreserveClientIp: c.InstanceConnect.PreserveClientIp,
+		})
+		if s.bastion != nil {
+			s.instanceConnect.AllowTo(s.bastion, 22, "SSH to the bastion")
+		}
+	}
+	for _, target := range c.Targets {
+		group := awsec2.SecurityGroup_FromSecurityGroupId(s, jsii.String("Target"+targetID(target)), jsii.String(target.SecurityGroupID), nil)
+		if slices.Contains(target.Doors, config.DoorBastion) {
+			s.bastion.AllowTo(group, target.Port, target.Name)
+		}
+		if slices.Contains(target.Doors, config.DoorInstanceConnect) {
+			s.instanceConnect.AllowTo(group, target.Port, target.Name)
+		}
+	}
+	s.addOutputs()
+	return s
+}
+
+// targetID names a target by what it is, not by its place in the list, so that
+// adding one to the front replaces nothing.
+func targetID(t config.Target) string { return strings.ReplaceAll(t.SecurityGroupID, "-", "") }
+
+func (s *accessStack) addBastion(c *config.Config, a *archiveStack, n *networkStack) {
+	b := c.Bastion
+	p := &bastion.Props{
+		Vpc:                 n.network.Vpc(),
+		Key:                 a.archive.Key(),
+		LogGroup:            a.hostLogs,
+		Endpoints:           n.endpoints,
+		Address:             addresses[b.Address],
+		AllowedCidrs:        b.AllowedCidrs,
+		AllowedPrefixLists:  b.AllowedPrefixLists,
+		AllowEveryone:       b.AllowEveryone,
+		InstanceType:        b.InstanceType,
+		MaxInstanceLifetime: time.Duration(b.MaxInstanceLifetimeDays) * 24 * time.Hour,
+		Spot:                b.Spot,
+	}
+	switch b.Image {
+	case config.ImageAtLaunch:
+		p.Image = bastion.ImageAtLaunch
+	case config.ImageLatestAtDeploy:
+		p.Image = bastion.ImageLatestAtDeploy
+	default:
+		p.Image, p.ImageId = bastion.ImagePinned, b.Image
+	}
+	if b.Dns != nil {
+		p.HostedZone, p.RecordName = hostedZone{b.Dns.HostedZoneID, b.Dns.ZoneName}, b.Dns.RecordName
+	}
+	if b.Schedule != nil {
+		p.Schedule = bastion.Schedule{Start: b.Schedule.Start, Stop: b.Schedule.Stop, TimeZone: b.Schedule.TimeZone}
+	}
+	if b.PermissionsBoundaryArn != "" {
+		p.PermissionsBoundary = awsiam.ManagedPolicy_FromManagedPolicyArn(s, jsii.String("Boundary"), jsii.String(b.PermissionsBoundaryArn))
+	}
+	s.bastion = bastion.New(s, "Bastion", p)
+	if b.Address == config.AddressElasticIP {
+		// Its way out to Systems Manager, without NAT; who may come in is up to the
+		// configuration.
+		awscdk.Annotations_Of(s.bastion).AcknowledgeWarning(jsii.String("postern:bastion-no-ingress"), jsii.String("the address is its way out"))
+	}
+}
+
+// hostedZone is a Route 53 hosted zone by its two names.
+type hostedZone struct{ id, name string }
+
+func (z hostedZone) HostedZoneId() *string { return &z.id }
+func (z hostedZone) ZoneName() *string     { return &z.name }
+
+var addresses = map[config.Address]bastion.Address{
+	config.AddressNone:                bastion.AddressNone,
+	config.AddressElasticIP:           bastion.AddressElasticIP,
+	config.AddressNetworkLoadBalancer: bastion.AddressNetworkLoadBalancer,
+}
+
+func (s *accessStack) addOutputs() {
+	if s.bastion == nil {
+		return
+	}
+	output(s, "StartSession", s.bastion.StartSessionCommand(), "a shell on the bastion through Session Manager")
+	output(s, "SSHConfig", s.bastion.SSHConfig("postern", "ec2-user"), "a block for ~/.ssh/config")
+	if s.instanceConnect != nil {
+		output(s, "InstanceConnectSSH", s.instanceConnect.SSHCommand(`"`+s.bastion.InstanceIDCommand()+`"`, "ec2-user"), "SSH to the bastion through EC2 Instance Connect Endpoint")
+	}
+	if address := s.bastion.PublicAddress(); address != "" {
+		output(s, "PublicAddress", address, "where the bastion is found from outside")
+	}
+}

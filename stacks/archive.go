@@ -1,0 +1,58 @@
+package stacks
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/postern-cdk/postern/constructs/archive"
+	"github.com/postern-cdk/postern/stacks/config"
+)
+
+type archiveStack struct {
+	awscdk.Stack
+	archive *archive.Archive
+	// hostLogs and flowLogs live here so that they outlive the doors they record.
+	hostLogs awslogs.ILogGroup
+	flowLogs awslogs.ILogGroup
+}
+
+// Evidence returns the archive; it also gives the type the method that jsii
+// looks for in an overriding struct.
+func (s *archiveStack) Evidence() *archive.Archive { return s.archive }
+
+func newArchiveStack(scope constructs.Construct, c *config.Config) *archiveStack {
+	s := &archiveStack{}
+	p := props(c, "Postern: the archive that keeps the evidence. Its resources outlive it.")
+	p.TerminationProtection = jsii.Bool(true)
+	awscdk.NewStack_Override(s, scope, jsii.String(c.Name+"-Archive"), p)
+
+	ap := &archive.Props{
+		ObjectLock:       archive.ObjectLock{Mode: lockModes[c.Archive.ObjectLock], Days: c.Archive.ObjectLockDays},
+		LogRetentionDays: c.Archive.LogRetentionDays,
+	}
+	if c.Archive.KeyArn != "" {
+		ap.Key = awskms.Key_FromKeyArn(s, jsii.String("Key"), jsii.String(c.Archive.KeyArn))
+	}
+	if c.Archive.BucketName != "" {
+		ap.Bucket = awss3.Bucket_FromBucketName(s, jsii.String("Bucket"), jsii.String(c.Archive.BucketName))
+		ap.ObjectLock = archive.ObjectLock{}
+	}
+	s.archive = archive.New(s, "Archive", ap)
+	if !c.Bastion.Absent {
+		s.hostLogs = s.archive.AddLogGroup("Host")
+	}
+	if c.Network.Vpc == nil && c.Network.FlowLogs != config.FlowLogsToBucket {
+		s.flowLogs = s.archive.AddLogGroup("FlowLogs")
+	}
+	return s
+}
+
+var lockModes = map[config.ObjectLock]archive.LockMode{
+	config.ObjectLockGovernance: archive.LockGovernance,
+	config.ObjectLockCompliance: archive.LockCompliance,
+	config.ObjectLockOff:        archive.LockOff,
+}

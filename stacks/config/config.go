@@ -1,0 +1,255 @@
+// Package config is what `cdk deploy` users write instead of Go: one YAML or
+// JSON document that is read strictly. An unknown key, a wrong type, a bad value
+// or two choices that contradict each other are all reported at once, each with
+// its path, what was given and the nearest thing that would be right.
+//
+// An empty document is valid and gives the defaults that the fields name.
+//
+// The package imports no CDK, so a configuration can be checked in milliseconds.
+package config
+
+// Config is the whole document.
+type Config struct {
+	// Name begins the name of every stack. Defaults to "Postern".
+	Name string `yaml:"name"`
+	// Account is the AWS account to deploy to. Defaults to that of the
+	// credentials in use.
+	Account string `yaml:"account"`
+	// Region is the AWS region to deploy to. Defaults to that of the credentials
+	// in use.
+	Region string `yaml:"region"`
+	// Tags are put on every resource that can carry tags.
+	Tags map[string]string `yaml:"tags"`
+
+	Archive         Archive         `yaml:"archive"`
+	Network         Network         `yaml:"network"`
+	Endpoints       Endpoints       `yaml:"endpoints"`
+	Bastion         Bastion         `yaml:"bastion"`
+	InstanceConnect InstanceConnect `yaml:"instanceConnect"`
+	Targets         []Target        `yaml:"targets"`
+	Watch           Watch           `yaml:"watch"`
+}
+
+// Archive configures where the evidence is kept.
+type Archive struct {
+	// KeyArn is the ARN of a customer managed key of yours. Defaults to a new one,
+	// $1 a month.
+	KeyArn string `yaml:"keyArn"`
+	// BucketName is the name of a log bucket of yours. Defaults to a new one.
+	BucketName string `yaml:"bucketName"`
+	// ObjectLock is "governance" (the default), "compliance" or "off". Nobody, not
+	// even the account's root user, can shorten compliance mode.
+	ObjectLock ObjectLock `yaml:"objectLock"`
+	// ObjectLockDays is how long an object can't be deleted. Defaults to 365.
+	ObjectLockDays int `yaml:"objectLockDays"`
+	// LogRetentionDays is how long log groups keep events. Defaults to 365.
+	LogRetentionDays int `yaml:"logRetentionDays"`
+}
+
+// ObjectLock is an S3 Object Lock mode, or none.
+type ObjectLock string
+
+// The choices of Object Lock.
+const (
+	ObjectLockGovernance ObjectLock = "governance"
+	ObjectLockCompliance ObjectLock = "compliance"
+	ObjectLockOff        ObjectLock = "off"
+)
+
+// Network configures the VPC.
+type Network struct {
+	// Vpc is a VPC of yours. Defaults to a new one.
+	Vpc *Vpc `yaml:"vpc"`
+	// Cidr is the address range of a new VPC. Defaults to 10.0.0.0/16.
+	Cidr string `yaml:"cidr"`
+	// AvailabilityZones is over how many zones a new VPC goes. Defaults to 2.
+	AvailabilityZones int `yaml:"availabilityZones"`
+	// Nat is "none" (the default), "one" or "perZone". A gateway costs $32.85 a month.
+	Nat Nat `yaml:"nat"`
+	// FlowLogs is where a new VPC's flow logs go: "logGroup" (the default) or "bucket".
+	FlowLogs FlowLogs `yaml:"flowLogs"`
+}
+
+// Vpc names a VPC that exists. With the ID alone, the CDK looks the rest up,
+// which needs credentials; with the subnets named, nothing is looked up.
+type Vpc struct {
+	ID                string   `yaml:"id"`
+	Cidr              string   `yaml:"cidr"`
+	AvailabilityZones []string `yaml:"availabilityZones"`
+	// PublicSubnetIDs has one subnet for each zone, or none.
+	PublicSubnetIDs []string `yaml:"publicSubnetIds"`
+	// PrivateSubnetIDs has one subnet with a NAT route for each zone, or none.
+	PrivateSubnetIDs []string `yaml:"privateSubnetIds"`
+	// IsolatedSubnetIDs has one subnet without a way out for each zone, or none.
+	IsolatedSubnetIDs []string `yaml:"isolatedSubnetIds"`
+	// PublicRouteTableIDs, PrivateRouteTableIDs and IsolatedRouteTableIDs go with
+	// the subnets: the S3 gateway endpoint is entered there.
+	PublicRouteTableIDs   []string `yaml:"publicRouteTableIds"`
+	PrivateRouteTableIDs  []string `yaml:"privateRouteTableIds"`
+	IsolatedRouteTableIDs []string `yaml:"isolatedRouteTableIds"`
+}
+
+// Nat is how many NAT gateways a new VPC has.
+type Nat string
+
+// The choices of NAT.
+const (
+	NatNone    Nat = "none"
+	NatOne     Nat = "one"
+	NatPerZone Nat = "perZone"
+)
+
+// FlowLogs is where VPC flow logs go.
+type FlowLogs string
+
+// The choices of flow logs.
+const (
+	FlowLogsToLogGroup FlowLogs = "logGroup"
+	FlowLogsToBucket   FlowLogs = "bucket"
+)
+
+// Endpoints configures the VPC endpoints, $7.30 a month for each service and zone.
+type Endpoints struct {
+	// Absent leaves all endpoints out.
+	Absent bool `yaml:"absent"`
+	// Services are interface endpoints wanted beyond those that a door needs.
+	Services []string `yaml:"services"`
+	// Existing are services that the VPC has an endpoint for already.
+	Existing []string `yaml:"existing"`
+	// PrivateDnsOff leaves the services' own names pointing to the internet, as in
+	// a VPC that shares endpoints through a private hosted zone.
+	PrivateDnsOff bool `yaml:"privateDnsOff"`
+}
+
+// Services are the interface endpoints that can be named.
+var Services = []string{
+	"ssm", "ssmmessages", "ec2messages", "ec2", "logs", "kms", "monitoring", "cloudformation", "secretsmanager",
+}
+
+// Bastion configures the bastion host.
+type Bastion struct {
+	// Absent leaves the bastion out.
+	Absent bool `yaml:"absent"`
+	// Address is "elasticIp" (the default), "networkLoadBalancer" or "none".
+	Address Address `yaml:"address"`
+	// AllowedCidrs are the address ranges from which SSH is let in. Defaults to none:
+	// port 22 is closed, and the host is reached through Session Manager or EC2
+	// Instance Connect Endpoint.
+	AllowedCidrs []string `yaml:"allowedCidrs"`
+	// AllowedPrefixLists are managed prefix lists from which SSH is let in.
+	AllowedPrefixLists []string `yaml:"allowedPrefixLists"`
+	// AllowEveryone permits 0.0.0.0/0 and ::/0 in AllowedCidrs.
+	AllowEveryone bool `yaml:"allowEveryone"`
+	// InstanceType defaults to t4g.micro.
+	InstanceType string `yaml:"instanceType"`
+	// Image is "atLaunch" (the default: the newest Amazon Linux 2023 whenever an
+	// instance starts), "latestAtDeploy" (the newest at each deploy, which replaces
+	// the instance when it moved) or the ID of an image, which pins it.
+	Image string `yaml:"image"`
+	// MaxInstanceLifetimeDays replaces an instance at this age, 1 to 365 days. With
+	// image "atLaunch" that is how it gets patched. Defaults to never.
+	MaxInstanceLifetimeDays int `yaml:"maxInstanceLifetimeDays"`
+	// Spot runs the bastion on spare capacity that can be taken away.
+	Spot bool `yaml:"spot"`
+	// Schedule stops and starts the bastion. Defaults to always on.
+	Schedule *Schedule `yaml:"schedule"`
+	// Dns is the name of the bastion. Defaults to none.
+	Dns *Dns `yaml:"dns"`
+	// PermissionsBoundaryArn is a managed policy that bounds the instance's role.
+	PermissionsBoundaryArn string `yaml:"permissionsBoundaryArn"`
+}
+
+// Address is how the bastion is found.
+type Address string
+
+// The choices of address.
+const (
+	AddressElasticIP           Address = "elasticIp"
+	AddressNetworkLoadBalancer Address = "networkLoadBalancer"
+	AddressNone                Address = "none"
+)
+
+// The images that are no ID.
+const (
+	ImageAtLaunch       = "atLaunch"
+	ImageLatestAtDeploy = "latestAtDeploy"
+)
+
+// Schedule is when the bastion runs, as 5-field cron expressions.
+type Schedule struct {
+	Start    string `yaml:"start"`
+	Stop     string `yaml:"stop"`
+	TimeZone string `yaml:"timeZone"`
+}
+
+// Dns is a record in a Route 53 hosted zone.
+type Dns struct {
+	HostedZoneID string `yaml:"hostedZoneId"`
+	ZoneName     string `yaml:"zoneName"`
+	RecordName   string `yaml:"recordName"`
+}
+
+// InstanceConnect configures the EC2 Instance Connect Endpoint, which is free.
+type InstanceConnect struct {
+	// Absent leaves the endpoint out, as where the VPC has one already.
+	Absent bool `yaml:"absent"`
+	// PreserveClientIp shows targets the client's address instead of the endpoint's.
+	PreserveClientIp bool `yaml:"preserveClientIp"`
+}
+
+// Target is something that a door leads to.
+type Target struct {
+	// Name says what it is; it ends up in the rules' descriptions.
+	Name string `yaml:"name"`
+	// SecurityGroupID is the target's own group, which gets a rule for the door's group.
+	SecurityGroupID string `yaml:"securityGroupId"`
+	// Port is the TCP port, such as 22, 3389 or 5432.
+	Port int `yaml:"port"`
+	// Doors are "bastion", "instanceConnect" or both. Defaults to bastion.
+	Doors []Door `yaml:"doors"`
+}
+
+// Door is a way in.
+type Door string
+
+// The doors that lead to a target.
+const (
+	DoorBastion         Door = "bastion"
+	DoorInstanceConnect Door = "instanceConnect"
+)
+
+// Watch configures who is told.
+type Watch struct {
+	// Emails get every alarm. Each must confirm its subscription.
+	Emails []string `yaml:"emails"`
+	// TopicArn is an SNS topic of yours. Defaults to a new one.
+	TopicArn string `yaml:"topicArn"`
+}
+
+// Default is the configuration of an empty document. A field that it leaves at
+// its zero value has the default of the construct that it configures.
+func Default() *Config {
+	c := &Config{}
+	c.fillDefaults()
+	return c
+}
+
+// fillDefaults sets what the app decides differently from the constructs, which
+// each choose the safest for themselves.
+func (c *Config) fillDefaults() {
+	or(&c.Name, "Postern")
+	or(&c.Bastion.Address, AddressElasticIP)
+	or(&c.Bastion.Image, ImageAtLaunch)
+	for i := range c.Targets {
+		if c.Targets[i].Doors == nil {
+			c.Targets[i].Doors = []Door{DoorBastion}
+		}
+	}
+}
+
+func or[T comparable](field *T, fallback T) {
+	var zero T
+	if *field == zero {
+		*field = fallback
+	}
+}

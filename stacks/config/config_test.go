@@ -1,0 +1,166 @@
+package config_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/postern-cdk/postern/stacks/config"
+)
+
+func TestNothingIsTheDefault(t *testing.T) {
+	for _, text := range []string{"", "{}", "# only a comment\n", "archive:\n"} {
+		c, err := config.Parse([]byte(text))
+		require.NoError(t, err, text)
+		assert.Equal(t, config.Default(), c, text)
+	}
+	c := config.Default()
+	assert.Equal(t, "Postern", c.Name)
+	assert.Equal(t, config.AddressElasticIP, c.Bastion.Address)
+	assert.Empty(t, c.Bastion.AllowedCidrs)
+}
+
+func TestJSONAndYAMLAreTheSame(t *testing.T) {
+	fromYAML, err := config.Parse([]byte("account: 123456789012\nbastion:\n  allowedCidrs: [203.0.113.0/24]\nnetwork: {nat: one}\n"))
+	require.NoError(t, err)
+	fromJSON, err := config.Parse([]byte(`{"account": "123456789012", "bastion": {"allowedCidrs": ["203.0.113.0/24"]}, "network": {"nat": "one"}}`))
+	require.NoError(t, err)
+	assert.Equal(t, fromJSON, fromYAML)
+	assert.Equal(t, []string{"203.0.113.0/24"}, fromYAML.Bastion.AllowedCidrs)
+	assert.Equal(t, config.NatOne, fromYAML.Network.Nat)
+	assert.Equal(t, "123456789012", fromYAML.Account, "an account number without quotes keeps its digits")
+}
+
+func TestOffIsAWordNotFalse(t *testing.T) {
+	c, err := config.Parse([]byte("archive: {objectLock: off}"))
+	require.NoError(t, err)
+	assert.Equal(t, config.ObjectLockOff, c.Archive.ObjectLock)
+	assert.Zero(t, c.Archive.ObjectLockDays)
+}
+
+func TestAllFaultsAtOnce(t *testing.T) {
+	_, err := config.Parse([]byte(`
+bastian: {}
+network:
+  cidr: 10.0.0.0/99
+  availabilityZones: two
+bastion:
+  alowedCidrs: [203.0.113.0/24]
+  allowedCidrs: [0.0.0.0/0, 203.0.113.7]
+  spot: "yes"
+`))
+	assert.EqualError(t, err, strings.Join([]string{
+		`bastian: "bastian" is not a key here: did you mean "bastion"? the keys here are name, account, region, tags, archive, network, endpoints, bastion, instanceConnect, targets, watch`,
+		`network.availabilityZones: "two" is not a whole number: write it as digits, without quotes or unit`,
+		`bastion.alowedCidrs: "alowedCidrs" is not a key here: did you mean "allowedCidrs"? the keys here are absent, address, allowedCidrs, allowedPrefixLists, allowEveryone, instanceType, image, maxInstanceLifetimeDays, spot, schedule, dns, permissionsBoundaryArn`,
+		`bastion.spot: "yes" is neither true nor false: write true or false`,
+		`network.cidr: "10.0.0.0/99" is not a CIDR block: write an address and a prefix length, such as 203.0.113.0/24`,
+		`bastion.allowedCidrs[0]: "0.0.0.0/0" lets the whole internet try SSH: name your own addresses, or set bastion.allowEveryone: true if that is truly meant`,
+		`bastion.allowedCidrs[1]: "203.0.113.7" is not a CIDR block: for this one address write 203.0.113.7/32`,
+	}, "\n"))
+}
+
+func TestFaults(t *testing.T) {
+	for text, want := range map[string]string{
+		"name: 9lives":                                             `name: "9lives" has the wrong form: begin with a letter, then letters, digits and hyphens, 100 at most`,
+		"account: 123":                                             `account: "123" has the wrong form: write its 12 digits`,
+		"region: Frankfurt":                                        `region: "Frankfurt" has the wrong form: write its code, such as eu-west-1`,
+		"- a list":                                                 `the document: a list is not a mapping of keys to values: write a mapping of keys to values`,
+		"tags: [a]":                                                `tags: a list is not a mapping of keys to values: write a mapping of keys to values`,
+		"tags: {a: {b: c}}":                                        `tags.a: a mapping is not a text: write a text`,
+		"region: eu-west-1\nregion: x-x-1":                         `region: is written twice: keep one of them`,
+		"archive: {keyArn: alias/mine}":                            `archive.keyArn: "alias/mine" is not an ARN of service kms: write a whole ARN that begins with arn:aws:kms:`,
+		"archive: {bucketName: Mine}":                              `archive.bucketName: "Mine" has the wrong form: write the name of an S3 bucket, 3 to 63 lower-case letters, digits, dots and hyphens`,
+		"archive: {objectLock: complience}":                        `archive.objectLock: "complience" is not known: did you mean "compliance"? use one of governance, compliance, off`,
+		"archive: {objectLock: off, objectLockDays: 9}":            `archive.objectLockDays: 9 is set, but archive.objectLock is off: remove it, or choose governance or compliance`,
+		"archive: {objectLockDays: -1}":                            `archive.objectLockDays: -1 is out of range: use 1 to 36500`,
+		"archive: {bucketName: mine, objectLock: off}":             `archive.objectLock: can't be set on "mine", a bucket of yours: remove it here and set it on the bucket itself`,
+		"network: {cidr: 10.0.0.0/24}":                             `network.cidr: "10.0.0.0/24" is not a block that a VPC with its subnets fits in: use an IPv4 block from /16 to /20, such as 10.0.0.0/16`,
+		"network: {availabilityZones: 9}":                          `network.availabilityZones: 9 is out of range: use 1 to 6`,
+		"network: {nat: perzone}":                                  `network.nat: "perzone" is not known: did you mean "perZone"? use one of none, one, perZone`,
+		"network: {vpc: {id: vpc-0123456789abcdef0}, nat: one}":    `network.nat: describes a new VPC, but network.vpc names one of yours: remove one of them`,
+		"network: {vpc: {}}":                                       `network.vpc.id: is missing: write the ID of your VPC, such as vpc-0123456789abcdef0`,
+		"network: {vpc: {id: mine}}":                               `network.vpc.id: "mine" has the wrong form: write the ID of a VPC, such as vpc-0123456789abcdef0`,
+		"endpoints: {services: [smm]}":                             `endpoints.services[0]: "smm" is not known: did you mean "ssm"? use one of ssm, ssmmessages, ec2messages, ec2, logs, kms, monitoring, cloudformation, secretsmanager`,
+		"endpoints: {services: [kms], existing: [kms]}":            `endpoints.services[0]: "kms" is in endpoints.existing too: remove it from one of them`,
+		"endpoints: {absent: true, services: [kms]}":               `endpoints.services: is set, but endpoints.absent leaves all out: remove one of them`,
+		"bastion: {address: elasticIP}":                            `bastion.address: "elasticIP" is not known: did you mean "elasticIp"? use one of elasticIp, networkLoadBalancer, none`,
+		"bastion: {address: none, allowedCidrs: [8.8.8.8/32]}":     `bastion.allowedCidrs[0]: "8.8.8.8/32" is a public range, but bastion.address none leaves no public address to reach: choose bastion.address elasticIp or networkLoadBalancer, or a private range`,
+		"bastion: {allowEveryone: true}":                           `bastion.allowEveryone: is set, but bastion.allowedCidrs names neither 0.0.0.0/0 nor ::/0: remove it`,
+		"bastion: {absent: true, allowedCidrs: [10.0.0.0/8]}":      `bastion.absent: is set, but other keys configure the bastion: remove it or them`,
+		"bastion: {image: latest}":                                 `bastion.image: "latest" is not known: use one of atLaunch, latestAtDeploy, or the ID of an image, such as ami-0123456789abcdef0`,
+		"bastion: {maxInstanceLifetimeDays: 400}":                  `bastion.maxInstanceLifetimeDays: 400 is out of range: use 1 to 365`,
+		"bastion: {schedule: {start: 0 8 * * *}}":                  `bastion.schedule: needs both start and stop: write two cron expressions, such as start: 0 8 * * MON-FRI and stop: 0 19 * * MON-FRI`,
+		"bastion: {dns: {hostedZoneId: Z1}}":                       `bastion.dns: needs hostedZoneId, zoneName and recordName: write all three`,
+		"bastion: {absent: true}\ninstanceConnect: {absent: true}": `bastion.absent: together with instanceConnect.absent leaves no way in: keep one of them, or delete the stacks with cdk destroy`,
+		"instanceConnect: {absent: true, preserveClientIp: true}":  `instanceConnect.preserveClientIp: is set, but instanceConnect.absent leaves the endpoint out: remove one of them`,
+		"targets: [{name: db, securityGroupId: sg-0123456789abcdef0, port: 5432, doors: [instanceConnect]}]": `targets[0].doors[0]: EC2 Instance Connect Endpoint reaches ports 22 and 3389 only, not 5432: use the bastion for other ports`,
+		"targets: [{name: db, securityGroupId: sg-0123456789abcdef0, port: 5432, doors: [bastoin]}]":         `targets[0].doors[0]: "bastoin" is not known: did you mean "bastion"? use one of bastion, instanceConnect`,
+		"watch: {emails: [oncall]}":  `watch.emails[0]: "oncall" is not an e-mail address: write it bare, such as oncall@example.com`,
+		"watch: {topicArn: mytopic}": `watch.topicArn: "mytopic" is not an ARN of service sns: write a whole ARN that begins with arn:aws:sns:`,
+	} {
+		_, err := config.Parse([]byte(text))
+		assert.EqualError(t, err, want, text)
+	}
+}
+
+func TestVpcSubnetsMustMatchTheirZones(t *testing.T) {
+	_, err := config.Parse([]byte(`
+network:
+  vpc:
+    id: vpc-0123456789abcdef0
+    availabilityZones: [eu-west-1a, eu-west-1b]
+    publicSubnetIds: [subnet-0123456789abcdef0]
+    publicRouteTableIds: [rtb-0123456789abcdef0, rtb-0123456789abcdef1]
+`))
+	assert.EqualError(t, err, "network.vpc.publicSubnetIds: has 1 subnets for 2 zones: name one for each zone, in the zones' order\n"+
+		"network.vpc.publicRouteTableIds: has 2 route tables for 1 subnets: name one for each subnet, in the subnets' order")
+}
+
+func TestNotYAML(t *testing.T) {
+	_, err := config.Parse([]byte("a: [b"))
+	assert.ErrorContains(t, err, "not YAML or JSON")
+}
+
+func TestLoad(t *testing.T) {
+	c, err := config.Load(nil)
+	require.NoError(t, err)
+	assert.Equal(t, config.Default(), c)
+
+	file := filepath.Join(t.TempDir(), "postern.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("name: Gate\n"), 0o600))
+	c, err = config.Load(file)
+	require.NoError(t, err)
+	assert.Equal(t, "Gate", c.Name)
+
+	var object map[string]any
+	require.NoError(t, json.Unmarshal([]byte(`{"name": "Gate", "bastion": {"maxInstanceLifetimeDays": 30}}`), &object))
+	c, err = config.Load(object)
+	require.NoError(t, err)
+	assert.Equal(t, 30, c.Bastion.MaxInstanceLifetimeDays)
+
+	_, err = config.Load("/nowhere/postern.yaml")
+	assert.ErrorContains(t, err, "-c postern=/nowhere/postern.yaml: open /nowhere/postern.yaml")
+
+	require.NoError(t, os.WriteFile(file, []byte("nam: Gate\n"), 0o600))
+	_, err = config.Load(file)
+	assert.ErrorContains(t, err, file+":\nnam: ")
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("bastion: {allowedCidrs: [0.0.0.0/0]}")
+	f.Add("a: &a [*a]")
+	f.Add("targets: [{}]")
+	f.Add("network: {vpc: {id: x, publicSubnetIds: [1]}}")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := config.Parse([]byte(text))
+		if (c == nil) == (err == nil) {
+			t.Fatal("either a configuration or an error")
+		}
+	})
+}

@@ -1,0 +1,250 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+
+	"github.com/postern-cdk/postern/internal/check"
+)
+
+var (
+	namePattern       = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,99}$`)
+	accountPattern    = regexp.MustCompile(`^\d{12}$`)
+	regionPattern     = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-\d$`)
+	arnPattern        = regexp.MustCompile(`^arn:[a-z-]+:([a-z0-9-]+):[a-z0-9-]*:(\d{12})?:.+$`)
+	bucketPattern     = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	imagePattern      = regexp.MustCompile(`^ami-[0-9a-f]{8,17}$`)
+	vpcPattern        = regexp.MustCompile(`^vpc-[0-9a-f]{8,17}$`)
+	subnetPattern     = regexp.MustCompile(`^subnet-[0-9a-f]{8,17}$`)
+	routeTablePattern = regexp.MustCompile(`^rtb-[0-9a-f]{8,17}$`)
+	groupPattern      = regexp.MustCompile(`^sg-[0-9a-f]{8,17}$`)
+	prefixListPattern = regexp.MustCompile(`^pl-[0-9a-f]{8,17}$`)
+)
+
+// retentionDays are the periods that CloudWatch Logs knows:
+// docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html.
+var retentionDays = []int{
+	1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+}
+
+// validate looks at the document as written, before defaults, so that only what
+// the user chose can be at fault.
+func (c *Config) validate(f *check.Faults) {
+	matches(f, "name", c.Name, namePattern, "begin with a letter, then letters, digits and hyphens, 100 at most")
+	matches(f, "account", c.Account, accountPattern, "write its 12 digits")
+	matches(f, "region", c.Region, regionPattern, "write its code, such as eu-west-1")
+	c.Archive.validate(f)
+	c.Network.validate(f)
+	c.Endpoints.validate(f)
+	c.Bastion.validate(f)
+	for i := range c.Targets {
+		c.Targets[i].validate(fmt.Sprintf("targets[%d]", i), c, f)
+	}
+	for i, email := range c.Watch.Emails {
+		f.Check(fmt.Sprintf("watch.emails[%d]", i), check.Email(email))
+	}
+	arn(f, "watch.topicArn", c.Watch.TopicArn, "sns")
+	if c.Bastion.Absent && c.InstanceConnect.Absent {
+		f.Add("bastion.absent", "together with instanceConnect.absent leaves no way in",
+			"keep one of them, or delete the stacks with cdk destroy")
+	}
+	if c.InstanceConnect.Absent && c.InstanceConnect.PreserveClientIp {
+		f.Add("instanceConnect.preserveClientIp", "is set, but instanceConnect.absent leaves the endpoint out", "remove one of them")
+	}
+}
+
+func (a *Archive) validate(f *check.Faults) {
+	arn(f, "archive.keyArn", a.KeyArn, "kms")
+	matches(f, "archive.bucketName", a.BucketName, bucketPattern, "write the name of an S3 bucket, 3 to 63 lower-case letters, digits, dots and hyphens")
+	oneOf(f, "archive.objectLock", a.ObjectLock, ObjectLockGovernance, ObjectLockCompliance, ObjectLockOff)
+	if a.ObjectLockDays != 0 {
+		f.Check("archive.objectLockDays", check.Between(a.ObjectLockDays, 1, 36500))
+		if a.ObjectLock == ObjectLockOff {
+			f.Addf("archive.objectLockDays", "remove it, or choose governance or compliance", "%d is set, but archive.objectLock is off", a.ObjectLockDays)
+		}
+	}
+	if a.BucketName != "" && (a.ObjectLock != "" || a.ObjectLockDays != 0) {
+		f.Addf("archive.objectLock", "remove it here and set it on the bucket itself", "can't be set on %q, a bucket of yours", a.BucketName)
+	}
+	if a.LogRetentionDays != 0 && !slices.Contains(retentionDays, a.LogRetentionDays) {
+		f.Addf("archive.logRetentionDays", fmt.Sprintf("use one of %v", retentionDays), "%d is not a period that CloudWatch Logs knows", a.LogRetentionDays)
+	}
+}
+
+func (n *Network) validate(f *check.Faults) {
+	if n.Cidr != "" {
+		if fault := check.CIDR(n.Cidr); fault != nil {
+			f.Check("network.cidr", fault)
+		} else if p := netip.MustParsePrefix(n.Cidr); !p.Addr().Is4() || p.Bits() < 16 || p.Bits() > 20 {
+			f.Addf("network.cidr", "use an IPv4 block from /16 to /20, such as 10.0.0.0/16", "%q is not a block that a VPC with its subnets fits in", n.Cidr)
+		}
+	}
+	if n.AvailabilityZones != 0 {
+		f.Check("network.availabilityZones", check.Between(n.AvailabilityZones, 1, 6))
+	}
+	oneOf(f, "network.nat", n.Nat, NatNone, NatOne, NatPerZone)
+	oneOf(f, "network.flowLogs", n.FlowLogs, FlowLogsToLogGroup, FlowLogsToBucket)
+	if n.Vpc == nil {
+		return
+	}
+	for _, own := range []struct {
+		key string
+		set bool
+	}{
+		{"cidr", n.Cidr != ""},
+		{"availabilityZones", n.AvailabilityZones != 0},
+		{"nat", n.Nat != ""},
+		{"flowLogs", n.FlowLogs != ""},
+	} {
+		if own.set {
+			f.Add("network."+own.key, "describes a new VPC, but network.vpc names one of yours", "remove one of them")
+		}
+	}
+	n.Vpc.validate(f)
+}
+
+func (v *Vpc) validate(f *check.Faults) {
+	if v.ID == "" {
+		f.Add("network.vpc.id", "is missing", "write the ID of your VPC, such as vpc-0123456789abcdef0")
+	}
+	matches(f, "network.vpc.id", v.ID, vpcPattern, "write the ID of a VPC, such as vpc-0123456789abcdef0")
+	if v.Cidr != "" {
+		f.Check("network.vpc.cidr", check.CIDR(v.Cidr))
+	}
+	named := len(v.PublicSubnetIDs) + len(v.PrivateSubnetIDs) + len(v.IsolatedSubnetIDs)
+	if named > 0 && len(v.AvailabilityZones) == 0 {
+		f.Add("network.vpc.availabilityZones", "is missing, but subnets are named", "list the zones in the order of the subnets")
+	}
+	if named == 0 && len(v.AvailabilityZones) > 0 {
+		f.Add("network.vpc.availabilityZones", "is set, but no subnets are named", "name the subnets too, or only the ID to have all looked up")
+	}
+	zones := len(v.AvailabilityZones)
+	for _, group := range []struct {
+		key         string
+		subnets     []string
+		tables      []string
+		tablesField string
+	}{
+		{"publicSubnetIds", v.PublicSubnetIDs, v.PublicRouteTableIDs, "publicRouteTableIds"},
+		{"privateSubnetIds", v.PrivateSubnetIDs, v.PrivateRouteTableIDs, "privateRouteTableIds"},
+		{"isolatedSubnetIds", v.IsolatedSubnetIDs, v.IsolatedRouteTableIDs, "isolatedRouteTableIds"},
+	} {
+		for i, id := range group.subnets {
+			matches(f, fmt.Sprintf("network.vpc.%s[%d]", group.key, i), id, subnetPattern, "write the ID of a subnet, such as subnet-0123456789abcdef0")
+		}
+		for i, id := range group.tables {
+			matches(f, fmt.Sprintf("network.vpc.%s[%d]", group.tablesField, i), id, routeTablePattern, "write the ID of a route table, such as rtb-0123456789abcdef0")
+		}
+		if n := len(group.subnets); n > 0 && zones > 0 && n != zones {
+			f.Addf("network.vpc."+group.key, "name one for each zone, in the zones' order", "has %d subnets for %d zones", n, zones)
+		}
+		if n := len(group.tables); n > 0 && n != len(group.subnets) {
+			f.Addf("network.vpc."+group.tablesField, "name one for each subnet, in the subnets' order", "has %d route tables for %d subnets", n, len(group.subnets))
+		}
+	}
+}
+
+func (e *Endpoints) validate(f *check.Faults) {
+	for i, service := range e.Services {
+		f.Check(fmt.Sprintf("endpoints.services[%d]", i), check.OneOf(service, Services...))
+		if slices.Contains(e.Existing, service) {
+			f.Addf(fmt.Sprintf("endpoints.services[%d]", i), "remove it from one of them", "%q is in endpoints.existing too", service)
+		}
+	}
+	for i, service := range e.Existing {
+		f.Check(fmt.Sprintf("endpoints.existing[%d]", i), check.OneOf(service, Services...))
+	}
+	if e.Absent && len(e.Services) > 0 {
+		f.Add("endpoints.services", "is set, but endpoints.absent leaves all out", "remove one of them")
+	}
+	if e.Absent && e.PrivateDnsOff {
+		f.Add("endpoints.privateDnsOff", "is set, but endpoints.absent leaves all out", "remove one of them")
+	}
+}
+
+func (b *Bastion) validate(f *check.Faults) {
+	oneOf(f, "bastion.address", b.Address, AddressElasticIP, AddressNetworkLoadBalancer, AddressNone)
+	for i, cidr := range b.AllowedCidrs {
+		field := fmt.Sprintf("bastion.allowedCidrs[%d]", i)
+		f.Check(field, check.CIDR(cidr))
+		if check.Everyone(cidr) && !b.AllowEveryone {
+			f.Addf(field, "name your own addresses, or set bastion.allowEveryone: true if that is truly meant",
+				"%q lets the whole internet try SSH", cidr)
+		}
+		if prefix, err := netip.ParsePrefix(cidr); err == nil && b.Address == AddressNone && !prefix.Addr().IsPrivate() {
+			f.Addf(field, "choose bastion.address elasticIp or networkLoadBalancer, or a private range",
+				"%q is a public range, but bastion.address none leaves no public address to reach", cidr)
+		}
+	}
+	for i, id := range b.AllowedPrefixLists {
+		matches(f, fmt.Sprintf("bastion.allowedPrefixLists[%d]", i), id, prefixListPattern, "write the ID of a prefix list, such as pl-0123456789abcdef0")
+	}
+	if b.AllowEveryone && !slices.ContainsFunc(b.AllowedCidrs, check.Everyone) {
+		f.Add("bastion.allowEveryone", "is set, but bastion.allowedCidrs names neither 0.0.0.0/0 nor ::/0", "remove it")
+	}
+	if b.Absent && (len(b.AllowedCidrs) > 0 || len(b.AllowedPrefixLists) > 0 || b.Schedule != nil || b.Dns != nil) {
+		f.Add("bastion.absent", "is set, but other keys configure the bastion", "remove it or them")
+	}
+	if b.Image != "" && b.Image != ImageAtLaunch && b.Image != ImageLatestAtDeploy && !imagePattern.MatchString(b.Image) {
+		fault := check.OneOf(b.Image, ImageAtLaunch, ImageLatestAtDeploy)
+		f.Add("bastion.image", fault.Problem, fault.Fix+", or the ID of an image, such as ami-0123456789abcdef0")
+	}
+	if b.MaxInstanceLifetimeDays != 0 {
+		f.Check("bastion.maxInstanceLifetimeDays", check.Between(b.MaxInstanceLifetimeDays, 1, 365))
+	}
+	if s := b.Schedule; s != nil && (s.Start == "" || s.Stop == "") {
+		f.Add("bastion.schedule", "needs both start and stop", "write two cron expressions, such as start: 0 8 * * MON-FRI and stop: 0 19 * * MON-FRI")
+	}
+	if d := b.Dns; d != nil && (d.HostedZoneID == "" || d.ZoneName == "" || d.RecordName == "") {
+		f.Add("bastion.dns", "needs hostedZoneId, zoneName and recordName", "write all three")
+	}
+	arn(f, "bastion.permissionsBoundaryArn", b.PermissionsBoundaryArn, "iam")
+}
+
+func (t *Target) validate(field string, c *Config, f *check.Faults) {
+	if t.Name == "" {
+		f.Add(field+".name", "is missing", "say what the target is: it describes the rule")
+	}
+	if t.SecurityGroupID == "" {
+		f.Add(field+".securityGroupId", "is missing", "write the ID of the target's own group, such as sg-0123456789abcdef0")
+	}
+	matches(f, field+".securityGroupId", t.SecurityGroupID, groupPattern, "write the ID of a security group, such as sg-0123456789abcdef0")
+	f.Check(field+".port", check.Port(t.Port))
+	doors := t.Doors
+	if doors == nil {
+		doors = []Door{DoorBastion}
+	}
+	for i, door := range doors {
+		at := fmt.Sprintf("%s.doors[%d]", field, i)
+		f.Check(at, check.OneOf(door, DoorBastion, DoorInstanceConnect))
+		switch {
+		case door == DoorBastion && c.Bastion.Absent, door == DoorInstanceConnect && c.InstanceConnect.Absent:
+			f.Addf(at, "choose a door that is there", "%q is left out by %s.absent", door, door)
+		case door == DoorInstanceConnect && t.Port != 22 && t.Port != 3389:
+			f.Addf(at, "use the bastion for other ports", "EC2 Instance Connect Endpoint reaches ports 22 and 3389 only, not %d", t.Port)
+		}
+	}
+}
+
+func matches(f *check.Faults, field, value string, pattern *regexp.Regexp, fix string) {
+	if value != "" && !pattern.MatchString(value) {
+		f.Addf(field, fix, "%q has the wrong form", value)
+	}
+}
+
+func arn(f *check.Faults, field, value, service string) {
+	if value == "" {
+		return
+	}
+	if m := arnPattern.FindStringSubmatch(value); m == nil || m[1] != service {
+		f.Addf(field, fmt.Sprintf("write a whole ARN that begins with arn:aws:%s:", service), "%q is not an ARN of service %s", value, service)
+	}
+}
+
+func oneOf[S ~string](f *check.Faults, field string, value S, allowed ...S) {
+	if value != "" {
+		f.Check(field, check.OneOf(value, allowed...))
+	}
+}

@@ -1,0 +1,82 @@
+package stacks
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/postern-cdk/postern/constructs/endpoints"
+	"github.com/postern-cdk/postern/constructs/network"
+	"github.com/postern-cdk/postern/internal/tree"
+	"github.com/postern-cdk/postern/stacks/config"
+)
+
+type networkStack struct {
+	awscdk.Stack
+	network   *network.Network
+	endpoints *endpoints.Endpoints
+}
+
+// Vpc is the VPC that the doors stand in.
+func (s *networkStack) Vpc() awsec2.IVpc { return s.network.Vpc() }
+
+func newNetworkStack(scope constructs.Construct, c *config.Config, a *archiveStack) *networkStack {
+	s := &networkStack{}
+	awscdk.NewStack_Override(s, scope, jsii.String(c.Name+"-Network"), props(c, "Postern: the network that the doors stand in."))
+
+	np := &network.Props{}
+	if c.Network.Vpc != nil {
+		np.Vpc = importVpc(s, c.Network.Vpc)
+	} else {
+		np.Cidr = c.Network.Cidr
+		np.AvailabilityZones = c.Network.AvailabilityZones
+		np.Nat = nats[c.Network.Nat]
+		np.FlowLogs = &network.FlowLogs{LogGroup: a.flowLogs}
+		if c.Network.FlowLogs == config.FlowLogsToBucket {
+			np.FlowLogs = &network.FlowLogs{Bucket: a.archive.Bucket()}
+		}
+	}
+	s.network = network.New(s, "Network", np)
+
+	if !c.Endpoints.Absent {
+		s.endpoints = endpoints.New(s, "Endpoints", &endpoints.Props{
+			Vpc:           s.network.Vpc(),
+			Existing:      services(c.Endpoints.Existing),
+			PrivateDnsOff: c.Endpoints.PrivateDnsOff,
+		})
+		s.endpoints.Require(services(c.Endpoints.Services)...)
+	}
+	return s
+}
+
+var nats = map[config.Nat]network.Nat{
+	config.NatNone:    network.NatNone,
+	config.NatOne:     network.NatOne,
+	config.NatPerZone: network.NatPerZone,
+}
+
+func services(names []string) []endpoints.Service {
+	var list []endpoints.Service
+	for _, name := range names {
+		list = append(list, endpoints.Service(name))
+	}
+	return list
+}
+
+func importVpc(scope constructs.Construct, v *config.Vpc) awsec2.IVpc {
+	if len(v.AvailabilityZones) == 0 {
+		return awsec2.Vpc_FromLookup(scope, jsii.String("Vpc"), &awsec2.VpcLookupOptions{VpcId: jsii.String(v.ID)})
+	}
+	return awsec2.Vpc_FromVpcAttributes(scope, jsii.String("Vpc"), &awsec2.VpcAttributes{
+		VpcId:                       jsii.String(v.ID),
+		VpcCidrBlock:                tree.Optional(v.Cidr),
+		AvailabilityZones:           tree.Strings(v.AvailabilityZones),
+		PublicSubnetIds:             tree.Strings(v.PublicSubnetIDs),
+		PublicSubnetRouteTableIds:   tree.Strings(v.PublicRouteTableIDs),
+		PrivateSubnetIds:            tree.Strings(v.PrivateSubnetIDs),
+		PrivateSubnetRouteTableIds:  tree.Strings(v.PrivateRouteTableIDs),
+		IsolatedSubnetIds:           tree.Strings(v.IsolatedSubnetIDs),
+		IsolatedSubnetRouteTableIds: tree.Strings(v.IsolatedRouteTableIDs),
+	})
+}

@@ -1,0 +1,110 @@
+package stacks
+
+import (
+	"os"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/postern-cdk/postern/constructs/archive"
+	"github.com/postern-cdk/postern/constructs/bastion"
+	"github.com/postern-cdk/postern/constructs/endpoints"
+	"github.com/postern-cdk/postern/constructs/instanceconnect"
+	"github.com/postern-cdk/postern/constructs/network"
+	"github.com/postern-cdk/postern/constructs/watch"
+	"github.com/postern-cdk/postern/stacks/config"
+)
+
+// Postern is the whole reference architecture.
+type Postern struct {
+	archive *archiveStack
+	network *networkStack
+	access  *accessStack
+	watch   *watchStack
+}
+
+// New adds the stacks to an app or stage, configured by c; nil is
+// [config.Default].
+func New(scope constructs.Construct, c *config.Config) *Postern {
+	if c == nil {
+		c = config.Default()
+	}
+	p := &Postern{}
+	p.archive = newArchiveStack(scope, c)
+	p.network = newNetworkStack(scope, c, p.archive)
+	p.access = newAccessStack(scope, c, p.archive, p.network)
+	p.watch = newWatchStack(scope, c, p.archive, p.access)
+	return p
+}
+
+// Archive is where the evidence is kept.
+func (p *Postern) Archive() *archive.Archive { return p.archive.archive }
+
+// Network is the VPC that the doors stand in.
+func (p *Postern) Network() *network.Network { return p.network.network }
+
+// Endpoints are the VPC endpoints, or nil where the configuration leaves them out.
+func (p *Postern) Endpoints() *endpoints.Endpoints { return p.network.endpoints }
+
+// Bastion is the bastion host, or nil where the configuration leaves it out.
+func (p *Postern) Bastion() *bastion.Bastion { return p.access.bastion }
+
+// InstanceConnect is the EC2 Instance Connect Endpoint, or nil where the
+// configuration leaves it out.
+func (p *Postern) InstanceConnect() *instanceconnect.Endpoint { return p.access.instanceConnect }
+
+// Watch is what tells people.
+func (p *Postern) Watch() *watch.Watch { return p.watch.watch }
+
+// Stacks lists the four stacks in the order in which they are deployed.
+func (p *Postern) Stacks() []awscdk.Stack {
+	return []awscdk.Stack{p.archive, p.network, p.access, p.watch}
+}
+
+// props are what all stacks share. A stack without account and region fits any;
+// looking up a VPC or going over more than two zones needs to know them.
+func props(c *config.Config, description string) *awscdk.StackProps {
+	account, region := c.Account, c.Region
+	if lookup(c) || c.Network.AvailabilityZones > 2 {
+		account = first(account, os.Getenv("CDK_DEFAULT_ACCOUNT"))
+		region = first(region, os.Getenv("CDK_DEFAULT_REGION"))
+	}
+	p := &awscdk.StackProps{Description: jsii.String(description), Env: &awscdk.Environment{}}
+	if account != "" {
+		p.Env.Account = jsii.String(account)
+	}
+	if region != "" {
+		p.Env.Region = jsii.String(region)
+	}
+	if len(c.Tags) > 0 {
+		tags := map[string]*string{}
+		for key, value := range c.Tags {
+			tags[key] = jsii.String(value)
+		}
+		p.Tags = &tags
+	}
+	return p
+}
+
+// lookup reports whether the CDK must look a VPC up.
+func lookup(c *config.Config) bool {
+	return c.Network.Vpc != nil && len(c.Network.Vpc.AvailabilityZones) == 0
+}
+
+func first(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// output shows one value after a deploy.
+func output(stack awscdk.Stack, id, value, description string) {
+	awscdk.NewCfnOutput(stack, jsii.String(id), &awscdk.CfnOutputProps{
+		Value:       jsii.String(value),
+		Description: jsii.String(description),
+	})
+}

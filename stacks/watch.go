@@ -1,0 +1,33 @@
+package stacks
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/postern-cdk/postern/constructs/watch"
+	"github.com/postern-cdk/postern/stacks/config"
+)
+
+type watchStack struct {
+	awscdk.Stack
+	watch *watch.Watch
+}
+
+// Topic is where every alarm goes.
+func (s *watchStack) Topic() awssns.ITopic { return s.watch.Topic() }
+
+func newWatchStack(scope constructs.Construct, c *config.Config, a *archiveStack, d *accessStack) *watchStack {
+	s := &watchStack{}
+	awscdk.NewStack_Override(s, scope, jsii.String(c.Name+"-Watch"), props(c, "Postern: what tells people."))
+	p := &watch.Props{Key: a.archive.Key(), Emails: c.Watch.Emails}
+	if c.Watch.TopicArn != "" {
+		p.Topic = awssns.Topic_FromTopicArn(s, jsii.String("OwnTopic"), jsii.String(c.Watch.TopicArn))
+	}
+	s.watch = watch.New(s, "Watch", p)
+	if d.bastion != nil {
+		s.watch.AddHost(d.bastion, nil)
+	}
+	return s
+}
