@@ -210,7 +210,7 @@ func TestEndpointsFindSecondOnes(t *testing.T) {
 }
 
 func TestEndpointsWhereNothingIsWrong(t *testing.T) {
-	app := awscdk.App(cdktest.NewApp(t))
+	app := cdktest.NewApp(t)
 	stack := awscdk.NewStack(app, jsii.String("Test"), nil) // no region: service names are not literal
 	vpc := newVpc(stack, &network.Props{})
 	e := endpoints.New(stack, "Endpoints", &endpoints.Props{Vpc: vpc, Services: []endpoints.Service{endpoints.SSM}, Existing: []endpoints.Service{endpoints.S3}})

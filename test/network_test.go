@@ -21,52 +21,6 @@ import (
 	"github.com/postern-cdk/postern/internal/cdktest"
 )
 
-// resource is one resource of a template, decoded.
-type resource struct {
-	Type           string
-	Properties     map[string]any
-	DependsOn      any
-	DeletionPolicy string
-	Metadata       map[string]any
-}
-
-// resourcesOf returns the resources of a template by logical ID.
-func resourcesOf(t *testing.T, template assertions.Template) map[string]resource {
-	t.Helper()
-	text, err := json.Marshal(template.ToJSON())
-	require.NoError(t, err)
-	var decoded struct{ Resources map[string]resource }
-	require.NoError(t, json.Unmarshal(text, &decoded))
-	return decoded.Resources
-}
-
-// ofType keeps the resources of one type.
-func ofType(all map[string]resource, kind string) map[string]resource {
-	kept := map[string]resource{}
-	for id, r := range all {
-		if r.Type == kind {
-			kept[id] = r
-		}
-	}
-	return kept
-}
-
-// countTypes counts the resources of a template by type.
-func countTypes(all map[string]resource) map[string]int {
-	counts := map[string]int{}
-	for _, r := range all {
-		counts[r.Type]++
-	}
-	return counts
-}
-
-func noCustomResource(t *testing.T, all map[string]resource) {
-	t.Helper()
-	for id, r := range all {
-		assert.False(t, strings.HasPrefix(r.Type, "Custom::") || r.Type == "AWS::CloudFormation::CustomResource" || r.Type == "AWS::Lambda::Function", id+" "+r.Type)
-	}
-}
-
 func TestNetworkDefaults(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	net := network.New(stack, "Network", nil)

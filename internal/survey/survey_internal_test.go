@@ -44,7 +44,7 @@ func TestIDComparesAcrossStacks(t *testing.T) {
 	subnet := awsec2.NewCfnSubnet(there, jsii.String("Subnet"), &awsec2.CfnSubnetProps{VpcId: vpc.Ref()})
 	assert.Equal(t, "Here/Vpc", ID(subnet.VpcId()))
 	assert.Equal(t, "vpc-12345678", ID(jsii.String("vpc-12345678")))
-	assert.Equal(t, "", ID(nil))
+	assert.Empty(t, ID(nil))
 	imported := awscdk.Fn_ImportValue(jsii.String("Vpc"))
 	assert.Equal(t, *imported, ID(imported), "what stands for no resource of the app is itself")
 }
