@@ -197,3 +197,147 @@ func TestStacksReferOneWay(t *testing.T) {
 		}
 	}
 }
+
+// one returns the properties of the only resource of a type.
+func one(t *testing.T, all map[string]resource, kind string) map[string]any {
+	t.Helper()
+	found := ofType(all, kind)
+	require.Len(t, found, 1, kind)
+	for _, r := range found {
+		return r.Properties
+	}
+	return nil
+}
+
+func TestDefaultIsSafeAndUseful(t *testing.T) {
+	s := synthesize(t, cdktest.NewApp(t), variants["default"])
+	access := s.template(t, "Postern-Access")
+	for id, group := range ofType(access, "AWS::EC2::SecurityGroup") {
+		assert.NotContains(t, group.Properties, "SecurityGroupIngress", id)
+	}
+	for id, rule := range ofType(access, "AWS::EC2::SecurityGroupIngress") {
+		assert.NotContains(t, rule.Properties, "CidrIp", id)
+		assert.NotContains(t, rule.Properties, "SourcePrefixListId", id)
+	}
+	assert.Equal(t, false, one(t, access, "AWS::EC2::InstanceConnectEndpoint")["PreserveClientIp"])
+	assert.Equal(t, "1", one(t, access, "AWS::AutoScaling::AutoScalingGroup")["MinSize"])
+	network := s.template(t, "Postern-Network")
+	assert.Len(t, ofType(network, "AWS::EC2::VPCEndpoint"), 3, "ssm, ssmmessages and S3")
+	assert.Empty(t, ofType(network, "AWS::EC2::NatGateway"))
+	evidence := s.template(t, "Postern-Archive")
+	for id, r := range evidence {
+		assert.Equal(t, "Retain", r.DeletionPolicy, "%s of the archive", id)
+	}
+	assert.True(t, *s.postern.Stacks()[0].TerminationProtection())
+	for _, stack := range []string{"Postern-Archive", "Postern-Network", "Postern-Access", "Postern-Watch"} {
+		noCustomResource(t, s.template(t, stack))
+	}
+}
+
+func TestConfigurationReachesTheTemplates(t *testing.T) {
+	open := synthesize(t, cdktest.NewApp(t), variants["open"])
+	access := open.template(t, "Gate-Access")
+	text := textOf(t, access)
+	for key, want := range map[string]string{
+		"allowedCidrs":           `"CidrIp":"203.0.113.0/24"`,
+		"allowedCidrs, IPv6":     `"CidrIpv6":"2001:db8:1::/48"`,
+		"allowedPrefixLists":     `"SourcePrefixListId":"pl-0123456789abcdef0"`,
+		"instanceType":           `"InstanceType":"t4g.small"`,
+		"maxInstanceLifetime":    `"MaxInstanceLifetime":1209600`,
+		"schedule.start":         `"Recurrence":"0 7 * * MON-FRI"`,
+		"schedule.stop":          `"Recurrence":"0 19 * * MON-FRI"`,
+		"schedule.timeZone":      `"TimeZone":"Europe/Berlin"`,
+		"dns":                    `"Name":"gate.example.com`,
+		"permissionsBoundaryArn": `"PermissionsBoundary":"arn:aws:iam::123456789012:policy/boundary"`,
+		"image":                  `"ImageId":"resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64"`,
+	} {
+		assert.Contains(t, text, want, key)
+	}
+	manifest, err := os.ReadFile(filepath.Join(open.assembly, "manifest.json"))
+	require.NoError(t, err)
+	assert.Equal(t, 4, strings.Count(strings.Join(strings.Fields(string(manifest)), ""), `"tags":{"team":"platform"}`), "CloudFormation tags what it makes")
+	for id, want := range map[string]struct {
+		group string
+		port  float64
+		count int
+	}{
+		"the database, by the bastion":  {"sg-0123456789abcdef0", 5432, 1},
+		"the build host, by both doors": {"sg-0123456789abcdef1", 22, 2},
+	} {
+		count := 0
+		for _, rule := range ofType(access, "AWS::EC2::SecurityGroupIngress") {
+			if rule.Properties["GroupId"] == want.group && rule.Properties["FromPort"] == want.port {
+				count++
+			}
+		}
+		assert.Equal(t, want.count, count, id)
+	}
+	assert.Contains(t, textOf(t, open.template(t, "Gate-Watch")), `"Endpoint":"oncall@example.com"`)
+
+	private := synthesize(t, cdktest.NewApp(t), variants["private"])
+	assert.Equal(t, map[string]any{"Mode": "COMPLIANCE", "Days": 400.0},
+		lockOf(t, private.template(t, "Postern-Archive")))
+	for id, group := range ofType(private.template(t, "Postern-Archive"), "AWS::Logs::LogGroup") {
+		assert.InDelta(t, 731, group.Properties["RetentionInDays"], 0, id)
+	}
+	network := private.template(t, "Postern-Network")
+	assert.Equal(t, "10.20.0.0/16", one(t, network, "AWS::EC2::VPC")["CidrBlock"])
+	assert.Len(t, ofType(network, "AWS::EC2::NatGateway"), 3)
+	assert.Equal(t, "s3", one(t, network, "AWS::EC2::FlowLog")["LogDestinationType"])
+	for _, service := range []string{"kms", "secretsmanager", "ssm", "ssmmessages"} {
+		assert.Contains(t, textOf(t, network), `.eu-west-1.`+service+`"`)
+	}
+	text = textOf(t, private.template(t, "Postern-Access"))
+	assert.Contains(t, text, `"ImageId":"ami-0123456789abcdef0"`)
+	assert.Contains(t, text, `"MarketType":"spot"`)
+	assert.Contains(t, text, `"PreserveClientIp":true`)
+	assert.NotContains(t, text, "AWS::EC2::EIP")
+	assert.Contains(t, textOf(t, private.template(t, "Postern-Watch")), `"arn:aws:sns:eu-west-1:123456789012:pager"`)
+
+	balanced := synthesize(t, cdktest.NewApp(t), variants["balanced"])
+	assert.Nil(t, lockOf(t, balanced.template(t, "Postern-Archive")))
+	network = balanced.template(t, "Postern-Network")
+	assert.Len(t, ofType(network, "AWS::EC2::NatGateway"), 1)
+	assert.NotContains(t, textOf(t, network), `"PrivateDnsEnabled":true`)
+	access = balanced.template(t, "Postern-Access")
+	one(t, access, "AWS::ElasticLoadBalancingV2::LoadBalancer")
+	assert.Contains(t, textOf(t, access), `"ImageId":{"Ref":"SsmParameterValue`)
+
+	doorless := synthesize(t, cdktest.NewApp(t), variants["doorless"])
+	access = doorless.template(t, "Postern-Access")
+	assert.Empty(t, ofType(access, "AWS::AutoScaling::AutoScalingGroup"))
+	one(t, access, "AWS::EC2::InstanceConnectEndpoint")
+	assert.Nil(t, doorless.postern.Bastion())
+
+	isolated := synthesize(t, cdktest.NewApp(t), variants["isolated"])
+	for _, service := range []string{"logs", "monitoring", "cloudformation", "ec2"} {
+		assert.Contains(t, textOf(t, isolated.template(t, "Postern-Network")), `.`+service+`"`)
+	}
+	assert.Nil(t, isolated.postern.InstanceConnect())
+
+	existing := synthesize(t, cdktest.NewApp(t), variants["existing"])
+	require.Len(t, existing.postern.Stacks(), 3, "no Network stack, as nothing is made there")
+	text = textOf(t, existing.template(t, "Postern-Access"))
+	assert.Contains(t, text, "subnet-0bbbbbbbbbbbbbbb1")
+	assert.Contains(t, text, "key/00000000-0000-0000-0000-000000000000")
+	assert.Empty(t, ofType(existing.template(t, "Postern-Archive"), "AWS::S3::Bucket"))
+}
+
+func lockOf(t *testing.T, archive map[string]resource) any {
+	t.Helper()
+	for _, bucket := range ofType(archive, "AWS::S3::Bucket") {
+		if configuration, ok := bucket.Properties["ObjectLockConfiguration"].(map[string]any); ok {
+			return configuration["Rule"].(map[string]any)["DefaultRetention"]
+		}
+	}
+	return nil
+}
+
+func TestStacksOfNothingAreLeftOut(t *testing.T) {
+	nothing := strings.ReplaceAll(variants["existing"], "bastion: {address: none}", "bastion: {absent: true}")
+	s := synthesize(t, cdktest.NewApp(t), nothing)
+	require.Len(t, s.postern.Stacks(), 2, "Access and Watch")
+	assert.Equal(t, "Postern-Access", *s.postern.Stacks()[0].StackName())
+	_, err := os.Stat(filepath.Join(s.assembly, "Postern-Archive.template.json"))
+	assert.ErrorIs(t, err, os.ErrNotExist)
+}

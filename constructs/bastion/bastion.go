@@ -34,6 +34,7 @@ type Bastion struct {
 	group         awsautoscaling.AutoScalingGroup
 	elasticIP     awsec2.CfnEIP
 	address       string
+	open          bool
 }
 
 var (
@@ -118,7 +119,8 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 		Existing:      p.ExistingEndpoints,
 		For:           "the bastion",
 	})
-	if p.Address != AddressNone && len(p.AllowedCidrs) == 0 && len(p.AllowedPrefixLists) == 0 {
+	b.open = p.Address != AddressNone && len(p.AllowedCidrs)+len(p.AllowedPrefixLists) > 0
+	if p.Address != AddressNone && !b.open {
 		tree.Warn(b, "bastion-no-ingress", "the bastion has a public address that nobody may connect to: name networks in "+
 			"AllowedCidrs or AllowedPrefixLists, or leave Address out")
 	}

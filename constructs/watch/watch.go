@@ -192,6 +192,7 @@ func (h *watched) alarms() {
 		return
 	}
 	h.agent = []awscloudwatch.IMetric{h.metric(o.MetricsNamespace, "mem_used_percent", "SampleCount", silentPeriodMinutes)}
+	wanted = h.metric("AWS/AutoScaling", "GroupDesiredCapacity", "Maximum", silentPeriodMinutes)
 	h.alarm("AgentSilent", n.silent(o.SilentMinutes), &condition{
 		metric: expression(silent, silentPeriodMinutes, map[string]awscloudwatch.IMetric{desired: wanted, beats: h.agent[0]}),
 		at:     1, periods: o.SilentMinutes / silentPeriodMinutes, missing: awscloudwatch.TreatMissingData_BREACHING,
