@@ -625,7 +625,7 @@ func (e *Engine) undo(s *Stack, u *Undo, skip []string) error {
 			continue
 		}
 		if slices.Contains(skip, id) {
-			now.Status = "UPDATE_COMPLETE"
+			e.event(s, now, "UPDATE_COMPLETE", "Resource skipped during UpdateRollback")
 			continue
 		}
 		if err := d.back(old, now); err != nil {

@@ -214,6 +214,7 @@ func event(st *engine.Stack, x *engine.Event) []el {
 		text("StackId", st.ID), text("EventId", x.ID), text("StackName", st.Name), text("LogicalResourceId", x.LogicalID),
 		text("PhysicalResourceId", x.PhysicalID), text("ResourceType", x.Type), stamp("Timestamp", x.Time), text("ResourceStatus", x.Status),
 	}
+	out = append(out, maybe("OperationId", x.Operation)...)
 	return append(out, maybe("ResourceStatusReason", x.Reason)...)
 }
 
