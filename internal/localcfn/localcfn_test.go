@@ -144,6 +144,20 @@ func TestLifeByQuery(t *testing.T) {
 	assert.Contains(t, body, "DetectStackDrift is not supported")
 }
 
+func TestFailedChangeSetNamesEachProblem(t *testing.T) {
+	s := start(t, localcfn.Options{})
+	call(t, s, "CreateChangeSet", "StackName", "app", "ChangeSetName", "c", "ChangeSetType", "CREATE", "TemplateBody",
+		`{"Resources":{"E":{"Type":"AWS::EC2::EIP","Properties":{"Domaine":"vpc"}}}}`)
+	_, body := call(t, s, "DescribeChangeSet", "StackName", "app", "ChangeSetName", "c")
+	assert.Contains(t, body, "<Status>FAILED</Status>")
+	assert.Contains(t, body, "extraneous key [Domaine] is not permitted, did you mean [Domain]?")
+	_, body = call(t, s, "DescribeEvents", "StackName", "app", "ChangeSetName", "c", "Filters.FailedEvents", "true")
+	assert.Contains(t, body, "<LogicalResourceId>E</LogicalResourceId>")
+	assert.Contains(t, body, "<ValidationPath>/Resources/E/Properties</ValidationPath>")
+	status, _ := call(t, s, "DescribeEvents", "StackName", "app")
+	assert.Equal(t, http.StatusBadRequest, status)
+}
+
 func TestTemplateByURL(t *testing.T) {
 	s := start(t, localcfn.Options{})
 	call(t, s, "CreateStack", "StackName", "b", "TemplateBody", topic)
