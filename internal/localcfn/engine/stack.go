@@ -109,8 +109,7 @@ type Undo struct {
 	Outputs    []Output             `json:"outputs,omitempty"`
 	Imports    []string             `json:"imports,omitempty"`
 	Resources  map[string]*Resource `json:"resources"`
-	// Objects are those that were deleted before their replacement was made.
-	Settings Settings `json:"settings"`
+	Settings   Settings             `json:"settings"`
 }
 
 // Event is one stack event.
