@@ -336,14 +336,20 @@ func TestOnlyCommandsAreOfferedToPaste(t *testing.T) {
 	assert.Equal(t, []string{"Shell", "SshConfig"}, keys)
 }
 
-func TestMadeUpNamesAreShownWithoutTheirStack(t *testing.T) {
-	inv := with(t, "archive-logs", set("BucketName", "access-logs0a1b2c3d-xyz"))
+func TestMadeUpNamesAreShownAsTheResourceIsCalled(t *testing.T) {
+	inv := sound()
+	for i := range inv.Resources {
+		if r := &inv.Resources[i]; r.Identifier == "archive-logs" {
+			r.Stack, r.LogicalID = "Postern-Archive", "ArchiveBucket49F1AC64"
+			r.Properties["BucketName"] = "postern-archive-archivebucket49f1ac64-xyz"
+		}
+	}
 	var rows []string
 	for _, row := range report.Make(inv).Records {
 		rows = append(rows, row.What)
 	}
-	assert.Contains(t, rows, "Bucket logs0a1b2c3d-xyz")
-	assert.Contains(t, rows, "Bucket archive-access")
+	assert.Contains(t, rows, "Bucket ArchiveBucket")
+	assert.Contains(t, rows, "Bucket archive-access", "a name that somebody gave")
 }
 
 func render(t *testing.T, inv report.Inventory, colours bool) []byte {
