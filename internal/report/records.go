@@ -39,7 +39,12 @@ func (r *Report) flowLogs() {
 	for _, flow := range r.Inventory.of("AWS::EC2::FlowLog") {
 		of := flow.text("ResourceId")
 		logged[of] = true
-		to := flow.label("LogGroupName", "LogDestination")
+		to := flow.name("LogGroupName", "LogDestination")
+		for _, group := range r.Inventory.of("AWS::Logs::LogGroup") {
+			if group.Identifier == to {
+				to = "log group " + group.label("LogGroupName")
+			}
+		}
 		state := "on"
 		if traffic := flow.text("TrafficType"); traffic != "" && traffic != "ALL" {
 			state = strings.ToLower(traffic)
