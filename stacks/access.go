@@ -83,6 +83,7 @@ func (s *accessStack) addBastion(c *config.Config, a *archiveStack, n *networkSt
 		AllowEveryone:       b.AllowEveryone,
 		InstanceType:        b.InstanceType,
 		MaxInstanceLifetime: time.Duration(b.MaxInstanceLifetimeDays) * 24 * time.Hour,
+		NoRotation:          b.NoRotation,
 		Spot:                b.Spot,
 	}
 	switch b.Image {

@@ -85,10 +85,10 @@ func (p *Postern) Watch() *watch.Watch { return p.watch.watch }
 func (p *Postern) Stacks() []awscdk.Stack { return slices.Clone(p.stacks) }
 
 // props are what all stacks share. A stack without account and region fits any;
-// looking up a VPC or going over more than two zones needs to know them.
+// looking up a VPC needs to know them.
 func props(c *config.Config, description string) *awscdk.StackProps {
 	account, region := c.Account, c.Region
-	if lookup(c) || c.Network.AvailabilityZones > 2 {
+	if lookup(c) {
 		account = first(account, os.Getenv("CDK_DEFAULT_ACCOUNT"))
 		region = first(region, os.Getenv("CDK_DEFAULT_REGION"))
 	}

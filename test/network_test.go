@@ -50,8 +50,8 @@ func TestNetworkDefaults(t *testing.T) {
 		assert.Equal(t, "Retain", key.DeletionPolicy)
 		assert.Equal(t, true, key.Properties["EnableKeyRotation"])
 		text, _ := json.Marshal(key.Properties["KeyPolicy"])
-		assert.Contains(t, string(text), `"Principal":{"Service":{"Fn::Join":["",["logs.us-east-1.",{"Ref":"AWS::URLSuffix"}]]}}`)
-		assert.Contains(t, string(text), `:logs:us-east-1:123456789012:log-group:Test-*`)
+		assert.Contains(t, string(text), `"Sid":"CloudWatchLogs"`)
+		assert.Contains(t, string(text), `:logs:us-east-1:123456789012:log-group:*`)
 	}
 	template.HasResourceProperties(jsii.String("AWS::EC2::FlowLog"), map[string]any{
 		"TrafficType": "ALL", "LogDestinationType": "cloud-watch-logs", "MaxAggregationInterval": 600, "LogFormat": network.LogFormat,
@@ -169,7 +169,7 @@ func TestNetworkAllProps(t *testing.T) {
 			"LogDestinationType":     "s3",
 			"MaxAggregationInterval": 60,
 			"LogDestination":         map[string]any{"Fn::Join": []any{"", []any{map[string]any{"Fn::GetAtt": []any{assertions.Match_AnyValue(), "Arn"}}, "/vpc/"}}},
-			"DestinationOptions":     map[string]any{"FileFormat": "parquet", "HiveCompatiblePartitions": true, "PerHourPartition": true},
+			"DestinationOptions":     map[string]any{"FileFormat": "parquet", "HiveCompatiblePartitions": false, "PerHourPartition": true},
 		},
 		"DependsOn": assertions.Match_ArrayWith(&[]any{assertions.Match_StringLikeRegexp(jsii.String("^BucketPolicy"))}),
 	})

@@ -134,7 +134,7 @@ func (a *Archive) newBucket() awss3.IBucket {
 	}
 
 	bucket := awss3.NewBucket(a, jsii.String("Bucket"), props)
-	attach.ToBucket(bucket, policy.LogDeliveryBucketStatements(attach.ScopeOf(a), *bucket.BucketArn()))
+	attach.ToBucket(bucket, policy.LogDeliveryBucketStatements(attach.ScopeOf(a), *bucket.BucketArn(), ""))
 	bucket.Policy().ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN)
 	a.logAccess(bucket)
 	tree.Acknowledge(bucket,

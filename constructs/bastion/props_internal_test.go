@@ -361,25 +361,3 @@ func TestImageParameter(t *testing.T) {
 	}
 	assert.Equal(t, "/mine", (&Props{InstanceType: "t3.micro", ImageParameter: "/mine"}).imageParameter())
 }
-
-func TestCron(t *testing.T) {
-	for _, good := range []string{
-		"0 7 * * MON-FRI", "*/15 * * * *", "0,30 8-18/2 1 JAN,jul 0", "59 23 31 12 6", "  0  7 * * * ", "${Token[T.1]}",
-	} {
-		assert.Nil(t, cron(good), good)
-	}
-	for _, bad := range []string{
-		"", "0 7 * *", "0 7 * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 7", "* * * * FRI-MON",
-		"*/0 * * * *", "5/2 * * * *", "-1 * * * *", "+1 * * * *", "a * * * *", "1- * * * *", ", * * * *", "rate(1 day)",
-	} {
-		assert.NotNil(t, cron(bad), bad)
-	}
-}
-
-func TestTimeZone(t *testing.T) {
-	assert.Nil(t, timeZone(""))
-	assert.Nil(t, timeZone("Europe/Berlin"))
-	assert.Nil(t, timeZone("Etc/UTC"))
-	assert.NotNil(t, timeZone("Local"))
-	assert.NotNil(t, timeZone("Berlin"))
-}
