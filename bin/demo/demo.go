@@ -27,7 +27,7 @@ type demo struct {
 	endpoint string
 	keep     bool
 	// start starts a local CloudFormation.
-	start func() (engine, error)
+	start func(region string) (engine, error)
 }
 
 // engine is a local CloudFormation.
@@ -50,7 +50,7 @@ func (d *demo) run(ctx context.Context) (code int, err error) {
 	began := time.Now()
 	local := d.endpoint == ""
 	if local {
-		running, startErr := d.start()
+		running, startErr := d.start(region(d.environ))
 		if startErr != nil {
 			return exitError, fmt.Errorf("local CloudFormation: %w", startErr)
 		}
@@ -66,13 +66,13 @@ func (d *demo) run(ctx context.Context) (code int, err error) {
 	if err != nil {
 		return exitError, d.unreachable(err)
 	}
-	account, region, err := cloud.identity(ctx)
+	account, inRegion, err := cloud.identity(ctx)
 	if err != nil {
 		return exitError, d.unreachable(err)
 	}
 
 	cli := cli{path: d.cdk, environ: environ, out: d.out}
-	if err := d.bootstrap(ctx, cli, work, fmt.Sprintf("aws://%s/%s", account, region)); err != nil {
+	if err := d.bootstrap(ctx, cli, work, fmt.Sprintf("aws://%s/%s", account, inRegion)); err != nil {
 		return exitError, err
 	}
 	assembly := filepath.Join(work, "cdk.out")
@@ -90,7 +90,7 @@ func (d *demo) run(ctx context.Context) (code int, err error) {
 		return exitError, err
 	}
 	inventory.Where, inventory.Local = d.where(), local
-	inventory.Account, inventory.Region = account, region
+	inventory.Account, inventory.Region = account, inRegion
 	verdict := report.Make(inventory)
 	fmt.Fprintln(d.out)
 	if err := verdict.Render(d.out, d.terminal && !slices.ContainsFunc(d.environ, noColour)); err != nil {
@@ -180,7 +180,7 @@ The local CloudFormation stays up on %[1]s until Ctrl-C. In another terminal:
   aws cloudformation list-stacks
   aws cloudcontrol list-resources --type-name AWS::EC2::SecurityGroup
   %[4]s diff --app %[5]s --all
-`, d.endpoint, testCredential, defaultRegion, relative(d.cdk), relative(d.app))
+`, d.endpoint, testCredential, region(d.environ), relative(d.cdk), relative(d.app))
 	<-ctx.Done()
 }
 

@@ -132,7 +132,7 @@ func testDemo(t *testing.T, cdk string, out *bytes.Buffer) (*demo, *localStub, s
 	d := &demo{
 		out: out, cdk: script(t, cdk), app: script(t, ""),
 		environ: []string{"PATH=" + os.Getenv("PATH"), "CDK_LOG=" + log},
-		start:   func() (engine, error) { return stub, nil },
+		start:   func(string) (engine, error) { return stub, nil },
 	}
 	return d, stub, log
 }
@@ -185,7 +185,7 @@ func TestRunStopsWhereTheCLIFails(t *testing.T) {
 func TestRunWithAnotherEndpointStartsNothing(t *testing.T) {
 	var out bytes.Buffer
 	d, stub, log := testDemo(t, recordingCLI, &out)
-	d.start = func() (engine, error) { return nil, errors.New("started") }
+	d.start = func(string) (engine, error) { return nil, errors.New("started") }
 	d.endpoint = stub.URL()
 	_, err := d.run(t.Context())
 	require.NoError(t, err)

@@ -3,8 +3,8 @@ package main
 import "github.com/postern-cdk/postern/internal/localcfn"
 
 // startLocal starts our own CloudFormation on a free port of the loopback interface.
-func startLocal() (engine, error) {
-	server, err := localcfn.New(localcfn.Options{})
+func startLocal(region string) (engine, error) {
+	server, err := localcfn.New(localcfn.Options{Region: region})
 	if err != nil {
 		return nil, err
 	}

@@ -19,13 +19,10 @@ const (
 // per-service endpoint sends a call elsewhere.
 func environment(base []string, endpoint, work string) []string {
 	var environ []string
-	region := defaultRegion
+	where := region(base)
 	for _, pair := range base {
-		name, value, _ := strings.Cut(pair, "=")
+		name, _, _ := strings.Cut(pair, "=")
 		if endpoint != realAccount {
-			if (name == "AWS_REGION" || name == "AWS_DEFAULT_REGION") && value != "" {
-				region = value
-			}
 			if strings.HasPrefix(name, "AWS_") || name == "CDK_HOME" || isNoProxy(name) {
 				continue
 			}
@@ -45,8 +42,8 @@ func environment(base []string, endpoint, work string) []string {
 		"AWS_ENDPOINT_URL="+endpoint,
 		"AWS_ACCESS_KEY_ID="+testCredential,
 		"AWS_SECRET_ACCESS_KEY="+testCredential,
-		"AWS_REGION="+region,
-		"AWS_DEFAULT_REGION="+region,
+		"AWS_REGION="+where,
+		"AWS_DEFAULT_REGION="+where,
 		"AWS_CONFIG_FILE="+os.DevNull,
 		"AWS_SHARED_CREDENTIALS_FILE="+os.DevNull,
 		"AWS_EC2_METADATA_DISABLED=true",
@@ -55,6 +52,16 @@ func environment(base []string, endpoint, work string) []string {
 		"NO_PROXY=localhost,127.0.0.1",
 		"no_proxy=localhost,127.0.0.1",
 	)
+}
+
+// region is the caller's for an endpoint that is not AWS.
+func region(environ []string) string {
+	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
+		if value := lookup(environ, name); value != "" {
+			return value
+		}
+	}
+	return defaultRegion
 }
 
 func isNoProxy(name string) bool { return strings.EqualFold(name, "NO_PROXY") }

@@ -114,6 +114,16 @@ func (r Resource) name(properties ...string) string {
 	return r.Identifier
 }
 
+// label is the name without the stack's, which CloudFormation puts before a
+// name that it makes up.
+func (r Resource) label(properties ...string) string {
+	name := r.name(properties...)
+	if prefix := r.Stack + "-"; len(name) > len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
+		return name[len(prefix):]
+	}
+	return name
+}
+
 // text renders a scalar; templates may hold 22 or "22" for the same number.
 func text(value any) string {
 	switch v := value.(type) {

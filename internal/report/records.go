@@ -30,7 +30,7 @@ func (r *Report) logGroups() {
 			state = "NO KEY"
 			r.fail("log group "+name+" is not encrypted with a key of yours", "Give it the archive's key")
 		}
-		r.Records = append(r.Records, Row{What: "Log group " + name, State: state, Detail: kept})
+		r.Records = append(r.Records, Row{What: "Log group " + group.label("LogGroupName"), State: state, Detail: kept})
 	}
 }
 
@@ -65,7 +65,7 @@ func (r *Report) trails() {
 		if yes(trail.at("EnableLogFileValidation")) {
 			detail += ", with validation"
 		}
-		r.Records = append(r.Records, Row{What: "Trail " + trail.name("TrailName"), State: state, Detail: detail})
+		r.Records = append(r.Records, Row{What: "Trail " + trail.label("TrailName"), State: state, Detail: detail})
 	}
 }
 
@@ -106,7 +106,7 @@ func (r *Report) buckets() {
 		if !publicAccessBlocked(bucket) {
 			r.fail("bucket "+name+" does not block public access in all four ways", "Block public access")
 		}
-		r.Records = append(r.Records, Row{What: "Bucket " + name, State: state, Detail: strings.Join(particulars, ", ")})
+		r.Records = append(r.Records, Row{What: "Bucket " + bucket.label("BucketName"), State: state, Detail: strings.Join(particulars, ", ")})
 	}
 }
 

@@ -332,6 +332,16 @@ func TestOnlyCommandsAreOfferedToPaste(t *testing.T) {
 	assert.Equal(t, []string{"Shell", "SshConfig"}, keys)
 }
 
+func TestMadeUpNamesAreShownWithoutTheirStack(t *testing.T) {
+	inv := with(t, "archive-logs", set("BucketName", "access-logs0a1b2c3d-xyz"))
+	var rows []string
+	for _, row := range report.Make(inv).Records {
+		rows = append(rows, row.What)
+	}
+	assert.Contains(t, rows, "Bucket logs0a1b2c3d-xyz")
+	assert.Contains(t, rows, "Bucket archive-access")
+}
+
 func render(t *testing.T, inv report.Inventory, colours bool) []byte {
 	t.Helper()
 	var b bytes.Buffer

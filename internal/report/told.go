@@ -17,7 +17,7 @@ func (r *Report) told() {
 		who = sortedUnique(who)
 		listeners += len(who)
 		name := topic.name("TopicName")
-		row := Row{What: "Topic " + name, State: plural(len(who), "subscriber"), Detail: strings.Join(who, ", ")}
+		row := Row{What: "Topic " + topic.label("TopicName"), State: plural(len(who), "subscriber"), Detail: strings.Join(who, ", ")}
 		if len(who) == 0 {
 			row.State, row.Detail = "NOBODY", "alarms go off and no one hears them"
 			r.note("nobody is subscribed to topic "+name, "Name e-mail addresses in the watch, or subscribe your pager to the topic")
@@ -29,7 +29,7 @@ func (r *Report) told() {
 	}
 	r.alarms()
 	for _, dashboard := range r.Inventory.of("AWS::CloudWatch::Dashboard") {
-		r.Told = append(r.Told, Row{What: "Dashboard " + dashboard.name("DashboardName"), State: "there"})
+		r.Told = append(r.Told, Row{What: "Dashboard " + dashboard.label("DashboardName"), State: "there"})
 	}
 }
 
