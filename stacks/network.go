@@ -47,7 +47,27 @@ func newNetworkStack(scope constructs.Construct, c *config.Config, a *archiveSta
 		})
 		s.endpoints.Require(services(c.Endpoints.Services)...)
 	}
+	s.export(c)
 	return s
+}
+
+// export exports what the doors may import, whichever of it they import now.
+// With exports only for what is imported, moving a door from one subnet to
+// another would need an export gone that is still in use, and one in use that is
+// not there yet: no order of deploys gets past both.
+func (s *networkStack) export(c *config.Config) {
+	if c.Network.Vpc == nil {
+		vpc := s.network.Vpc()
+		s.ExportValue(vpc.VpcId(), nil)
+		for _, subnets := range []*[]awsec2.ISubnet{vpc.IsolatedSubnets(), vpc.PrivateSubnets(), vpc.PublicSubnets()} {
+			for _, subnet := range *subnets {
+				s.ExportValue(subnet.SubnetId(), nil)
+			}
+		}
+	}
+	if s.endpoints != nil {
+		s.ExportValue(s.endpoints.SecurityGroup().SecurityGroupId(), nil)
+	}
 }
 
 var nats = map[config.Nat]network.Nat{
