@@ -25,6 +25,7 @@ const (
 // TestLife is the app's life in one account, from bootstrap to destroy. Each
 // step goes on from the one before.
 func TestLife(t *testing.T) {
+	t.Parallel()
 	server := start(t, localcfn.Options{})
 	c := connect(t, server.URL(), "postern", ".")
 	step := func(name string, f func(t *testing.T)) {
@@ -323,6 +324,7 @@ func reference(t *testing.T, c *cloud) {
 
 // TestBadConfiguration asserts that all faults are told at once, and nothing else.
 func TestBadConfiguration(t *testing.T) {
+	t.Parallel()
 	c := fresh(t, "postern", ".")
 	out, err := c.tryDeploy(`
 bastion:

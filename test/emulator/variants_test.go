@@ -11,6 +11,7 @@ import (
 // TestVariants deploys what the configuration offers, each into an account of
 // its own.
 func TestVariants(t *testing.T) {
+	t.Parallel()
 	for _, v := range []struct {
 		name, yaml string
 		ask        func(t *testing.T, c *cloud)
@@ -18,7 +19,7 @@ func TestVariants(t *testing.T) {
 		{"address none", "bastion: {address: none}", func(t *testing.T, c *cloud) {
 			assert.Empty(t, c.list("AWS::EC2::EIP"))
 			private(t, c)
-			assert.ElementsMatch(t, []string{"ssm", "ssmmessages", "logs", "monitoring", "cloudformation"}, services(c), "all that the host needs, as nothing leads out")
+			assert.ElementsMatch(t, []string{"ssm", "ssmmessages", "logs", "monitoring", "cloudformation", "ec2"}, services(c), "all that the host needs, as nothing leads out")
 			assert.NotContains(t, c.outputs("Postern-Access"), "PublicAddress")
 		}},
 		{"address networkLoadBalancer", "bastion: {address: networkLoadBalancer, allowedCidrs: [203.0.113.0/24]}", func(t *testing.T, c *cloud) {
