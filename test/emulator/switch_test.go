@@ -53,27 +53,34 @@ func TestSwitches(t *testing.T) {
 			assert.Len(t, c.one("AWS::AutoScaling::AutoScalingGroup").list("VPCZoneIdentifier"), 3)
 		}},
 		{
-			name: "three zones to two", to: "", first: []string{"Postern-Access"},
+			name: "three zones to two, no endpoints", to: "endpoints: {absent: true}", first: []string{"Postern-Access"},
 			gone: func(r resource) bool { return r.text("AvailabilityZone") == "us-east-1c" },
 			ask: func(t *testing.T) {
 				assert.Equal(t, []string{"us-east-1a", "us-east-1b"}, c.zones())
+				assert.Empty(t, c.list("AWS::EC2::VPCEndpoint"))
 			},
 		},
 		{
-			name: "flow logs to the bucket", to: "network: {flowLogs: bucket}", first: []string{"Postern-Network"},
-			gone: func(r resource) bool { return r.kind == "AWS::EC2::FlowLog" },
+			name: "flow logs to the bucket, no Instance Connect", to: "network: {flowLogs: bucket}\ninstanceConnect: {absent: true}",
+			first: []string{"Postern-Network"},
+			gone: func(r resource) bool {
+				return r.kind == "AWS::EC2::FlowLog" || r.kind == "AWS::EC2::InstanceConnectEndpoint"
+			},
 			ask: func(t *testing.T) {
 				assert.Equal(t, "s3", c.one("AWS::EC2::FlowLog").text("LogDestinationType"))
 				assert.Len(t, c.list("AWS::Logs::LogGroup"), 2, "the old records stay")
+				assert.Empty(t, c.list("AWS::EC2::InstanceConnectEndpoint"))
 			},
 		},
 		{
-			name: "no bastion", first: []string{"Postern-Watch", "Postern-Access"},
+			name: "Instance Connect alone, with another choice", first: []string{"Postern-Watch", "Postern-Access"},
 			to: `
 network: {flowLogs: bucket}
 bastion: {absent: true}
+instanceConnect: {preserveClientIp: true}
 targets: [{name: jump host, securityGroupId: sg-0fedcba9876543210, port: 22, doors: [instanceConnect]}]`,
 			ask: func(t *testing.T) {
+				assert.Equal(t, "true", c.one("AWS::EC2::InstanceConnectEndpoint").text("PreserveClientIp"))
 				assert.Empty(t, c.list("AWS::AutoScaling::AutoScalingGroup"))
 				assert.Len(t, c.list("AWS::Logs::LogGroup"), 2, "the old records stay")
 			},
