@@ -48,7 +48,25 @@ func newArchiveStack(scope constructs.Construct, c *config.Config) *archiveStack
 	if c.Network.Vpc == nil && c.Network.FlowLogs != config.FlowLogsToBucket {
 		s.flowLogs = s.archive.AddLogGroup("FlowLogs")
 	}
+	s.export(c)
 	return s
+}
+
+// export exports what later stacks may import, whichever of it they import now;
+// see [networkStack.export].
+func (s *archiveStack) export(c *config.Config) {
+	if c.Archive.KeyArn == "" {
+		s.ExportValue(s.archive.Key().KeyArn(), nil)
+	}
+	if c.Archive.BucketName == "" {
+		s.ExportValue(s.archive.Bucket().BucketArn(), nil)
+	}
+	for _, group := range []awslogs.ILogGroup{s.hostLogs, s.flowLogs} {
+		if group != nil {
+			s.ExportValue(group.LogGroupName(), nil)
+			s.ExportValue(group.LogGroupArn(), nil)
+		}
+	}
 }
 
 var lockModes = map[config.ObjectLock]archive.LockMode{

@@ -30,6 +30,7 @@ func newNetworkStack(scope constructs.Construct, c *config.Config, a *archiveSta
 	}
 	awscdk.NewStack_Override(s, scope, jsii.String(c.Name+"-Network"), props(c, "Postern: the network that the doors stand in."))
 	s.fill(s, c, a)
+	s.export(c)
 	return s
 }
 
@@ -55,6 +56,25 @@ func (s *networkStack) fill(scope constructs.Construct, c *config.Config, a *arc
 			PrivateDnsOff: c.Endpoints.PrivateDnsOff,
 		})
 		s.endpoints.Require(services(c.Endpoints.Services)...)
+	}
+}
+
+// export exports what the doors may import, whichever of it they import now.
+// With exports only for what is imported, moving a door from one subnet to
+// another would need an export gone that is still in use, and one in use that is
+// not there yet: no order of deploys gets past both.
+func (s *networkStack) export(c *config.Config) {
+	if c.Network.Vpc == nil {
+		vpc := s.network.Vpc()
+		s.ExportValue(vpc.VpcId(), nil)
+		for _, subnets := range []*[]awsec2.ISubnet{vpc.IsolatedSubnets(), vpc.PrivateSubnets(), vpc.PublicSubnets()} {
+			for _, subnet := range *subnets {
+				s.ExportValue(subnet.SubnetId(), nil)
+			}
+		}
+	}
+	if s.endpoints != nil {
+		s.ExportValue(s.endpoints.SecurityGroup().SecurityGroupId(), nil)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/postern-cdk/postern/internal/cdkcli"
 	"github.com/postern-cdk/postern/internal/report"
 )
 
@@ -43,14 +44,14 @@ type controlAPI interface {
 // connect makes clients from an environment, which need not be the process's.
 func connect(ctx context.Context, environ []string) (*cloud, error) {
 	var options []func(*config.LoadOptions) error
-	if endpoint := lookup(environ, "AWS_ENDPOINT_URL"); endpoint != "" && lookup(environ, "AWS_ACCESS_KEY_ID") == testCredential {
+	if endpoint := cdkcli.Lookup(environ, "AWS_ENDPOINT_URL"); endpoint != "" && cdkcli.Lookup(environ, "AWS_ACCESS_KEY_ID") == cdkcli.TestCredential {
 		options = append(options,
 			config.WithSharedConfigFiles([]string{}),
 			config.WithSharedCredentialsFiles([]string{}),
 			config.WithBaseEndpoint(endpoint),
-			config.WithRegion(lookup(environ, "AWS_REGION")),
+			config.WithRegion(cdkcli.Lookup(environ, "AWS_REGION")),
 			config.WithCredentialsProvider(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-				return aws.Credentials{AccessKeyID: testCredential, SecretAccessKey: testCredential}, nil
+				return aws.Credentials{AccessKeyID: cdkcli.TestCredential, SecretAccessKey: cdkcli.TestCredential}, nil
 			})),
 		)
 	}

@@ -10,13 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/postern-cdk/postern/internal/cdkcli"
 	"github.com/postern-cdk/postern/internal/report"
 )
-
-// realAccount is the endpoint that means no endpoint at all.
-const realAccount = "aws"
 
 // demo is one run. Its zero value lacks everything; see main.
 type demo struct {
@@ -50,7 +49,7 @@ func (d *demo) run(ctx context.Context) (code int, err error) {
 	began := time.Now()
 	local := d.endpoint == ""
 	if local {
-		running, startErr := d.start(region(d.environ))
+		running, startErr := d.start(cdkcli.Region(d.environ))
 		if startErr != nil {
 			return exitError, fmt.Errorf("local CloudFormation: %w", startErr)
 		}
@@ -61,7 +60,7 @@ func (d *demo) run(ctx context.Context) (code int, err error) {
 		d.say("Deploying to %s.", d.where())
 	}
 
-	environ := environment(d.environ, d.endpoint, work)
+	environ := cdkcli.Environment(d.environ, d.endpoint, work)
 	cloud, err := connect(ctx, environ)
 	if err != nil {
 		return exitError, d.unreachable(err)
@@ -71,7 +70,7 @@ func (d *demo) run(ctx context.Context) (code int, err error) {
 		return exitError, d.unreachable(err)
 	}
 
-	cli := cli{path: d.cdk, environ: environ, out: d.out}
+	cli := cdkcli.CLI{Path: d.cdk, Environ: environ, In: os.Stdin, Out: d.out}
 	if err := d.bootstrap(ctx, cli, work, fmt.Sprintf("aws://%s/%s", account, inRegion)); err != nil {
 		return exitError, err
 	}
@@ -81,7 +80,7 @@ func (d *demo) run(ctx context.Context) (code int, err error) {
 	}
 
 	d.say("Asking the AWS API what is there now.")
-	stacks, err := stackNames(assembly)
+	stacks, err := cdkcli.StackNames(assembly)
 	if err != nil {
 		return exitError, err
 	}
@@ -115,7 +114,7 @@ func (d *demo) prepare() error {
 		}
 		*path = absolute
 	}
-	if d.endpoint == "" || d.endpoint == realAccount {
+	if d.endpoint == "" || d.endpoint == cdkcli.RealAccount {
 		return nil
 	}
 	u, err := url.Parse(d.endpoint)
@@ -133,30 +132,30 @@ func (d *demo) prepare() error {
 	return nil
 }
 
-func (d *demo) bootstrap(ctx context.Context, cli cli, work, environment string) error {
+func (d *demo) bootstrap(ctx context.Context, cli cdkcli.CLI, work, environment string) error {
 	d.say("Bootstrapping %s with the CDK CLI.", environment)
 	// In an empty folder, or the CLI synthesizes the app of this one first.
 	empty := filepath.Join(work, "empty")
 	if err := os.Mkdir(empty, 0o700); err != nil {
 		return err
 	}
-	if err := cli.run(ctx, empty, "bootstrap", environment); err != nil {
+	if err := cli.Run(ctx, empty, "bootstrap", environment); err != nil {
 		return &hintedError{fmt.Errorf("cdk bootstrap: %w", err), "What the CLI said is above. Does the endpoint speak CloudFormation, S3, SSM and STS?"}
 	}
 	return nil
 }
 
-func (d *demo) deploy(ctx context.Context, cli cli, assembly string) error {
+func (d *demo) deploy(ctx context.Context, cli cdkcli.CLI, assembly string) error {
 	d.say("Deploying every stack with the CDK CLI.")
 	// On a real account the CLI asks before it widens anybody's permissions.
 	approval, progress := "never", "events"
-	if d.endpoint == realAccount {
+	if d.endpoint == cdkcli.RealAccount {
 		approval = "broadening"
 	}
 	if d.terminal {
 		progress = "bar"
 	}
-	err := cli.run(ctx, ".", "deploy", "--all", "--require-approval", approval, "--progress", progress,
+	err := cli.Run(ctx, ".", "deploy", "--all", "--require-approval", approval, "--progress", progress,
 		"--app", d.app, "--output", assembly)
 	if err != nil {
 		return &hintedError{
@@ -181,12 +180,12 @@ The local CloudFormation stays up on %[1]s until Ctrl-C. In another terminal:
   aws cloudformation list-stacks
   aws cloudcontrol list-resources --type-name AWS::EC2::SecurityGroup
   %[4]s diff --app %[5]s --all
-`, d.endpoint, testCredential, region(d.environ), relative(d.cdk), relative(d.app))
+`, d.endpoint, cdkcli.TestCredential, cdkcli.Region(d.environ), relative(d.cdk), relative(d.app))
 	<-ctx.Done()
 }
 
 func (d *demo) where() string {
-	if d.endpoint == realAccount {
+	if d.endpoint == cdkcli.RealAccount {
 		return "AWS"
 	}
 	return d.endpoint
@@ -194,7 +193,7 @@ func (d *demo) where() string {
 
 func (d *demo) unreachable(err error) error {
 	hint := "Is an emulator listening there?"
-	if d.endpoint == realAccount {
+	if d.endpoint == cdkcli.RealAccount {
 		hint = "Are there credentials? Try `aws sts get-caller-identity`."
 	}
 	return &hintedError{fmt.Errorf("%s: %w", d.where(), err), hint}
@@ -216,4 +215,10 @@ func relative(path string) string {
 		}
 	}
 	return path
+}
+
+// noColour is https://no-color.org: set and not empty.
+func noColour(pair string) bool {
+	value, ok := strings.CutPrefix(pair, "NO_COLOR=")
+	return ok && value != ""
 }

@@ -1,4 +1,4 @@
-package main
+package cdkcli
 
 import (
 	"os"
@@ -7,22 +7,27 @@ import (
 )
 
 const (
-	// testCredential is what emulators take for a key and its secret.
-	testCredential = "test"
-	defaultRegion  = "us-east-1"
+	// RealAccount is the endpoint that means no endpoint at all: the account of
+	// the caller's own credentials.
+	RealAccount = "aws"
+	// TestCredential is what emulators take for a key and its secret.
+	TestCredential = "test"
+	// DefaultRegion is taken where the caller's environment names none.
+	DefaultRegion = "us-east-1"
 )
 
-// environment is what the CDK CLI, the app and the AWS SDK run with.
+// Environment is what the CDK CLI, the app and the AWS SDK run with, made from
+// the caller's. Work is an existing folder that lives as long as the run.
 //
 // For an endpoint that is not AWS every AWS_ variable of the caller is left out
 // but the region: no real credential is sent there, and no profile or
 // per-service endpoint sends a call elsewhere.
-func environment(base []string, endpoint, work string) []string {
+func Environment(base []string, endpoint, work string) []string {
 	var environ []string
-	where := region(base)
+	where := Region(base)
 	for _, pair := range base {
 		name, _, _ := strings.Cut(pair, "=")
-		if endpoint != realAccount {
+		if endpoint != RealAccount {
 			if strings.HasPrefix(name, "AWS_") || name == "CDK_HOME" || isNoProxy(name) {
 				continue
 			}
@@ -35,13 +40,13 @@ func environment(base []string, endpoint, work string) []string {
 		"JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20",
 		"AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED=true",
 	)
-	if endpoint == realAccount {
+	if endpoint == RealAccount {
 		return environ
 	}
 	return append(environ,
 		"AWS_ENDPOINT_URL="+endpoint,
-		"AWS_ACCESS_KEY_ID="+testCredential,
-		"AWS_SECRET_ACCESS_KEY="+testCredential,
+		"AWS_ACCESS_KEY_ID="+TestCredential,
+		"AWS_SECRET_ACCESS_KEY="+TestCredential,
 		"AWS_REGION="+where,
 		"AWS_DEFAULT_REGION="+where,
 		"AWS_CONFIG_FILE="+os.DevNull,
@@ -54,26 +59,20 @@ func environment(base []string, endpoint, work string) []string {
 	)
 }
 
-// region is the caller's for an endpoint that is not AWS.
-func region(environ []string) string {
+// Region is the caller's for an endpoint that is not AWS.
+func Region(environ []string) string {
 	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
-		if value := lookup(environ, name); value != "" {
+		if value := Lookup(environ, name); value != "" {
 			return value
 		}
 	}
-	return defaultRegion
+	return DefaultRegion
 }
 
 func isNoProxy(name string) bool { return strings.EqualFold(name, "NO_PROXY") }
 
-// noColour is https://no-color.org: set and not empty.
-func noColour(pair string) bool {
-	value, ok := strings.CutPrefix(pair, "NO_COLOR=")
-	return ok && value != ""
-}
-
-// lookup finds a variable in an environment; the last one counts.
-func lookup(environ []string, name string) string {
+// Lookup finds a variable in an environment; the last one counts.
+func Lookup(environ []string, name string) string {
 	found := ""
 	for _, pair := range environ {
 		if value, ok := strings.CutPrefix(pair, name+"="); ok {

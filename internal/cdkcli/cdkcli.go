@@ -1,4 +1,6 @@
-package main
+// Package cdkcli runs the unmodified CDK CLI against an endpoint of the caller's
+// choice: what makes it quiet, keeps it offline and keeps real credentials from it.
+package cdkcli
 
 import (
 	"context"
@@ -13,25 +15,32 @@ import (
 	"time"
 )
 
-// cli is the CDK's command line, unmodified.
-type cli struct {
-	path    string
-	environ []string
-	out     io.Writer
+// CLI is the CDK's command line, unmodified.
+type CLI struct {
+	// Path is where its executable is, such as node_modules/.bin/cdk.
+	Path string
+	// Environ is all it sees of the environment; see [Environment]. Nil is the
+	// process's own.
+	Environ []string
+	// In answers its questions. Nil answers none, so that it asks none.
+	In io.Reader
+	// Out gets what it prints, progress included. Nil drops it.
+	Out io.Writer
 }
 
 // stopTime is how long the CLI may take to end after an interrupt.
 const stopTime = 5 * time.Second
 
-// run shows what the CLI prints as it prints it. When ctx ends, the CLI is
+// Run runs it in a folder and shows what it prints as it prints it. The error
+// is an [exec.ExitError] where it ended by itself. When ctx ends, it is
 // interrupted first and killed later.
-func (c cli) run(ctx context.Context, folder string, args ...string) error {
-	command := exec.CommandContext(ctx, c.path, append([]string{"--no-notices"}, args...)...)
+func (c CLI) Run(ctx context.Context, folder string, args ...string) error {
+	command := exec.CommandContext(ctx, c.Path, append([]string{"--no-notices"}, args...)...)
 	command.Dir = folder
-	command.Env = c.environ
-	command.Stdin = os.Stdin
-	command.Stdout = c.out
-	command.Stderr = c.out // the CLI shows its progress there: one stream keeps it in order
+	command.Env = c.Environ
+	command.Stdin = c.In
+	command.Stdout = c.Out
+	command.Stderr = c.Out // the CLI shows its progress there: one stream keeps it in order
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 	command.WaitDelay = stopTime
 	err := command.Run()
@@ -41,9 +50,9 @@ func (c cli) run(ctx context.Context, folder string, args ...string) error {
 	return err
 }
 
-// stackNames reads from a cloud assembly which stacks the app has, in the order
+// StackNames reads from a cloud assembly which stacks the app has, in the order
 // of their dependencies.
-func stackNames(assembly string) ([]string, error) {
+func StackNames(assembly string) ([]string, error) {
 	var manifest struct {
 		Artifacts map[string]struct {
 			Type         string   `json:"type"`

@@ -1,0 +1,94 @@
+package emulator_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestExampleMinimal(t *testing.T) {
+	t.Parallel()
+	c := fresh(t, "minimal", "examples/minimal")
+	c.deploy("")
+	assert.Equal(t, []string{"Minimal"}, c.names())
+
+	group, template := c.one("AWS::AutoScaling::AutoScalingGroup"), c.one("AWS::EC2::LaunchTemplate")
+	assert.Equal(t, template.id, group.text("LaunchTemplate", "LaunchTemplateId"))
+	private(t, c)
+	assert.Empty(t, c.list("AWS::EC2::EIP"))
+	bastion := c.described(bastionGroup)
+	assert.Empty(t, c.ingress(bastion.id), "no open port")
+	assert.Equal(t, "required", template.text("LaunchTemplateData", "MetadataOptions", "HttpTokens"))
+	assert.Equal(t, "true", template.text("LaunchTemplateData", "BlockDeviceMappings", 0, "Ebs", "Encrypted"))
+	host := userData(t, template.text("LaunchTemplateData", "UserData"))
+	key := template.text("LaunchTemplateData", "BlockDeviceMappings", 0, "Ebs", "KmsKeyId")
+	assert.Equal(t, "true", c.get("AWS::KMS::Key", key[strings.LastIndex(key, "/")+1:]).text("EnableKeyRotation"))
+	assert.Equal(t, key, c.get("AWS::Logs::LogGroup", host.environment["LOG_GROUP"]).text("KmsKeyId"))
+
+	t.Run("session manager reaches it", func(t *testing.T) {
+		if len(c.list("AWS::EC2::NatGateway")) > 0 {
+			return // every service
+		}
+		assert.Subset(t, services(c), []string{"ssm", "ssmmessages"})
+		assert.Equal(t, []string{"tcp 443 " + bastion.id}, c.ingress(c.described(endpointsGroup).id))
+	})
+	t.Run("again and away", func(t *testing.T) {
+		assert.Contains(t, c.deploy(""), "Minimal (no changes)")
+		out, err := c.cdk("", "destroy", "--all", "--force")
+		require.NoError(t, err, out)
+		assert.Empty(t, c.names())
+		assert.Empty(t, c.list("AWS::EC2::VPC"))
+		assert.NotEmpty(t, c.list("AWS::Logs::LogGroup"), "the records stay")
+		assert.NotEmpty(t, c.list("AWS::KMS::Key"), "they could not be read without it")
+	})
+}
+
+func TestExampleExistingVpc(t *testing.T) {
+	t.Parallel()
+	c := fresh(t, "existing-vpc", "examples/existing-vpc")
+	c.deploy("")
+	assert.Equal(t, []string{"Access", "Team"}, c.names())
+
+	// The team's, and no other.
+	key, vpc, bucket := c.one("AWS::KMS::Key"), c.one("AWS::EC2::VPC"), c.one("AWS::S3::Bucket")
+	for id, r := range c.members("Access") {
+		assert.NotContains(t, []string{"AWS::KMS::Key", "AWS::EC2::VPC", "AWS::S3::Bucket", "AWS::EC2::Subnet"}, *r.ResourceType, id)
+	}
+	assert.Equal(t, *c.members("Team")[logicalID(c, "Team", "AWS::S3::Bucket")].PhysicalResourceId, bucket.id)
+
+	bastion, database := c.described(bastionGroup), c.described("orders database")
+	assert.Equal(t, vpc.id, bastion.text("VpcId"))
+	assert.Empty(t, c.ingress(bastion.id))
+	assert.Equal(t, []string{"tcp 443 0.0.0.0/0", "tcp 5432 " + database.id}, c.egress(bastion.id))
+	assert.Equal(t, []string{"tcp 5432 " + bastion.id}, c.ingress(database.id))
+	private(t, c)
+	for _, subnet := range c.one("AWS::AutoScaling::AutoScalingGroup").list("VPCZoneIdentifier") {
+		assert.Equal(t, []string{"nat"}, c.routes(subnet))
+	}
+	template := c.one("AWS::EC2::LaunchTemplate")
+	assert.Equal(t, key.text("Arn"), template.text("LaunchTemplateData", "BlockDeviceMappings", 0, "Ebs", "KmsKeyId"))
+	group := c.one("AWS::Logs::LogGroup")
+	assert.Equal(t, key.text("Arn"), group.text("KmsKeyId"))
+	assert.Equal(t, group.id, userData(t, template.text("LaunchTemplateData", "UserData")).environment["LOG_GROUP"])
+
+	out, err := c.cdk("", "destroy", "Access", "--force")
+	require.NoError(t, err, out)
+	assert.Equal(t, []string{"Team"}, c.names())
+	assert.Empty(t, c.ingress(database.id), "the way to the database is closed again")
+	assert.Equal(t, group.id, c.one("AWS::Logs::LogGroup").id, "the records stay")
+}
+
+// logicalID finds the only resource of a type in a stack.
+func logicalID(c *cloud, stack, kind string) string {
+	c.t.Helper()
+	var found []string
+	for id, r := range c.members(stack) {
+		if *r.ResourceType == kind {
+			found = append(found, id)
+		}
+	}
+	require.Len(c.t, found, 1, kind)
+	return found[0]
+}
