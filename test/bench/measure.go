@@ -17,7 +17,7 @@ import (
 // sample is one run of a command.
 type sample struct {
 	wall, cpu float64 // seconds; cpu is of all processes
-	peakMB    float64 // of the process that took most, 10^6 bytes
+	peakMB    float64 // of the process that took most; 1 MB is 1024 KiB, as time and top count
 	stderr    []byte
 }
 
@@ -39,7 +39,7 @@ func measure(cmd *exec.Cmd) (sample, error) {
 	return sample{
 		wall:   wall.Seconds(),
 		cpu:    (state.UserTime() + state.SystemTime()).Seconds(),
-		peakMB: float64(usage.Maxrss) * 1024 / 1e6, // of KiB
+		peakMB: float64(usage.Maxrss) / 1024,
 		stderr: stderr.Bytes(),
 	}, nil
 }
@@ -114,7 +114,7 @@ func pss(pid int) float64 {
 	for line := range strings.Lines(string(text)) {
 		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "Pss:" {
 			kib, _ := strconv.ParseFloat(fields[1], 64)
-			return kib * 1024 / 1e6
+			return kib / 1024
 		}
 	}
 	return 0
