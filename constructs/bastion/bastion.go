@@ -17,7 +17,9 @@ import (
 	"github.com/postern-cdk/postern/constructs/accesspath"
 	"github.com/postern-cdk/postern/constructs/endpoints"
 	"github.com/postern-cdk/postern/constructs/network"
+	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/host"
+	"github.com/postern-cdk/postern/internal/policy"
 	"github.com/postern-cdk/postern/internal/tree"
 )
 
@@ -25,13 +27,15 @@ import (
 // group of one instance, whose successor is ready before it goes.
 type Bastion struct {
 	constructs.Construct
-	stack         awscdk.Stack
+	scope         policy.Scope
+	path          string
 	vpc           awsec2.IVpc
 	logGroup      awslogs.ILogGroup
 	role          awsiam.IRole
 	securityGroup awsec2.SecurityGroup
 	connections   awsec2.Connections
 	group         awsautoscaling.AutoScalingGroup
+	cfnGroup      awsautoscaling.CfnAutoScalingGroup
 	elasticIP     awsec2.CfnEIP
 	address       string
 	open          bool
@@ -62,11 +66,14 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 		tree.Must("bastion", scope, id, err)
 	}
 
-	b := &Bastion{stack: awscdk.Stack_Of(scope)}
-	userData, err := b.render(&p)
+	// Each question to the tree is a call to another process: what doesn't change
+	// is asked for once.
+	b := &Bastion{scope: attach.ScopeOf(scope)}
+	userData, err := b.render(&p, *awscdk.Stack_Of(scope).StackName())
 	tree.Must("bastion", scope, id, err)
 
 	constructs.NewConstruct_Override(b, scope, &id)
+	b.path = *b.Node().Path()
 	if p.Vpc == nil {
 		p.Vpc = network.New(b, "Network", nil).Vpc()
 		where, err = place(&p)
@@ -129,20 +136,16 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 
 // render makes the user data before what it names: those values are asked for
 // when the template is written.
-func (b *Bastion) render(p *Props) (*host.UserData, error) {
+func (b *Bastion) render(p *Props, stack string) (*host.UserData, error) {
 	config := p.hostConfig()
-	config.Region = *b.stack.Region()
-	config.StackName = *b.stack.StackName()
-	config.SignalResource = late(func() *string { return b.cfnGroup().LogicalId() })
+	config.Region = b.scope.Region
+	config.StackName = stack
+	config.SignalResource = late(func() *string { return b.cfnGroup.LogicalId() })
 	config.LogGroup = late(func() *string { return b.logGroup.LogGroupName() })
 	if p.Address == AddressElasticIP {
 		config.AllocationID = late(func() *string { return b.elasticIP.AttrAllocationId() })
 	}
 	return host.Render(config)
-}
-
-func (b *Bastion) cfnGroup() awsautoscaling.CfnAutoScalingGroup {
-	return b.group.Node().DefaultChild().(awsautoscaling.CfnAutoScalingGroup)
 }
 
 // makeGroup makes the launch template and the Auto Scaling group.
@@ -175,11 +178,12 @@ func (b *Bastion) makeGroup(p *Props, where placement, key awskms.IKey, userData
 			"CloudFormation-Validate::E1152")
 	}
 
-	healthChecks := awsautoscaling.HealthChecks_Ec2(&awsautoscaling.Ec2HealthChecksOptions{GracePeriod: duration(p.SignalTimeout)})
+	ready, settled := duration(p.SignalTimeout), duration(5*time.Minute)
+	healthChecks := awsautoscaling.HealthChecks_Ec2(&awsautoscaling.Ec2HealthChecksOptions{GracePeriod: ready})
 	if p.Address == AddressNetworkLoadBalancer {
 		healthChecks = awsautoscaling.HealthChecks_WithAdditionalChecks(&awsautoscaling.AdditionalHealthChecksOptions{
 			AdditionalTypes: &[]awsautoscaling.AdditionalHealthCheckType{awsautoscaling.AdditionalHealthCheckType_ELB},
-			GracePeriod:     duration(p.SignalTimeout),
+			GracePeriod:     ready,
 		})
 	}
 	groupProps := &awsautoscaling.AutoScalingGroupProps{
@@ -194,8 +198,8 @@ func (b *Bastion) makeGroup(p *Props, where placement, key awskms.IKey, userData
 		HealthChecks:         healthChecks,
 		// The old one stays so long after the new one is in service, which it is
 		// before its bootstrap has ended.
-		DefaultInstanceWarmup: awscdk.Duration_Minutes(jsii.Number(5)),
-		Cooldown:              awscdk.Duration_Minutes(jsii.Number(5)),
+		DefaultInstanceWarmup: settled,
+		Cooldown:              settled,
 		TerminationPolicies: &[]awsautoscaling.TerminationPolicy{
 			awsautoscaling.TerminationPolicy_OLDEST_LAUNCH_TEMPLATE, awsautoscaling.TerminationPolicy_OLDEST_INSTANCE,
 		},
@@ -205,7 +209,7 @@ func (b *Bastion) makeGroup(p *Props, where placement, key awskms.IKey, userData
 			MaxBatchSize:          jsii.Number(1),
 			MinSuccessPercentage:  jsii.Number(100),
 			WaitOnResourceSignals: jsii.Bool(true),
-			PauseTime:             duration(p.SignalTimeout),
+			PauseTime:             ready,
 		}),
 	}
 	if p.MaxInstanceLifetime > 0 {
@@ -215,16 +219,17 @@ func (b *Bastion) makeGroup(p *Props, where placement, key awskms.IKey, userData
 		groupProps.Notifications = &[]*awsautoscaling.NotificationConfiguration{{Topic: p.Topic, ScalingEvents: awsautoscaling.ScalingEvents_ALL()}}
 	}
 	b.group = awsautoscaling.NewAutoScalingGroup(b, jsii.String("Resource"), groupProps)
+	b.cfnGroup = b.group.Node().DefaultChild().(awsautoscaling.CfnAutoScalingGroup)
 	// Set here and not by the group's Signals, which would add an inline policy.
-	b.cfnGroup().CfnOptions().SetCreationPolicy(&awscdk.CfnCreationPolicy{
-		ResourceSignal:            &awscdk.CfnResourceSignal{Count: jsii.Number(1), Timeout: duration(p.SignalTimeout).ToIsoString()},
+	b.cfnGroup.CfnOptions().SetCreationPolicy(&awscdk.CfnCreationPolicy{
+		ResourceSignal:            &awscdk.CfnResourceSignal{Count: jsii.Number(1), Timeout: ready.ToIsoString()},
 		AutoScalingCreationPolicy: &awscdk.CfnResourceAutoScalingCreationPolicy{MinSuccessfulInstancesPercent: jsii.Number(100)},
 	})
 	if where.ready != nil {
 		b.group.Node().AddDependency(where.ready)
 	}
 	if p.Topic == nil {
-		tree.Acknowledge(b.group, "Nobody is told by default: the group's metrics are collected and alarms on them tell of an instance that is missing. Props.Topic adds notices of each launch.",
+		tree.Acknowledge(b.cfnGroup, "Nobody is told by default: the group's metrics are collected and alarms on them tell of an instance that is missing. Props.Topic adds notices of each launch.",
 			"AwsSolutions-AS3")
 	}
 	b.nameInstances(template)
@@ -234,20 +239,21 @@ func (b *Bastion) makeGroup(p *Props, where placement, key awskms.IKey, userData
 // nameInstances gives instances, volumes and network interfaces the bastion's
 // path as their name.
 func (b *Bastion) nameInstances(template awsec2.LaunchTemplate) {
-	name := b.Node().Path()
+	name := &b.path
 	awscdk.Tags_Of(template).Add(jsii.String("Name"), name, nil)
 	awscdk.Tags_Of(b.group).Add(jsii.String("Name"), name, nil)
 	if b.elasticIP == nil {
 		return
 	}
 	awscdk.Tags_Of(b.elasticIP).Add(jsii.String("Name"), name, nil)
-	awscdk.Tags_Of(template).Add(jsii.String(addressTag), b.elasticIP.AttrAllocationId(), nil)
+	allocation := b.elasticIP.AttrAllocationId()
+	awscdk.Tags_Of(template).Add(jsii.String(addressTag), allocation, nil)
 	cfnTemplate := template.Node().DefaultChild().(awsec2.CfnLaunchTemplate)
 	cfnTemplate.AddPropertyOverride(jsii.String("LaunchTemplateData.TagSpecifications.2"), map[string]any{
 		"ResourceType": "network-interface",
 		"Tags": []any{
 			map[string]any{"Key": "Name", "Value": name},
-			map[string]any{"Key": addressTag, "Value": b.elasticIP.AttrAllocationId()},
+			map[string]any{"Key": addressTag, "Value": allocation},
 		},
 	})
 }
@@ -278,7 +284,7 @@ func (b *Bastion) addSchedule(s Schedule) {
 // must panics where err is not nil, once the bastion is in the tree.
 func (b *Bastion) must(method string, err error) {
 	if err != nil {
-		panic(fmt.Errorf("bastion %q: %s: %w", *b.Node().Path(), method, err))
+		panic(fmt.Errorf("bastion %q: %s: %w", b.path, method, err))
 	}
 }
 

@@ -11,13 +11,13 @@ func (b *Bastion) InstanceIDCommand() string {
 	return fmt.Sprintf(`$(aws ec2 describe-instances --region %s`+
 		` --filters Name=tag:aws:autoscaling:groupName,Values=%s Name=instance-state-name,Values=running`+
 		` --query 'sort_by(Reservations[].Instances[],&LaunchTime)[-1].InstanceId' --output text)`,
-		*b.stack.Region(), b.AutoScalingGroupName())
+		b.scope.Region, b.AutoScalingGroupName())
 }
 
 // StartSessionCommand opens a shell on the bastion through Session Manager. It
 // needs the AWS CLI with its Session Manager plugin.
 func (b *Bastion) StartSessionCommand() string {
-	return fmt.Sprintf(`aws ssm start-session --region %s --target "%s"`, *b.stack.Region(), b.InstanceIDCommand())
+	return fmt.Sprintf(`aws ssm start-session --region %s --target "%s"`, b.scope.Region, b.InstanceIDCommand())
 }
 
 // SSHCommand opens an SSH session on the bastion as an OS user, such as
@@ -53,10 +53,10 @@ const publicKey = "file://$HOME/.ssh/id_ed25519.pub"
 // pushCommand puts a public key on the instance for a minute.
 func (b *Bastion) pushCommand(instance, user, key string) string {
 	return fmt.Sprintf("aws ec2-instance-connect send-ssh-public-key --region %s --instance-id %s --instance-os-user %s --ssh-public-key %s",
-		*b.stack.Region(), instance, user, key)
+		b.scope.Region, instance, user, key)
 }
 
 func (b *Bastion) proxyCommand(target string) string {
 	return fmt.Sprintf(`aws ssm start-session --region %s --target %s --document-name AWS-StartSSHSession --parameters portNumber=%d`,
-		*b.stack.Region(), target, sshPort)
+		b.scope.Region, target, sshPort)
 }

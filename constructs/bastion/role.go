@@ -22,7 +22,7 @@ func (b *Bastion) key(p *Props) awskms.IKey {
 	key := p.Key
 	if key == nil {
 		key = awskms.NewKey(b, jsii.String("Key"), &awskms.KeyProps{
-			Description:       jsii.String("Volumes and log of the bastion " + *b.Node().Path()),
+			Description:       jsii.String("Volumes and log of the bastion " + b.path),
 			EnableKeyRotation: jsii.Bool(true),
 			RemovalPolicy:     awscdk.RemovalPolicy_RETAIN, // what it encrypted is retained too
 		})
@@ -34,7 +34,7 @@ func (b *Bastion) key(p *Props) awskms.IKey {
 		}
 		return statements
 	}
-	if !attach.ToKey(key, needs(attach.ScopeOf(b))) {
+	if !attach.ToKey(key, needs(b.scope)) {
 		tree.Warn(b, "bastion-key-policy", "the policy of the imported Key can't be changed from here: see that it has these statements, "+
 			"or no instance will start:\n"+policy.Lines(needs(policy.Placeholders())))
 	}
@@ -47,7 +47,7 @@ func (b *Bastion) makeRole(p *Props) constructs.IDependable {
 	b.role = p.Role
 	if b.role == nil {
 		b.role = awsiam.NewRole(b, jsii.String("Role"), &awsiam.RoleProps{
-			Description:         jsii.String("Instances of the bastion " + *b.Node().Path()),
+			Description:         jsii.String("Instances of the bastion " + b.path),
 			AssumedBy:           awsiam.NewServicePrincipal(jsii.String("ec2.amazonaws.com"), nil),
 			PermissionsBoundary: p.PermissionsBoundary,
 		})
@@ -76,7 +76,7 @@ func (b *Bastion) makeRole(p *Props) constructs.IDependable {
 		)
 	}
 	managed := awsiam.NewManagedPolicy(b, jsii.String("Policy"), &awsiam.ManagedPolicyProps{
-		Description: jsii.String("All that the bastion " + *b.Node().Path() + " does"),
+		Description: jsii.String("All that the bastion " + b.path + " does"),
 		Roles:       &[]awsiam.IRole{b.role},
 		Statements:  &statements,
 	})
@@ -87,7 +87,7 @@ func (b *Bastion) makeRole(p *Props) constructs.IDependable {
 }
 
 func (b *Bastion) ec2Arn(resource string) string {
-	return "arn:" + *b.stack.Partition() + ":ec2:" + *b.stack.Region() + ":" + *b.stack.Account() + ":" + resource
+	return "arn:" + b.scope.Partition + ":ec2:" + b.scope.Region + ":" + b.scope.Account + ":" + resource
 }
 
 func allow(sid string, resources []string, conditions map[string]any, actions ...string) awsiam.PolicyStatement {
