@@ -392,6 +392,7 @@ func fromYAML(n *yaml.Node, depth int, budget *int) (any, error) {
 			out[key.Value] = v
 		}
 		return out, nil
+	default: // a scalar
 	}
 	switch n.ShortTag() {
 	case "!!null":
