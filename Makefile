@@ -17,6 +17,8 @@ CDK := node_modules/.bin/cdk --no-notices
 # Arguments for the CDK CLI: make deploy ARGS="--profile audit -c postern=prod.yaml"
 ARGS ?=
 STACKS ?= --all
+# Arguments for the benchmark: make bench BENCH="-only synth,growth -runs 5"
+BENCH ?=
 
 GOLANGCI_LINT := $(TOOLS)/golangci-lint-v2.15.0/golangci-lint
 GOFUMPT := $(TOOLS)/gofumpt-v0.12.0/gofumpt
@@ -62,6 +64,11 @@ test-shell: $(SHFMT) ## Shell scripts and sshd configuration
 test-emulator: node_modules/.package-lock.json ## Deploy, ask, update, destroy: on our own CloudFormation and on moto
 	@hack/test.sh emulator moto
 
+.PHONY: bench
+bench: test/bench/node_modules/.package-lock.json ## Measure what docs/performance.md states (BENCH="-only suite": make test itself)
+	@go test ./test/bench
+	@go run ./test/bench $(BENCH)
+
 .PHONY: lint
 lint: tools ## Vet and lint Go and shell
 	@hack/test.sh lint shell
@@ -105,6 +112,11 @@ tools: $(GOLANGCI_LINT) $(GOFUMPT) $(SHFMT)
 node_modules/.package-lock.json: package.json package-lock.json
 	@printf 'Installing the AWS CDK CLI that package-lock.json pins.\n'
 	@npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test/bench/node_modules/.package-lock.json: test/bench/package.json test/bench/package-lock.json
+	@printf 'Installing the AWS CDK for JavaScript, to measure against.\n'
+	@npm ci --prefix test/bench --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # $(1) path, $(2) package. The version is part of the folder's name, so a new one is installed beside the old.

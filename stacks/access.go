@@ -37,6 +37,9 @@ func (s *accessStack) Doors() int {
 func newAccessStack(scope constructs.Construct, c *config.Config, a *archiveStack, n *networkStack) *accessStack {
 	s := &accessStack{}
 	awscdk.NewStack_Override(s, scope, jsii.String(c.Name+"-Access"), props(c, "Postern: the doors. It can be replaced freely."))
+	if n.network == nil {
+		n.fill(s, c, a)
+	}
 	if !c.Bastion.Absent {
 		s.addBastion(c, a, n)
 	}
@@ -73,12 +76,14 @@ func (s *accessStack) addBastion(c *config.Config, a *archiveStack, n *networkSt
 		Key:                 a.archive.Key(),
 		LogGroup:            a.hostLogs,
 		Endpoints:           n.endpoints,
+		ExistingEndpoints:   services(c.Endpoints.Existing),
 		Address:             addresses[b.Address],
 		AllowedCidrs:        b.AllowedCidrs,
 		AllowedPrefixLists:  b.AllowedPrefixLists,
 		AllowEveryone:       b.AllowEveryone,
 		InstanceType:        b.InstanceType,
 		MaxInstanceLifetime: time.Duration(b.MaxInstanceLifetimeDays) * 24 * time.Hour,
+		NoRotation:          b.NoRotation,
 		Spot:                b.Spot,
 	}
 	switch b.Image {
@@ -99,12 +104,18 @@ func (s *accessStack) addBastion(c *config.Config, a *archiveStack, n *networkSt
 		p.PermissionsBoundary = awsiam.ManagedPolicy_FromManagedPolicyArn(s, jsii.String("Boundary"), jsii.String(b.PermissionsBoundaryArn))
 	}
 	s.bastion = bastion.New(s, "Bastion", p)
+	if c.Archive.KeyArn != "" {
+		awscdk.Annotations_Of(s.bastion).AcknowledgeWarning(jsii.String("postern:bastion-key-policy"), jsii.String(saidByArchive))
+	}
 	if b.Address == config.AddressElasticIP {
 		// Its way out to Systems Manager, without NAT; who may come in is up to the
 		// configuration.
 		awscdk.Annotations_Of(s.bastion).AcknowledgeWarning(jsii.String("postern:bastion-no-ingress"), jsii.String("the address is its way out"))
 	}
 }
+
+// saidByArchive is why a key's second warning is one too many.
+const saidByArchive = "the archive lists every statement that the key needs"
 
 // hostedZone is a Route 53 hosted zone by its two names.
 type hostedZone struct{ id, name string }

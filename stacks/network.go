@@ -23,11 +23,21 @@ func (s *networkStack) Vpc() awsec2.IVpc { return s.network.Vpc() }
 
 func newNetworkStack(scope constructs.Construct, c *config.Config, a *archiveStack) *networkStack {
 	s := &networkStack{}
+	if c.Network.Vpc != nil && c.Endpoints.Absent {
+		// Nothing is made, and CloudFormation refuses a stack without resources: the
+		// import goes where it is used.
+		return s
+	}
 	awscdk.NewStack_Override(s, scope, jsii.String(c.Name+"-Network"), props(c, "Postern: the network that the doors stand in."))
+	s.fill(s, c, a)
+	s.export(c)
+	return s
+}
 
+func (s *networkStack) fill(scope constructs.Construct, c *config.Config, a *archiveStack) {
 	np := &network.Props{}
 	if c.Network.Vpc != nil {
-		np.Vpc = importVpc(s, c.Network.Vpc)
+		np.Vpc = importVpc(scope, c.Network.Vpc)
 	} else {
 		np.Cidr = c.Network.Cidr
 		np.AvailabilityZones = c.Network.AvailabilityZones
@@ -37,18 +47,16 @@ func newNetworkStack(scope constructs.Construct, c *config.Config, a *archiveSta
 			np.FlowLogs = &network.FlowLogs{Bucket: a.archive.Bucket()}
 		}
 	}
-	s.network = network.New(s, "Network", np)
+	s.network = network.New(scope, "Network", np)
 
 	if !c.Endpoints.Absent {
-		s.endpoints = endpoints.New(s, "Endpoints", &endpoints.Props{
+		s.endpoints = endpoints.New(scope, "Endpoints", &endpoints.Props{
 			Vpc:           s.network.Vpc(),
 			Existing:      services(c.Endpoints.Existing),
 			PrivateDnsOff: c.Endpoints.PrivateDnsOff,
 		})
 		s.endpoints.Require(services(c.Endpoints.Services)...)
 	}
-	s.export(c)
-	return s
 }
 
 // export exports what the doors may import, whichever of it they import now.

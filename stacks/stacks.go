@@ -2,6 +2,7 @@ package stacks
 
 import (
 	"os"
+	"slices"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -22,6 +23,7 @@ type Postern struct {
 	network *networkStack
 	access  *accessStack
 	watch   *watchStack
+	stacks  []awscdk.Stack
 }
 
 // New adds the stacks to an app or stage, configured by c; nil is
@@ -35,7 +37,27 @@ func New(scope constructs.Construct, c *config.Config) *Postern {
 	p.network = newNetworkStack(scope, c, p.archive)
 	p.access = newAccessStack(scope, c, p.archive, p.network)
 	p.watch = newWatchStack(scope, c, p.archive, p.access)
+	if empty(p.archive) {
+		scope.Node().TryRemoveChild(p.archive.Node().Id())
+	} else {
+		p.stacks = append(p.stacks, p.archive)
+	}
+	if p.network.Stack != nil {
+		p.stacks = append(p.stacks, p.network)
+	}
+	p.stacks = append(p.stacks, p.access, p.watch)
 	return p
+}
+
+// empty reports whether a stack has no resource, which CloudFormation refuses:
+// everything it would make is the user's own.
+func empty(stack awscdk.Stack) bool {
+	for _, construct := range *stack.Node().FindAll(constructs.ConstructOrder_PREORDER) {
+		if *awscdk.CfnResource_IsCfnResource(construct) {
+			return false
+		}
+	}
+	return true
 }
 
 // Archive is where the evidence is kept.
@@ -57,16 +79,16 @@ func (p *Postern) InstanceConnect() *instanceconnect.Endpoint { return p.access.
 // Watch is what tells people.
 func (p *Postern) Watch() *watch.Watch { return p.watch.watch }
 
-// Stacks lists the four stacks in the order in which they are deployed.
-func (p *Postern) Stacks() []awscdk.Stack {
-	return []awscdk.Stack{p.archive, p.network, p.access, p.watch}
-}
+// Stacks lists the stacks in the order in which they are deployed: Archive,
+// Network, Access and Watch, without those that nothing is left for because
+// everything in them is the user's own.
+func (p *Postern) Stacks() []awscdk.Stack { return slices.Clone(p.stacks) }
 
 // props are what all stacks share. A stack without account and region fits any;
-// looking up a VPC or going over more than two zones needs to know them.
+// looking up a VPC needs to know them.
 func props(c *config.Config, description string) *awscdk.StackProps {
 	account, region := c.Account, c.Region
-	if lookup(c) || c.Network.AvailabilityZones > 2 {
+	if lookup(c) {
 		account = first(account, os.Getenv("CDK_DEFAULT_ACCOUNT"))
 		region = first(region, os.Getenv("CDK_DEFAULT_REGION"))
 	}

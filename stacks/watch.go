@@ -21,11 +21,16 @@ func (s *watchStack) Topic() awssns.ITopic { return s.watch.Topic() }
 func newWatchStack(scope constructs.Construct, c *config.Config, a *archiveStack, d *accessStack) *watchStack {
 	s := &watchStack{}
 	awscdk.NewStack_Override(s, scope, jsii.String(c.Name+"-Watch"), props(c, "Postern: what tells people."))
-	p := &watch.Props{Key: a.archive.Key(), Emails: c.Watch.Emails}
+	p := &watch.Props{Emails: c.Watch.Emails}
 	if c.Watch.TopicArn != "" {
 		p.Topic = awssns.Topic_FromTopicArn(s, jsii.String("OwnTopic"), jsii.String(c.Watch.TopicArn))
+	} else {
+		p.Key = a.archive.Key()
 	}
 	s.watch = watch.New(s, "Watch", p)
+	if c.Archive.KeyArn != "" {
+		awscdk.Annotations_Of(s.watch).AcknowledgeWarning(jsii.String("postern:watch-key-policy"), jsii.String(saidByArchive))
+	}
 	if d.bastion != nil {
 		s.watch.AddHost(d.bastion, nil)
 	}

@@ -19,10 +19,10 @@ var sessionManager = []endpoints.Service{endpoints.SSM, endpoints.SSMMessages}
 
 // accessFault synthesizes an app whose access path is checked and returns the
 // fault, or "" where there is none.
-func accessFault(t *testing.T, make func(stack awscdk.Stack) *accesspath.Props) string {
+func accessFault(t *testing.T, build func(stack awscdk.Stack) *accesspath.Props) string {
 	t.Helper()
 	stack := cdktest.NewStack(t)
-	accesspath.Check(stack, make(stack))
+	accesspath.Check(stack, build(stack))
 	awscdk.NewCfnWaitConditionHandle(stack, jsii.String("Anything"), nil)
 	var fault string
 	func() {

@@ -1,14 +1,11 @@
 package test_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
-	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/jsii-runtime-go"
@@ -18,53 +15,6 @@ import (
 	"github.com/postern-cdk/postern/constructs/archive"
 	"github.com/postern-cdk/postern/internal/cdktest"
 )
-
-// warningsOf lists the warnings of a stack that hold a stable ID of Postern.
-func warningsOf(stack awscdk.Stack) []string {
-	var texts []string
-	for _, message := range *assertions.Annotations_FromStack(stack).FindWarning(jsii.String("*"), assertions.Match_AnyValue()) {
-		if text := fmt.Sprint(message.Entry.Data); strings.Contains(text, "[ack: postern:") {
-			texts = append(texts, text)
-		}
-	}
-	return texts
-}
-
-// byLogicalName returns the resources of a type by the first part of their
-// logical ID, the 8 characters of hash cut off.
-func byLogicalName(t *testing.T, template assertions.Template, kind string) map[string]map[string]any {
-	t.Helper()
-	found := map[string]map[string]any{}
-	for id, resource := range *template.FindResources(&kind, nil) {
-		if len(id) > 8 {
-			id = id[:len(id)-8]
-		}
-		text, err := json.Marshal(resource)
-		require.NoError(t, err)
-		var plain map[string]any
-		require.NoError(t, json.Unmarshal(text, &plain))
-		found[id] = plain
-	}
-	return found
-}
-
-func textOf(t *testing.T, value any) string {
-	t.Helper()
-	text, err := json.Marshal(value)
-	require.NoError(t, err)
-	return string(text)
-}
-
-func sidsOf(t *testing.T, document any) []string {
-	t.Helper()
-	var sids []string
-	for _, statement := range document.(map[string]any)["Statement"].([]any) {
-		if sid, ok := statement.(map[string]any)["Sid"].(string); ok {
-			sids = append(sids, sid)
-		}
-	}
-	return sids
-}
 
 var archiveKeySids = []string{
 	"CloudWatchLogs", "LogDelivery", "CloudTrailEncrypt", "CloudTrailCheck",

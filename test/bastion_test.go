@@ -3,6 +3,9 @@ package test_test
 import (
 	"fmt"
 	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -113,10 +116,10 @@ func TestBastionByDefault(t *testing.T) {
 			template := cdktest.Template(stack)
 
 			t.Run("nothing is public", func(t *testing.T) {
-				for _, kind := range []string{
-					"AWS::EC2::EIP", "AWS::ElasticLoadBalancingV2::LoadBalancer", "AWS::Lambda::Function", "AWS::CloudFormation::CustomResource",
-				} {
-					assert.Empty(t, byLogicalName(t, template, kind), kind)
+				for id, resource := range (*template.ToJSON())["Resources"].(map[string]any) {
+					kind := resource.(map[string]any)["Type"].(string)
+					assert.NotContains(t, []string{"AWS::EC2::EIP", "AWS::EC2::NatGateway", "AWS::ElasticLoadBalancingV2::LoadBalancer", "AWS::Lambda::Function"}, kind, id)
+					assert.NotContains(t, kind, "Custom", id)
 				}
 				assert.Empty(t, b.PublicAddress())
 				assert.Equal(t, false, templateData(t, template)["NetworkInterfaces"].([]any)[0].(map[string]any)["AssociatePublicIpAddress"])
@@ -732,6 +735,19 @@ func TestBastionFaults(t *testing.T) {
 	}
 }
 
+func TestBastionRefusesUserDataOverTheLimit(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	vpc := userVpc(stack)
+	targets := make([]bastion.Target, 60)
+	for i := range targets {
+		targets[i] = bastion.Target{Host: *vpc.VpcId(), Port: 5432} // a token counts as the longest name
+	}
+	message := cdktest.Panic(t, func() { bastion.New(stack, "Bastion", &bastion.Props{Vpc: vpc, SSH: bastion.SSH{PermitOpen: targets}}) })
+	assert.Contains(t, message, `bastion "Test/Bastion": UserData: is `)
+	assert.Contains(t, message, "more than the 16384 that EC2 takes: make the largest part smaller: (environment) ")
+	assert.Nil(t, stack.Node().TryFindChild(jsii.String("Bastion")))
+}
+
 func TestBastionCommands(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	vpc := userVpc(stack)
@@ -753,11 +769,50 @@ func TestBastionCommands(t *testing.T) {
 	assert.Equal(t, push+`ssh -o ProxyCommand="aws ssm start-session --region us-east-1 --target $id --document-name AWS-StartSSHSession --parameters portNumber=22" ec2-user@"$id"`,
 		plain(private.SSHCommand("ec2-user")))
 	assert.Equal(t, push+`ssh ec2-user@bastion.example.com`, plain(named.SSHCommand("ec2-user")))
-	assert.Equal(t, "Host door\n  User ec2-user\n  HostName door\n"+
+	const match = `Match originalhost door exec "aws ec2-instance-connect send-ssh-public-key --region us-east-1 --instance-id ` + instance +
+		` --instance-os-user ec2-user --ssh-public-key file://$HOME/.ssh/id_ed25519.pub >/dev/null"` + "\n  User ec2-user\n"
+	assert.Equal(t, match+"  HostName door\n"+
 		"  ProxyCommand aws ssm start-session --region us-east-1 --target "+instance+" --document-name AWS-StartSSHSession --parameters portNumber=22\n"+
 		"  IdentitiesOnly yes\n  IdentityFile ~/.ssh/id_ed25519\n", plain(private.SSHConfig("door", "ec2-user")))
-	assert.Equal(t, "Host door\n  User ec2-user\n  HostName bastion.example.com\n  IdentitiesOnly yes\n  IdentityFile ~/.ssh/id_ed25519\n",
+	assert.Equal(t, match+"  HostName bastion.example.com\n  IdentitiesOnly yes\n  IdentityFile ~/.ssh/id_ed25519\n",
 		plain(named.SSHConfig("door", "ec2-user")))
+
+	closed := bastion.New(stack, "Closed", &bastion.Props{Vpc: vpc, Address: bastion.AddressElasticIP})
+	assert.Contains(t, closed.SSHConfig("door", "ec2-user"), "  ProxyCommand aws ssm start-session", "an address that lets nobody in is no way in")
+	assert.Contains(t, closed.SSHCommand("ec2-user"), "-o ProxyCommand=")
+}
+
+// The blocks hold shell within a quoted argument: whether that works, only ssh
+// and a shell can tell.
+func TestBastionSSHConfigWorksInSSH(t *testing.T) {
+	ssh, err := exec.LookPath("ssh")
+	if err != nil {
+		require.NotEqual(t, "true", os.Getenv("CI"), "ssh is not installed")
+		fmt.Printf("NOT RUN: %s: ssh is not installed\n", t.Name())
+		return
+	}
+	stack := cdktest.NewStack(t)
+	vpc := userVpc(stack)
+	private := bastion.New(stack, "Bastion", &bastion.Props{Vpc: vpc})
+	dir := t.TempDir()
+	config := strings.ReplaceAll(private.SSHConfig("door", "ec2-user"), private.AutoScalingGroupName(), "GROUP")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "aws"), []byte(`#!/bin/sh
+case "$1 $2" in
+  "ec2 describe-instances") echo i-0123456789abcdef0 ;;
+  *) for word; do printf '%s\n' "$word"; done >>"`+dir+`/said" ;;
+esac
+`), 0o700))
+	command := exec.Command(ssh, "-F", filepath.Join(dir, "config"), "-G", "door")
+	command.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "HOME=/home/dev", "SHELL=/bin/sh")
+	out, err := command.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	assert.Contains(t, string(out), "\nuser ec2-user\n")
+	assert.Contains(t, string(out), "\nproxycommand aws ssm start-session --region us-east-1 --target $(aws ec2 describe-instances")
+	said, err := os.ReadFile(filepath.Join(dir, "said"))
+	require.NoError(t, err)
+	assert.Equal(t, "ec2-instance-connect\nsend-ssh-public-key\n--region\nus-east-1\n--instance-id\ni-0123456789abcdef0\n--instance-os-user\nec2-user\n"+
+		"--ssh-public-key\nfile:///home/dev/.ssh/id_ed25519.pub\n", string(said))
 }
 
 func TestBastionPassesRulePacks(t *testing.T) {

@@ -210,7 +210,7 @@ func TestEndpointsFindSecondOnes(t *testing.T) {
 }
 
 func TestEndpointsWhereNothingIsWrong(t *testing.T) {
-	app := awscdk.App(cdktest.NewApp(t))
+	app := cdktest.NewApp(t)
 	stack := awscdk.NewStack(app, jsii.String("Test"), nil) // no region: service names are not literal
 	vpc := newVpc(stack, &network.Props{})
 	e := endpoints.New(stack, "Endpoints", &endpoints.Props{Vpc: vpc, Services: []endpoints.Service{endpoints.SSM}, Existing: []endpoints.Service{endpoints.S3}})
@@ -238,12 +238,15 @@ func TestEndpointsFaults(t *testing.T) {
 	e := endpoints.New(stack, "E", &endpoints.Props{Vpc: deaf, PrivateDnsOff: true})
 	assert.Equal(t, `endpoints "Test/E": Require: "s33" is not known: use one of ssm, ssmmessages, ec2messages, ec2, logs, kms, monitoring, cloudformation, secretsmanager`,
 		cdktest.Panic(t, func() { e.Require("s33") }))
+	assert.Equal(t, `endpoints "Test/E": AllowFrom: peer is nil: pass what has security groups, such as an instance or a group`,
+		cdktest.Panic(t, func() { e.AllowFrom(nil) }))
 }
 
 func TestEndpointsRulePacks(t *testing.T) {
-	stack := cdktest.NewStack(t)
+	stack := cdktest.StackIn(newJudgedApp(t), "Test")
 	vpc := network.New(stack, "Network", nil).Vpc()
 	e := endpoints.New(stack, "Endpoints", &endpoints.Props{Vpc: vpc, Services: []endpoints.Service{endpoints.SSM, endpoints.CloudFormation}})
 	e.AllowFrom(newGroup(stack, "Host", vpc))
-	assert.Empty(t, nagFindings(t, stack))
+	addRulePacks(stack)
+	assert.Empty(t, findings(stack))
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/postern-cdk/postern/internal/cdktest"
 )
 
-// propertiesOf returns the properties of the only resource of a type, as JSON.
-func propertiesOf(t *testing.T, stack awscdk.Stack, kind string) string {
+// solePropertiesOf returns the properties of the only resource of a type, as JSON.
+func solePropertiesOf(t *testing.T, stack awscdk.Stack, kind string) string {
 	t.Helper()
 	found := ofType(resourcesOf(t, cdktest.Template(stack)), kind)
 	require.Len(t, found, 1)
@@ -80,7 +80,7 @@ func TestInstanceConnectStaysPut(t *testing.T) {
 			}
 		}
 		require.NotEmpty(t, group)
-		return propertiesOf(t, stack, "AWS::EC2::InstanceConnectEndpoint"), group
+		return solePropertiesOf(t, stack, "AWS::EC2::InstanceConnectEndpoint"), group
 	}
 	wanted, wantedGroup := endpoint(&network.Props{}, nil)
 	for _, props := range []*network.Props{
@@ -151,7 +151,7 @@ func TestInstanceConnectOnePerVpc(t *testing.T) {
 }
 
 func TestInstanceConnectRefusesClientIpInDualStack(t *testing.T) {
-	make := func(subnet int, preserve bool) awscdk.Stack {
+	build := func(subnet int, preserve bool) awscdk.Stack {
 		stack := cdktest.NewStack(t)
 		vpc := awsec2.NewVpc(stack, jsii.String("Vpc"), &awsec2.VpcProps{
 			IpProtocol: awsec2.IpProtocol_DUAL_STACK, RestrictDefaultSecurityGroup: jsii.Bool(false), NatGateways: jsii.Number(0),
@@ -159,14 +159,14 @@ func TestInstanceConnectRefusesClientIpInDualStack(t *testing.T) {
 		instanceconnect.New(stack, "Door", &instanceconnect.Props{Vpc: vpc, Subnet: (*vpc.IsolatedSubnets())[subnet], PreserveClientIp: preserve})
 		return stack
 	}
-	cdktest.Template(make(0, false))
-	bad := make(1, true)
+	cdktest.Template(build(0, false))
+	bad := build(1, true)
 	assert.Contains(t, cdktest.Panic(t, func() { cdktest.Template(bad) }),
 		"[Test/Door] PreserveClientIp does not work in the dual-stack subnet Test/Vpc/IsolatedSubnet2/Subnet: name an IPv4 Subnet, or leave PreserveClientIp out")
 }
 
 func TestInstanceConnectRecord(t *testing.T) {
-	make := func(recorded string, props *instanceconnect.Props) awscdk.Stack {
+	build := func(recorded string, props *instanceconnect.Props) awscdk.Stack {
 		stack := cdktest.NewStack(t)
 		stack.Node().SetContext(jsii.String("postern:instance-connect:Test/Door"), recorded)
 		props.Vpc = newVpc(stack, &network.Props{})
@@ -175,13 +175,13 @@ func TestInstanceConnectRecord(t *testing.T) {
 		return stack
 	}
 	const recorded = "subnet=Test/Network/Resource/IsolatedSubnet1/Subnet preserveClientIp=false"
-	cdktest.Template(make(recorded, &instanceconnect.Props{}))
-	changed := make(recorded, &instanceconnect.Props{PreserveClientIp: true})
+	cdktest.Template(build(recorded, &instanceconnect.Props{}))
+	changed := build(recorded, &instanceconnect.Props{PreserveClientIp: true})
 	assert.Contains(t, cdktest.Panic(t, func() { cdktest.Template(changed) }),
 		`[Test/Door] the deployed endpoint is "`+recorded+`" and this would be "subnet=Test/Network/Resource/IsolatedSubnet1/Subnet preserveClientIp=true", `+
 			`a replacement that fails as a VPC takes one endpoint: undo the change, or move it in two steps, first with Absent, then with `+
 			`"subnet=Test/Network/Resource/IsolatedSubnet1/Subnet preserveClientIp=true" under "postern:instance-connect:Test/Door" in the context`)
-	cdktest.Template(make(recorded, &instanceconnect.Props{PreserveClientIp: true, Absent: true}))
+	cdktest.Template(build(recorded, &instanceconnect.Props{PreserveClientIp: true, Absent: true}))
 }
 
 func TestInstanceConnectTargetsOfOtherStacks(t *testing.T) {
@@ -222,8 +222,9 @@ func TestInstanceConnectFaults(t *testing.T) {
 }
 
 func TestInstanceConnectRulePacks(t *testing.T) {
-	stack := cdktest.NewStack(t)
+	stack := cdktest.StackIn(newJudgedApp(t), "Test")
 	vpc := network.New(stack, "Network", nil).Vpc()
 	instanceconnect.New(stack, "Door", &instanceconnect.Props{Vpc: vpc}).AllowTo(newGroup(stack, "Host", vpc), 22, "administration")
-	assert.Empty(t, nagFindings(t, stack))
+	addRulePacks(stack)
+	assert.Empty(t, findings(stack))
 }

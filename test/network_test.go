@@ -11,83 +11,15 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
-	"github.com/aws/aws-cdk-go/awscdk/v2/cxapi"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
-	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/postern-cdk/postern/constructs/archive"
 	"github.com/postern-cdk/postern/constructs/network"
 	"github.com/postern-cdk/postern/internal/cdktest"
 )
-
-// resource is one resource of a template, decoded.
-type resource struct {
-	Type           string
-	Properties     map[string]any
-	DependsOn      any
-	DeletionPolicy string
-	Metadata       map[string]any
-}
-
-// resourcesOf returns the resources of a template by logical ID.
-func resourcesOf(t *testing.T, template assertions.Template) map[string]resource {
-	t.Helper()
-	text, err := json.Marshal(template.ToJSON())
-	require.NoError(t, err)
-	var decoded struct{ Resources map[string]resource }
-	require.NoError(t, json.Unmarshal(text, &decoded))
-	return decoded.Resources
-}
-
-// ofType keeps the resources of one type.
-func ofType(all map[string]resource, kind string) map[string]resource {
-	kept := map[string]resource{}
-	for id, r := range all {
-		if r.Type == kind {
-			kept[id] = r
-		}
-	}
-	return kept
-}
-
-// countTypes counts the resources of a template by type.
-func countTypes(all map[string]resource) map[string]int {
-	counts := map[string]int{}
-	for _, r := range all {
-		counts[r.Type]++
-	}
-	return counts
-}
-
-// nagFindings runs the three rule packs over an app and returns what they find
-// and is not acknowledged.
-func nagFindings(t *testing.T, stacks ...awscdk.Stack) []string {
-	t.Helper()
-	for _, pack := range []awscdk.IAspect{
-		cdknag.NewAwsSolutionsChecks(nil), cdknag.NewNIST80053R5Checks(nil), cdknag.NewPCIDSS321Checks(nil),
-	} {
-		awscdk.Aspects_Of(stacks[0].Node().Root()).Add(pack, nil)
-	}
-	found := []string{}
-	for _, stack := range stacks {
-		annotations := assertions.Annotations_FromStack(stack)
-		for _, kind := range []func(*string, any) *[]*cxapi.SynthesisMessage{annotations.FindError, annotations.FindWarning} {
-			for _, message := range *kind(jsii.String("*"), assertions.Match_StringLikeRegexp(jsii.String(`^(AwsSolutions|NIST|PCI|CdkNag)`))) {
-				found = append(found, *message.Id+" "+message.Entry.Data.(string))
-			}
-		}
-	}
-	return found
-}
-
-func noCustomResource(t *testing.T, all map[string]resource) {
-	t.Helper()
-	for id, r := range all {
-		assert.False(t, strings.HasPrefix(r.Type, "Custom::") || r.Type == "AWS::CloudFormation::CustomResource" || r.Type == "AWS::Lambda::Function", id+" "+r.Type)
-	}
-}
 
 func TestNetworkDefaults(t *testing.T) {
 	stack := cdktest.NewStack(t)
@@ -118,8 +50,8 @@ func TestNetworkDefaults(t *testing.T) {
 		assert.Equal(t, "Retain", key.DeletionPolicy)
 		assert.Equal(t, true, key.Properties["EnableKeyRotation"])
 		text, _ := json.Marshal(key.Properties["KeyPolicy"])
-		assert.Contains(t, string(text), `"Principal":{"Service":"logs.us-east-1.amazonaws.com"}`)
-		assert.Contains(t, string(text), `:logs:us-east-1:123456789012:log-group:Test-*`)
+		assert.Contains(t, string(text), `"Sid":"CloudWatchLogs"`)
+		assert.Contains(t, string(text), `:logs:us-east-1:123456789012:log-group:*`)
 	}
 	template.HasResourceProperties(jsii.String("AWS::EC2::FlowLog"), map[string]any{
 		"TrafficType": "ALL", "LogDestinationType": "cloud-watch-logs", "MaxAggregationInterval": 600, "LogFormat": network.LogFormat,
@@ -237,7 +169,7 @@ func TestNetworkAllProps(t *testing.T) {
 			"LogDestinationType":     "s3",
 			"MaxAggregationInterval": 60,
 			"LogDestination":         map[string]any{"Fn::Join": []any{"", []any{map[string]any{"Fn::GetAtt": []any{assertions.Match_AnyValue(), "Arn"}}, "/vpc/"}}},
-			"DestinationOptions":     map[string]any{"FileFormat": "parquet", "HiveCompatiblePartitions": true, "PerHourPartition": true},
+			"DestinationOptions":     map[string]any{"FileFormat": "parquet", "HiveCompatiblePartitions": false, "PerHourPartition": true},
 		},
 		"DependsOn": assertions.Match_ArrayWith(&[]any{assertions.Match_StringLikeRegexp(jsii.String("^BucketPolicy"))}),
 	})
@@ -294,8 +226,8 @@ func TestNetworkRefusesUsesOfTheDefaultSecurityGroup(t *testing.T) {
 	const fallsBack = "names no security group, and resources that name no security group get the VPC's default one: give it a security group of its own"
 	const uses = "uses the default security group of Test/Network/Resource/Resource, which is kept without rules: give it a security group of its own"
 	for name, c := range map[string]struct {
-		make func(scope constructs.Construct, vpc awsec2.Vpc, subnet *string)
-		want string
+		build func(scope constructs.Construct, vpc awsec2.Vpc, subnet *string)
+		want  string
 	}{
 		"interface without": {func(scope constructs.Construct, _ awsec2.Vpc, subnet *string) {
 			awsec2.NewCfnNetworkInterface(scope, jsii.String("It"), &awsec2.CfnNetworkInterfaceProps{SubnetId: subnet})
@@ -320,7 +252,7 @@ func TestNetworkRefusesUsesOfTheDefaultSecurityGroup(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			stack := cdktest.NewStack(t)
 			vpc := network.New(stack, "Network", &network.Props{FlowLogsOff: true}).Vpc().(awsec2.Vpc)
-			c.make(stack, vpc, (*vpc.IsolatedSubnets())[0].SubnetId())
+			c.build(stack, vpc, (*vpc.IsolatedSubnets())[0].SubnetId())
 			assert.Contains(t, cdktest.Panic(t, func() { cdktest.Template(stack) }), strings.TrimPrefix(c.want, "[Test/It] "))
 		})
 	}
@@ -368,7 +300,22 @@ func TestNetworkWithoutFlags(t *testing.T) {
 }
 
 func TestNetworkRulePacks(t *testing.T) {
-	stack := cdktest.NewStack(t)
+	stack := cdktest.StackIn(newJudgedApp(t), "Test")
 	network.New(stack, "Network", &network.Props{Nat: network.NatPerZone})
-	assert.Empty(t, nagFindings(t, stack))
+	addRulePacks(stack)
+	assert.Empty(t, findings(stack))
+}
+
+// The archive's stack never comes to depend on the network's.
+func TestNetworkLogsToTheArchive(t *testing.T) {
+	for _, app := range []awscdk.App{cdktest.NewApp(t), cdktest.NewAppWithoutFlags(t)} {
+		kept, stack := awscdk.NewStack(app, jsii.String("Archive"), nil), awscdk.NewStack(app, jsii.String("Network"), nil)
+		records := archive.New(kept, "Archive", nil)
+		toBucket := network.New(stack, "Network", &network.Props{FlowLogs: &network.FlowLogs{Bucket: records.Bucket()}})
+		toGroup := network.New(stack, "Second", &network.Props{Vpc: toBucket.Vpc(), FlowLogs: &network.FlowLogs{LogGroup: records.AddLogGroup("Flows")}})
+		assert.Nil(t, toBucket.FlowLogGroup())
+		assert.NotNil(t, toGroup.FlowLogGroup())
+		cdktest.Template(stack).ResourceCountIs(jsii.String("AWS::EC2::FlowLog"), jsii.Number(2))
+		assert.Empty(t, *kept.Dependencies())
+	}
 }

@@ -175,7 +175,8 @@ func (d *demo) after(ctx context.Context) {
 	fmt.Fprintf(d.out, `
 The local CloudFormation stays up on %[1]s until Ctrl-C. In another terminal:
 
-  export AWS_ENDPOINT_URL=%[1]s AWS_ACCESS_KEY_ID=%[2]s AWS_SECRET_ACCESS_KEY=%[2]s AWS_REGION=%[3]s
+  export AWS_ENDPOINT_URL=%[1]s AWS_ACCESS_KEY_ID=%[2]s AWS_SECRET_ACCESS_KEY=%[2]s
+  export AWS_REGION=%[3]s AWS_DEFAULT_REGION=%[3]s
   aws cloudformation list-stacks
   aws cloudcontrol list-resources --type-name AWS::EC2::SecurityGroup
   %[4]s diff --app %[5]s --all

@@ -34,26 +34,20 @@ func Check(scope constructs.IConstruct, props *Props) {
 
 // place is a subnet as far as the subnet itself tells.
 type place struct {
-	id      string
-	subnet  accesspath.Subnet
-	egress  bool // by the group it was imported in
-	gateway bool
+	id     string
+	subnet accesspath.Subnet
 }
 
 func (p *Props) places() []place {
-	public, private := identities(p.Vpc.PublicSubnets()), identities(p.Vpc.PrivateSubnets())
 	subnets := p.Subnets
 	if len(subnets) == 0 {
 		subnets = append(append(subnets, *p.Vpc.IsolatedSubnets()...), *p.Vpc.PrivateSubnets()...)
 	}
 	places := make([]place, len(subnets))
 	for i, subnet := range subnets {
-		id := survey.ID(subnet.SubnetId())
 		places[i] = place{
-			id:      id,
-			subnet:  accesspath.Subnet{Path: *subnet.Node().Path(), Zone: *subnet.AvailabilityZone()},
-			egress:  private[id],
-			gateway: public[id],
+			id:     survey.ID(subnet.SubnetId()),
+			subnet: accesspath.Subnet{Path: *subnet.Node().Path(), Zone: *subnet.AvailabilityZone()},
 		}
 	}
 	return places
@@ -100,6 +94,7 @@ func (p *Props) request(s *survey.Survey, vpc string, places []place) *accesspat
 			r.Nameless[endpoint.Service] = endpoint.Path
 		}
 	}
+	var public, private map[string]bool
 	for _, place := range places {
 		subnet := place.subnet
 		if table := s.RouteTable(place.id); table != "" {
@@ -107,7 +102,11 @@ func (p *Props) request(s *survey.Survey, vpc string, places []place) *accesspat
 			subnet.InternetGateway, subnet.Egress = s.Egress(table)
 			subnet.S3Gateway = gateways[table]
 		} else {
-			subnet.InternetGateway, subnet.Egress = place.gateway, place.egress
+			// The group that it was imported in is all there is to know.
+			if public == nil {
+				public, private = identities(p.Vpc.PublicSubnets()), identities(p.Vpc.PrivateSubnets())
+			}
+			subnet.InternetGateway, subnet.Egress = public[place.id], private[place.id]
 			subnet.S3Gateway = anyGateway
 		}
 		r.Subnets = append(r.Subnets, subnet)

@@ -26,6 +26,7 @@ type Archive struct {
 	constructs.Construct
 
 	props           Props
+	scope           policy.Scope
 	key             awskms.IKey
 	bucket          awss3.IBucket
 	accessLogBucket awss3.IBucket
@@ -40,6 +41,7 @@ func New(scope constructs.Construct, id string, props *Props) *Archive {
 
 	a := &Archive{props: p}
 	constructs.NewConstruct_Override(a, scope, &id)
+	a.scope = attach.ScopeOf(a)
 	a.key = a.newKey()
 	if p.Bucket != nil {
 		a.bucket = p.Bucket
@@ -99,7 +101,7 @@ func (a *Archive) newKey() awskms.IKey {
 			RemovalPolicy:     awscdk.RemovalPolicy_RETAIN,
 		})
 	}
-	if !attach.ToKey(key, policy.ArchiveKeyStatements(attach.ScopeOf(a))) {
+	if !attach.ToKey(key, policy.ArchiveKeyStatements(a.scope)) {
 		tree.Warn(a, "archive-key-policy",
 			"the policy of the imported Key can't be changed from here: see that it has these statements, or log groups, "+
 				"flow logs, trails, notices and encrypted volumes will fail:\n"+
@@ -134,7 +136,7 @@ func (a *Archive) newBucket() awss3.IBucket {
 	}
 
 	bucket := awss3.NewBucket(a, jsii.String("Bucket"), props)
-	attach.ToBucket(bucket, policy.LogDeliveryBucketStatements(attach.ScopeOf(a), *bucket.BucketArn()))
+	attach.ToBucket(bucket, policy.LogDeliveryBucketStatements(a.scope, *bucket.BucketArn(), ""))
 	bucket.Policy().ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN)
 	a.logAccess(bucket)
 	tree.Acknowledge(bucket,
@@ -154,10 +156,10 @@ func (a *Archive) logAccess(bucket awss3.Bucket) {
 	})
 
 	source := ""
-	if *awscdk.Stack_Of(a.accessLogBucket).Node().Addr() == *awscdk.Stack_Of(a).Node().Addr() {
+	if a.props.AccessLogBucket == nil || *awscdk.Stack_Of(a.accessLogBucket).Node().Addr() == *awscdk.Stack_Of(a).Node().Addr() {
 		source = *bucket.BucketArn()
 	}
-	statements := policy.AccessLogStatements(attach.ScopeOf(a), *a.accessLogBucket.BucketArn(), accessLogPrefix, source)
+	statements := policy.AccessLogStatements(a.scope, *a.accessLogBucket.BucketArn(), accessLogPrefix, source)
 	if !attach.ToBucket(a.accessLogBucket, statements) {
 		scope := policy.Placeholders()
 		tree.Warn(a, "archive-access-log-policy",

@@ -267,7 +267,8 @@ func nearestRetention(days int) string {
 	above := slices.IndexFunc(retentions, func(r struct {
 		days  int
 		value awslogs.RetentionDays
-	}) bool {
+	},
+	) bool {
 		return r.days > days
 	})
 	switch above {

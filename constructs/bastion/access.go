@@ -20,7 +20,7 @@ import (
 func (b *Bastion) makeSecurityGroup(p *Props) {
 	b.securityGroup = awsec2.NewSecurityGroup(b, jsii.String("SecurityGroup"), &awsec2.SecurityGroupProps{
 		Vpc:              b.vpc,
-		Description:      jsii.String("Bastion " + *b.Node().Path()),
+		Description:      jsii.String("Bastion " + b.path),
 		AllowAllOutbound: jsii.Bool(false),
 	})
 	https := awsec2.Port_Tcp(jsii.Number(443))

@@ -20,7 +20,7 @@ func (b *Bastion) makeLoadBalancer(p *Props, where placement) {
 	ssh := awsec2.Port_Tcp(jsii.Number(sshPort))
 	front := awsec2.NewSecurityGroup(b, jsii.String("LoadBalancerSecurityGroup"), &awsec2.SecurityGroupProps{
 		Vpc:              b.vpc,
-		Description:      jsii.String("Load balancer of the bastion " + *b.Node().Path()),
+		Description:      jsii.String("Load balancer of the bastion " + b.path),
 		AllowAllOutbound: jsii.Bool(false),
 	})
 	admit(front, p)
@@ -46,7 +46,7 @@ func (b *Bastion) makeLoadBalancer(p *Props, where placement) {
 		mappings := make([]*lb.SubnetMapping, len(where.front))
 		for i, subnet := range where.front {
 			address := awsec2.NewCfnEIP(b, jsii.String("LoadBalancerAddress"+strconv.Itoa(i+1)), &awsec2.CfnEIPProps{Domain: jsii.String("vpc")})
-			awscdk.Tags_Of(address).Add(jsii.String("Name"), b.Node().Path(), nil)
+			awscdk.Tags_Of(address).Add(jsii.String("Name"), &b.path, nil)
 			mappings[i] = &lb.SubnetMapping{Subnet: subnet, AllocationId: address.AttrAllocationId()}
 		}
 		props.SubnetMappings = &mappings

@@ -17,7 +17,9 @@ import (
 	"github.com/postern-cdk/postern/constructs/accesspath"
 	"github.com/postern-cdk/postern/constructs/endpoints"
 	"github.com/postern-cdk/postern/constructs/network"
+	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/host"
+	"github.com/postern-cdk/postern/internal/policy"
 	"github.com/postern-cdk/postern/internal/tree"
 )
 
@@ -25,14 +27,18 @@ import (
 // group of one instance, whose successor is ready before it goes.
 type Bastion struct {
 	constructs.Construct
-	stack         awscdk.Stack
+	scope         policy.Scope
+	path          string
 	vpc           awsec2.IVpc
 	logGroup      awslogs.ILogGroup
 	role          awsiam.IRole
 	securityGroup awsec2.SecurityGroup
 	connections   awsec2.Connections
 	group         awsautoscaling.AutoScalingGroup
+	cfnGroup      awsautoscaling.CfnAutoScalingGroup
+	elasticIP     awsec2.CfnEIP
 	address       string
+	open          bool
 }
 
 var (
@@ -60,12 +66,16 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 		tree.Must("bastion", scope, id, err)
 	}
 
-	b := &Bastion{}
+	// Each question to the tree is a call to another process: what doesn't change
+	// is asked for once.
+	b := &Bastion{scope: attach.ScopeOf(scope)}
+	userData, err := b.render(&p, *awscdk.Stack_Of(scope).StackName())
+	tree.Must("bastion", scope, id, err)
+
 	constructs.NewConstruct_Override(b, scope, &id)
-	b.stack = awscdk.Stack_Of(b)
+	b.path = *b.Node().Path()
 	if p.Vpc == nil {
 		p.Vpc = network.New(b, "Network", nil).Vpc()
-		var err error
 		where, err = place(&p)
 		tree.Must("bastion", scope, id, err)
 		if where.closed {
@@ -86,19 +96,18 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 		})
 	}
 	b.makeSecurityGroup(&p)
-	var elasticIP awsec2.CfnEIP
 	if p.Address == AddressElasticIP {
-		elasticIP = awsec2.NewCfnEIP(b, jsii.String("Address"), &awsec2.CfnEIPProps{Domain: jsii.String("vpc")})
-		b.address = *elasticIP.Ref()
+		b.elasticIP = awsec2.NewCfnEIP(b, jsii.String("Address"), &awsec2.CfnEIPProps{Domain: jsii.String("vpc")})
+		b.address = *b.elasticIP.Ref()
 	}
-	policy := b.makeRole(&p, elasticIP)
-	b.makeGroup(&p, where, key, elasticIP)
+	policy := b.makeRole(&p)
+	b.makeGroup(&p, where, key, userData)
 	b.group.Node().AddDependency(policy)
 
 	if p.Address == AddressNetworkLoadBalancer {
 		b.makeLoadBalancer(&p, where)
 	}
-	if p.HostedZone != nil && elasticIP != nil {
+	if p.HostedZone != nil && b.elasticIP != nil {
 		b.address = b.addRecord(&p, map[string]any{"TTL": "60", "ResourceRecords": []string{b.address}})
 	}
 	if p.Endpoints != nil {
@@ -113,33 +122,34 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 		Subnets:       where.subnets,
 		Services:      services,
 		S3:            true, // packages come from there
-		PublicAddress: elasticIP != nil,
+		PublicAddress: b.elasticIP != nil,
 		Existing:      p.ExistingEndpoints,
 		For:           "the bastion",
 	})
-	if p.Address != AddressNone && len(p.AllowedCidrs) == 0 && len(p.AllowedPrefixLists) == 0 {
+	b.open = p.Address != AddressNone && len(p.AllowedCidrs)+len(p.AllowedPrefixLists) > 0
+	if p.Address != AddressNone && !b.open {
 		tree.Warn(b, "bastion-no-ingress", "the bastion has a public address that nobody may connect to: name networks in "+
 			"AllowedCidrs or AllowedPrefixLists, or leave Address out")
 	}
 	return b
 }
 
-// makeGroup makes the launch template and the Auto Scaling group.
-func (b *Bastion) makeGroup(p *Props, where placement, key awskms.IKey, elasticIP awsec2.CfnEIP) {
-	// The user data names the group that comes after it, so its logical ID is
-	// only asked for when the template is written.
-	var cfnGroup awsautoscaling.CfnAutoScalingGroup
+// render makes the user data before what it names: those values are asked for
+// when the template is written.
+func (b *Bastion) render(p *Props, stack string) (*host.UserData, error) {
 	config := p.hostConfig()
-	config.Region = *b.stack.Region()
-	config.StackName = *b.stack.StackName()
-	config.SignalResource = *awscdk.Lazy_String(&lateString{func() *string { return cfnGroup.LogicalId() }}, nil)
-	config.LogGroup = *b.logGroup.LogGroupName()
-	if elasticIP != nil {
-		config.AllocationID = *elasticIP.AttrAllocationId()
+	config.Region = b.scope.Region
+	config.StackName = stack
+	config.SignalResource = late(func() *string { return b.cfnGroup.LogicalId() })
+	config.LogGroup = late(func() *string { return b.logGroup.LogGroupName() })
+	if p.Address == AddressElasticIP {
+		config.AllocationID = late(func() *string { return b.elasticIP.AttrAllocationId() })
 	}
-	userData, err := host.Render(config)
-	b.must("New", err)
+	return host.Render(config)
+}
 
+// makeGroup makes the launch template and the Auto Scaling group.
+func (b *Bastion) makeGroup(p *Props, where placement, key awskms.IKey, userData *host.UserData) {
 	template := awsec2.NewLaunchTemplate(b, jsii.String("LaunchTemplate"), &awsec2.LaunchTemplateProps{
 		InstanceType:             awsec2.NewInstanceType(&p.InstanceType),
 		MachineImage:             machineImage(p),
@@ -168,11 +178,12 @@ func (b *Bastion) makeGroup(p *Props, where placement, key awskms.IKey, elasticI
 			"CloudFormation-Validate::E1152")
 	}
 
-	healthChecks := awsautoscaling.HealthChecks_Ec2(&awsautoscaling.Ec2HealthChecksOptions{GracePeriod: duration(p.SignalTimeout)})
+	ready, settled := duration(p.SignalTimeout), duration(5*time.Minute)
+	healthChecks := awsautoscaling.HealthChecks_Ec2(&awsautoscaling.Ec2HealthChecksOptions{GracePeriod: ready})
 	if p.Address == AddressNetworkLoadBalancer {
 		healthChecks = awsautoscaling.HealthChecks_WithAdditionalChecks(&awsautoscaling.AdditionalHealthChecksOptions{
 			AdditionalTypes: &[]awsautoscaling.AdditionalHealthCheckType{awsautoscaling.AdditionalHealthCheckType_ELB},
-			GracePeriod:     duration(p.SignalTimeout),
+			GracePeriod:     ready,
 		})
 	}
 	groupProps := &awsautoscaling.AutoScalingGroupProps{
@@ -187,8 +198,8 @@ func (b *Bastion) makeGroup(p *Props, where placement, key awskms.IKey, elasticI
 		HealthChecks:         healthChecks,
 		// The old one stays so long after the new one is in service, which it is
 		// before its bootstrap has ended.
-		DefaultInstanceWarmup: awscdk.Duration_Minutes(jsii.Number(5)),
-		Cooldown:              awscdk.Duration_Minutes(jsii.Number(5)),
+		DefaultInstanceWarmup: settled,
+		Cooldown:              settled,
 		TerminationPolicies: &[]awsautoscaling.TerminationPolicy{
 			awsautoscaling.TerminationPolicy_OLDEST_LAUNCH_TEMPLATE, awsautoscaling.TerminationPolicy_OLDEST_INSTANCE,
 		},
@@ -198,7 +209,7 @@ func (b *Bastion) makeGroup(p *Props, where placement, key awskms.IKey, elasticI
 			MaxBatchSize:          jsii.Number(1),
 			MinSuccessPercentage:  jsii.Number(100),
 			WaitOnResourceSignals: jsii.Bool(true),
-			PauseTime:             duration(p.SignalTimeout),
+			PauseTime:             ready,
 		}),
 	}
 	if p.MaxInstanceLifetime > 0 {
@@ -208,40 +219,41 @@ func (b *Bastion) makeGroup(p *Props, where placement, key awskms.IKey, elasticI
 		groupProps.Notifications = &[]*awsautoscaling.NotificationConfiguration{{Topic: p.Topic, ScalingEvents: awsautoscaling.ScalingEvents_ALL()}}
 	}
 	b.group = awsautoscaling.NewAutoScalingGroup(b, jsii.String("Resource"), groupProps)
-	cfnGroup = b.group.Node().DefaultChild().(awsautoscaling.CfnAutoScalingGroup)
+	b.cfnGroup = b.group.Node().DefaultChild().(awsautoscaling.CfnAutoScalingGroup)
 	// Set here and not by the group's Signals, which would add an inline policy.
-	cfnGroup.CfnOptions().SetCreationPolicy(&awscdk.CfnCreationPolicy{
-		ResourceSignal:            &awscdk.CfnResourceSignal{Count: jsii.Number(1), Timeout: duration(p.SignalTimeout).ToIsoString()},
+	b.cfnGroup.CfnOptions().SetCreationPolicy(&awscdk.CfnCreationPolicy{
+		ResourceSignal:            &awscdk.CfnResourceSignal{Count: jsii.Number(1), Timeout: ready.ToIsoString()},
 		AutoScalingCreationPolicy: &awscdk.CfnResourceAutoScalingCreationPolicy{MinSuccessfulInstancesPercent: jsii.Number(100)},
 	})
 	if where.ready != nil {
 		b.group.Node().AddDependency(where.ready)
 	}
 	if p.Topic == nil {
-		tree.Acknowledge(b.group, "Nobody is told by default: the group's metrics are collected and alarms on them tell of an instance that is missing. Props.Topic adds notices of each launch.",
+		tree.Acknowledge(b.cfnGroup, "Nobody is told by default: the group's metrics are collected and alarms on them tell of an instance that is missing. Props.Topic adds notices of each launch.",
 			"AwsSolutions-AS3")
 	}
-	b.nameInstances(template, elasticIP)
+	b.nameInstances(template)
 	b.addSchedule(p.Schedule)
 }
 
 // nameInstances gives instances, volumes and network interfaces the bastion's
 // path as their name.
-func (b *Bastion) nameInstances(template awsec2.LaunchTemplate, elasticIP awsec2.CfnEIP) {
-	name := b.Node().Path()
+func (b *Bastion) nameInstances(template awsec2.LaunchTemplate) {
+	name := &b.path
 	awscdk.Tags_Of(template).Add(jsii.String("Name"), name, nil)
 	awscdk.Tags_Of(b.group).Add(jsii.String("Name"), name, nil)
-	if elasticIP == nil {
+	if b.elasticIP == nil {
 		return
 	}
-	awscdk.Tags_Of(elasticIP).Add(jsii.String("Name"), name, nil)
-	awscdk.Tags_Of(template).Add(jsii.String(addressTag), elasticIP.AttrAllocationId(), nil)
+	awscdk.Tags_Of(b.elasticIP).Add(jsii.String("Name"), name, nil)
+	allocation := b.elasticIP.AttrAllocationId()
+	awscdk.Tags_Of(template).Add(jsii.String(addressTag), allocation, nil)
 	cfnTemplate := template.Node().DefaultChild().(awsec2.CfnLaunchTemplate)
 	cfnTemplate.AddPropertyOverride(jsii.String("LaunchTemplateData.TagSpecifications.2"), map[string]any{
 		"ResourceType": "network-interface",
 		"Tags": []any{
 			map[string]any{"Key": "Name", "Value": name},
-			map[string]any{"Key": addressTag, "Value": elasticIP.AttrAllocationId()},
+			map[string]any{"Key": addressTag, "Value": allocation},
 		},
 	})
 }
@@ -272,7 +284,7 @@ func (b *Bastion) addSchedule(s Schedule) {
 // must panics where err is not nil, once the bastion is in the tree.
 func (b *Bastion) must(method string, err error) {
 	if err != nil {
-		panic(fmt.Errorf("bastion %q: %s: %w", *b.Node().Path(), method, err))
+		panic(fmt.Errorf("bastion %q: %s: %w", b.path, method, err))
 	}
 }
 
@@ -290,8 +302,10 @@ func duration(d time.Duration) awscdk.Duration {
 	return awscdk.Duration_Seconds(jsii.Number(d.Seconds()))
 }
 
-// lateString is a string that is only known when the template is written. The
-// jsii runtime takes nothing but pointers to structs for an interface.
+// late is a token for a string that is only known when the template is written.
+func late(produce func() *string) string { return *awscdk.Lazy_String(&lateString{produce}, nil) }
+
+// The jsii runtime takes nothing but pointers to structs for an interface.
 type lateString struct{ produce func() *string }
 
 var _ awscdk.IStableStringProducer = (*lateString)(nil)

@@ -14,12 +14,15 @@ import (
 func Example() {
 	app := awscdk.NewApp(nil)
 	stack := awscdk.NewStack(app, jsii.String("Access"), nil)
-	vpc := awsec2.NewVpc(stack, jsii.String("Vpc"), nil)
-	bastion.New(stack, "Bastion", &bastion.Props{
+	vpc := awsec2.NewVpc(stack, jsii.String("Vpc"), nil) // or awsec2.Vpc_FromLookup
+	database := awsec2.NewSecurityGroup(stack, jsii.String("Database"), &awsec2.SecurityGroupProps{Vpc: vpc})
+
+	host := bastion.New(stack, "Bastion", &bastion.Props{
 		Vpc:          vpc,
 		Address:      bastion.AddressElasticIP,
 		AllowedCidrs: []string{"203.0.113.0/24"},
 	})
+	host.AllowTo(database, 5432, "psql for support")
 	app.Synth(nil)
 }
 

@@ -2,7 +2,6 @@ package bastion
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -18,10 +17,6 @@ const (
 	amd64 architecture = "x86_64"
 )
 
-// instanceTypePattern takes a type such as "m7gd.large" apart: series,
-// generation, capabilities, size.
-var instanceTypePattern = regexp.MustCompile(`^([a-z]+)([0-9]{1,2})([a-z-]*)\.([0-9]*[a-z]+(-[0-9]+[a-z]+)*)$`)
-
 // withoutEBSOptimization are the families that can't be launched EBS optimized
 // or only for money; all others have it built in.
 // See https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-regions.html
@@ -33,16 +28,14 @@ var withoutEBSOptimization = []string{"t1", "t2", "m1", "m2", "m3", "c1", "c3", 
 // such as t4g, m7gd and im4gn.
 // See https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html.
 func architectureOf(instanceType string) (architecture, *check.Fault) {
-	parts := instanceTypePattern.FindStringSubmatch(instanceType)
-	if parts == nil {
-		return "", &check.Fault{
-			Problem: fmt.Sprintf("%q is not an instance type", instanceType),
-			Fix:     "write family and size, such as t4g.micro",
-		}
+	parts, fault := check.InstanceType(instanceType)
+	if fault != nil {
+		return "", fault
 	}
-	family := parts[1] + parts[2] + parts[3]
+	series, capabilities := parts[0], parts[2]
+	family := series + parts[1] + capabilities
 	switch {
-	case parts[1] == "mac":
+	case series == "mac":
 		return "", &check.Fault{
 			Problem: fmt.Sprintf("%q runs macOS on a dedicated host", instanceType),
 			Fix:     "use a Linux type, such as t4g.micro",
@@ -52,7 +45,7 @@ func architectureOf(instanceType string) (architecture, *check.Fault) {
 			Problem: fmt.Sprintf("%q is of a generation without EBS optimization", instanceType),
 			Fix:     "use a current type, such as t4g.micro or t3.micro",
 		}
-	case family == "a1", strings.Contains(parts[3], "g"):
+	case family == "a1", strings.Contains(capabilities, "g"):
 		return arm64, nil
 	default:
 		return amd64, nil

@@ -30,7 +30,7 @@ func place(p *Props) (placement, error) {
 		case len(outward) > 0:
 			w.subnets = outward
 		default:
-			w.subnets = isolated
+			w.subnets, w.closed = isolated, true
 		}
 	} else {
 		kinds := kindsOf(open, outward, isolated)
@@ -44,6 +44,7 @@ func place(p *Props) (placement, error) {
 					"is public, and a host without a public address has no way out there")
 			}
 		}
+		w.closed = closed(w.subnets, kindsOf(open, outward, nil))
 	}
 	if len(w.subnets) == 0 {
 		if p.Address == AddressElasticIP {
@@ -63,7 +64,6 @@ func place(p *Props) (placement, error) {
 	}
 	selected := p.Vpc.SelectSubnets(&awsec2.SubnetSelection{Subnets: &w.subnets})
 	w.ready = selected.InternetConnectivityEstablished
-	w.closed = closed(w.subnets, kindsOf(open, outward, nil))
 	return w, nil
 }
 

@@ -2,7 +2,6 @@ package bastion
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -23,7 +22,7 @@ func (b *Bastion) key(p *Props) awskms.IKey {
 	key := p.Key
 	if key == nil {
 		key = awskms.NewKey(b, jsii.String("Key"), &awskms.KeyProps{
-			Description:       jsii.String("Volumes and log of the bastion " + *b.Node().Path()),
+			Description:       jsii.String("Volumes and log of the bastion " + b.path),
 			EnableKeyRotation: jsii.Bool(true),
 			RemovalPolicy:     awscdk.RemovalPolicy_RETAIN, // what it encrypted is retained too
 		})
@@ -35,7 +34,7 @@ func (b *Bastion) key(p *Props) awskms.IKey {
 		}
 		return statements
 	}
-	if !attach.ToKey(key, needs(attach.ScopeOf(b))) {
+	if !attach.ToKey(key, needs(b.scope)) {
 		tree.Warn(b, "bastion-key-policy", "the policy of the imported Key can't be changed from here: see that it has these statements, "+
 			"or no instance will start:\n"+policy.Lines(needs(policy.Placeholders())))
 	}
@@ -44,11 +43,11 @@ func (b *Bastion) key(p *Props) awskms.IKey {
 
 // makeRole makes the role and its one policy, which holds exactly what the host
 // does. The policy is returned, for the instances to wait for it.
-func (b *Bastion) makeRole(p *Props, elasticIP awsec2.CfnEIP) constructs.IDependable {
+func (b *Bastion) makeRole(p *Props) constructs.IDependable {
 	b.role = p.Role
 	if b.role == nil {
 		b.role = awsiam.NewRole(b, jsii.String("Role"), &awsiam.RoleProps{
-			Description:         jsii.String("Instances of the bastion " + *b.Node().Path()),
+			Description:         jsii.String("Instances of the bastion " + b.path),
 			AssumedBy:           awsiam.NewServicePrincipal(jsii.String("ec2.amazonaws.com"), nil),
 			PermissionsBoundary: p.PermissionsBoundary,
 		})
@@ -65,11 +64,11 @@ func (b *Bastion) makeRole(p *Props, elasticIP awsec2.CfnEIP) constructs.IDepend
 		allow("GroupName", []string{"*"}, nil, "ec2:DescribeTags"),
 		allow("Ready", []string{*awscdk.Aws_STACK_ID()}, nil, "cloudformation:SignalResource"),
 	}
-	if elasticIP != nil {
+	if b.elasticIP != nil {
 		// One request is checked against the address, the instance and, by some
 		// requests, its network interface.
 		// See https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html.
-		allocation := *elasticIP.AttrAllocationId()
+		allocation := *b.elasticIP.AttrAllocationId()
 		statements = append(statements,
 			allow("Address", []string{b.ec2Arn("elastic-ip/" + allocation)}, nil, "ec2:AssociateAddress"),
 			allow("AddressHolders", []string{b.ec2Arn("instance/*"), b.ec2Arn("network-interface/*")},
@@ -77,7 +76,7 @@ func (b *Bastion) makeRole(p *Props, elasticIP awsec2.CfnEIP) constructs.IDepend
 		)
 	}
 	managed := awsiam.NewManagedPolicy(b, jsii.String("Policy"), &awsiam.ManagedPolicyProps{
-		Description: jsii.String("All that the bastion " + *b.Node().Path() + " does"),
+		Description: jsii.String("All that the bastion " + b.path + " does"),
 		Roles:       &[]awsiam.IRole{b.role},
 		Statements:  &statements,
 	})
@@ -88,7 +87,7 @@ func (b *Bastion) makeRole(p *Props, elasticIP awsec2.CfnEIP) constructs.IDepend
 }
 
 func (b *Bastion) ec2Arn(resource string) string {
-	return "arn:" + *b.stack.Partition() + ":ec2:" + *b.stack.Region() + ":" + *b.stack.Account() + ":" + resource
+	return "arn:" + b.scope.Partition + ":ec2:" + b.scope.Region + ":" + b.scope.Account + ":" + resource
 }
 
 func allow(sid string, resources []string, conditions map[string]any, actions ...string) awsiam.PolicyStatement {

@@ -19,6 +19,8 @@ import (
 type Endpoints struct {
 	constructs.Construct
 	props   Props
+	stack   awscdk.Stack
+	account *string
 	group   awsec2.ISecurityGroup
 	subnets *awsec2.SelectedSubnets
 	made    []Service
@@ -38,6 +40,8 @@ func New(scope constructs.Construct, id string, props *Props) *Endpoints {
 
 	e := &Endpoints{props: p, group: p.SecurityGroup}
 	constructs.NewConstruct_Override(e, scope, &id)
+	e.stack = awscdk.Stack_Of(e)
+	e.account = e.stack.Account()
 	if e.group == nil {
 		e.group = awsec2.NewSecurityGroup(e, jsii.String("SecurityGroup"), &awsec2.SecurityGroupProps{
 			Vpc:              p.Vpc,
@@ -77,6 +81,9 @@ func (e *Endpoints) Require(services ...Service) {
 // AllowFrom admits a peer's security groups to the endpoints on port 443 and
 // gives them the matching way out. The rules are made in the peer's stack.
 func (e *Endpoints) AllowFrom(peer awsec2.IConnectable) {
+	if peer == nil {
+		panic(fmt.Errorf("endpoints %q: AllowFrom: peer is nil: pass what has security groups, such as an instance or a group", *e.Node().Path()))
+	}
 	e.peers++
 	port := awsec2.Port_Tcp(jsii.Number(443))
 	// From the peer's side: that is what puts both rules in its stack.
@@ -147,18 +154,17 @@ func (e *Endpoints) add(service Service) {
 		Open:              jsii.Bool(false),
 		PrivateDnsEnabled: jsii.Bool(!e.props.PrivateDnsOff),
 	})
-	stack := awscdk.Stack_Of(e)
 	endpoint.AddToPolicy(allow("ThisAccount", &awsiam.PolicyStatementProps{
 		Actions:    jsii.Strings("*"),
 		Resources:  jsii.Strings("*"),
-		Conditions: equals("aws:PrincipalAccount", stack),
+		Conditions: equals("aws:PrincipalAccount", e.account),
 	}))
 	if service == CloudFormation {
 		// cfn-signal may sign with the instance's identity document, which is no
 		// principal: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cfn-signal.html
 		endpoint.AddToPolicy(allow("SignalsToThisAccount", &awsiam.PolicyStatementProps{
 			Actions:   jsii.Strings("cloudformation:DescribeStackResource", "cloudformation:SignalResource"),
-			Resources: jsii.Strings("arn:" + *stack.Partition() + ":cloudformation:" + *stack.Region() + ":" + *stack.Account() + ":stack/*"),
+			Resources: jsii.Strings("arn:" + *e.stack.Partition() + ":cloudformation:" + *e.stack.Region() + ":" + *e.account + ":stack/*"),
 		}))
 	}
 	e.made = append(e.made, service)
@@ -169,14 +175,13 @@ func (e *Endpoints) addGateway() {
 		Vpc:     e.props.Vpc,
 		Service: awsec2.GatewayVpcEndpointAwsService_S3(),
 	})
-	stack := awscdk.Stack_Of(e)
 	endpoint.AddToPolicy(allow("ThisAccountInItsOwnBuckets", &awsiam.PolicyStatementProps{
 		Actions:    jsii.Strings("s3:*"),
 		Resources:  jsii.Strings("*"),
-		Conditions: inOwnBuckets(stack),
+		Conditions: inOwnBuckets(e.account),
 	}))
-	objects := "arn:" + *stack.Partition() + ":s3:::"
-	public := publicBuckets(*stack.Region())
+	objects := "arn:" + *e.stack.Partition() + ":s3:::"
+	public := publicBuckets(*e.stack.Region())
 	for i, bucket := range public {
 		public[i] = objects + bucket + "/*"
 	}
@@ -192,7 +197,7 @@ func (e *Endpoints) addGateway() {
 		endpoint.AddToPolicy(allow("NamedBuckets", &awsiam.PolicyStatementProps{
 			Actions:    jsii.Strings("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"),
 			Resources:  jsii.Strings(read...),
-			Conditions: equals("aws:PrincipalAccount", stack),
+			Conditions: equals("aws:PrincipalAccount", e.account),
 		}))
 	}
 }
@@ -220,14 +225,14 @@ func allow(sid string, props *awsiam.PolicyStatementProps) awsiam.PolicyStatemen
 	return awsiam.NewPolicyStatement(props)
 }
 
-func equals(key string, stack awscdk.Stack) *map[string]any {
-	return &map[string]any{"StringEquals": map[string]any{key: stack.Account()}}
+func equals(key string, value *string) *map[string]any {
+	return &map[string]any{"StringEquals": map[string]any{key: value}}
 }
 
-func inOwnBuckets(stack awscdk.Stack) *map[string]any {
+func inOwnBuckets(account *string) *map[string]any {
 	return &map[string]any{"StringEquals": map[string]any{
-		"aws:PrincipalAccount": stack.Account(),
-		"aws:ResourceAccount":  stack.Account(),
+		"aws:PrincipalAccount": account,
+		"aws:ResourceAccount":  account,
 	}}
 }
 

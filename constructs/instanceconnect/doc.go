@@ -9,7 +9,8 @@
 // instance are in different ones
 // (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/connect-with-ec2-instance-connect-endpoint.html).
 // CloudTrail records each tunnel as OpenTunnel; what goes through it is not
-// recorded. A tunnel lasts an hour at most, and an endpoint takes 20 at a time.
+// recorded. A tunnel lasts an hour at most, and an endpoint takes 20 at a time
+// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/connect-using-eice.html).
 //
 // # What it reaches
 //
@@ -55,8 +56,8 @@
 //
 // # When a deployment has failed
 //
-// "You've reached the limit of ... Instance Connect Endpoints" means that there
-// is one in the VPC. To see whose:
+// Where the endpoint can't be created because of the quota, there is one in the
+// VPC. To see whose:
 //
 //	aws ec2 describe-instance-connect-endpoints --filters Name=vpc-id,Values=VPC_ID
 //

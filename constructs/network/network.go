@@ -11,7 +11,9 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
+	"github.com/postern-cdk/postern/internal/policy"
 	"github.com/postern-cdk/postern/internal/tree"
 )
 
@@ -151,15 +153,17 @@ func (n *Network) addFlowLog() {
 	if logs.Bucket != nil {
 		n.allowDelivery()
 		destination := *logs.Bucket.BucketArn()
-		if prefix := strings.Trim(logs.Prefix, "/"); prefix != "" {
-			destination += "/" + prefix + "/"
+		if folder := n.folder(); folder != "" {
+			destination += "/" + folder + "/"
 		}
 		props.LogDestinationType = jsii.String("s3")
 		props.LogDestination = jsii.String(destination)
 		// The CDK passes these on as they are, so its typed form has the wrong keys.
+		// Hive-compatible prefixes leave the account's own, to which bucket policies
+		// limit the delivery.
 		props.DestinationOptions = map[string]any{
 			"FileFormat":               "parquet",
-			"HiveCompatiblePartitions": true,
+			"HiveCompatiblePartitions": false,
 			"PerHourPartition":         true,
 		}
 	} else {
@@ -178,23 +182,12 @@ func (n *Network) addFlowLog() {
 }
 
 func (n *Network) newLogGroup() awslogs.ILogGroup {
-	stack := awscdk.Stack_Of(n)
 	key := awskms.NewKey(n, jsii.String("FlowLogKey"), &awskms.KeyProps{
 		Description:       jsii.String("Flow logs of " + *n.Node().Path()),
 		EnableKeyRotation: jsii.Bool(true),
 		RemovalPolicy:     awscdk.RemovalPolicy_RETAIN,
 	})
-	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
-	key.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Sid:        jsii.String("LogsOfThisStack"),
-		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("logs."+*stack.Region()+".amazonaws.com"), nil)},
-		Actions:    jsii.Strings("kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"),
-		Resources:  jsii.Strings("*"),
-		Conditions: &map[string]any{"ArnLike": map[string]any{
-			// The group's name begins with that of the stack; its own would be a cycle.
-			"kms:EncryptionContext:aws:logs:arn": arn(stack, "logs", "log-group:"+*stack.StackName()+"-*"),
-		}},
-	}), jsii.Bool(false))
+	attach.ToKey(key, policy.LogGroupKeyStatements(attach.ScopeOf(n)))
 	return awslogs.NewLogGroup(n, jsii.String("FlowLogs"), &awslogs.LogGroupProps{
 		EncryptionKey: key,
 		Retention:     awslogs.RetentionDays_ONE_YEAR,
@@ -207,7 +200,7 @@ func (n *Network) newLogGroup() awslogs.ILogGroup {
 // without the right to make log groups.
 func (n *Network) newFlowLogRole() awsiam.Role {
 	stack := awscdk.Stack_Of(n)
-	policy := awsiam.NewManagedPolicy(n, jsii.String("FlowLogPolicy"), &awsiam.ManagedPolicyProps{
+	writer := awsiam.NewManagedPolicy(n, jsii.String("FlowLogPolicy"), &awsiam.ManagedPolicyProps{
 		Description: jsii.String("Lets VPC flow logs write to their one log group"),
 		Statements: &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 			Actions:   jsii.Strings("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
@@ -222,50 +215,25 @@ func (n *Network) newFlowLogRole() awsiam.Role {
 				"ArnLike":      map[string]any{"aws:SourceArn": arn(stack, "ec2", "vpc-flow-log/*")},
 			},
 		}),
-		ManagedPolicies: &[]awsiam.IManagedPolicy{policy},
+		ManagedPolicies: &[]awsiam.IManagedPolicy{writer},
 	})
 }
 
 // allowDelivery follows
 // https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-permissions.html.
 func (n *Network) allowDelivery() {
-	stack := awscdk.Stack_Of(n)
-	bucket := n.props.FlowLogs.Bucket
-	delivery := &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("delivery.logs.amazonaws.com"), nil)}
-	ours := map[string]any{
-		"StringEquals": map[string]any{"aws:SourceAccount": stack.Account()},
-		"ArnLike":      map[string]any{"aws:SourceArn": arn(stack, "logs", "*")},
-	}
-	objects := "AWSLogs/" + *stack.Account() + "/*"
-	if prefix := strings.Trim(n.props.FlowLogs.Prefix, "/"); prefix != "" {
-		objects = prefix + "/" + objects
-	}
-	added := bucket.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Principals: delivery,
-		Actions:    jsii.Strings("s3:PutObject"),
-		Resources:  &[]*string{bucket.ArnForObjects(&objects)},
-		Conditions: &ours,
-	}))
-	bucket.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Principals: delivery,
-		Actions:    jsii.Strings("s3:GetBucketAcl"),
-		Resources:  &[]*string{bucket.BucketArn()},
-		Conditions: &ours,
-	}))
-	if !*added.StatementAdded {
+	scope, bucket := attach.ScopeOf(n), n.props.FlowLogs.Bucket
+	if !attach.ToBucket(bucket, policy.LogDeliveryBucketStatements(scope, *bucket.BucketArn(), n.folder())) {
 		tree.Warn(n, "flow-log-bucket-imported",
 			"FlowLogs.Bucket is imported, so its policy can't be extended here: let its owner allow delivery.logs.amazonaws.com "+
 				"s3:PutObject and s3:GetBucketAcl, and its key kms:GenerateDataKey*")
 	}
 	if key := bucket.EncryptionKey(); key != nil {
-		key.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-			Principals: delivery,
-			Actions:    jsii.Strings("kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"),
-			Resources:  jsii.Strings("*"),
-			Conditions: &ours,
-		}), jsii.Bool(true))
+		attach.ToKey(key, policy.LogDeliveryKeyStatements(scope))
 	}
 }
+
+func (n *Network) folder() string { return strings.Trim(n.props.FlowLogs.Prefix, "/") }
 
 // arn names a resource of the stack's own account and region.
 func arn(stack awscdk.Stack, service, resource string) *string {

@@ -21,6 +21,7 @@ import (
 type Watch struct {
 	constructs.Construct
 
+	scope     policy.Scope
 	topic     awssns.ITopic
 	dashboard awscloudwatch.Dashboard
 	action    *publish
@@ -43,6 +44,7 @@ func New(scope constructs.Construct, id string, props *Props) *Watch {
 
 	w := &Watch{}
 	constructs.NewConstruct_Override(w, scope, &id)
+	w.scope = attach.ScopeOf(w)
 	w.topic = w.useTopic(&p)
 	w.action = &publish{topicARN: w.topic.TopicArn()}
 	for i, email := range p.Emails {
@@ -87,7 +89,7 @@ func (w *Watch) useTopic(p *Props) awssns.ITopic {
 				"nobody is told when an alarm goes off: name addresses in Emails, or subscribe to Topic() and acknowledge this")
 		}
 	}
-	w.allow(policy.AlarmTopicStatements(attach.ScopeOf(w), *w.topic.TopicArn()),
+	w.allow(policy.AlarmTopicStatements(w.scope, *w.topic.TopicArn()),
 		policy.AlarmTopicStatements(policy.Placeholders(), "TOPIC_ARN"))
 	return w.topic
 }
@@ -110,7 +112,7 @@ func (w *Watch) useKey(p *Props) awskms.IKey {
 			RemovalPolicy:     awscdk.RemovalPolicy_DESTROY,
 		})
 	}
-	if !attach.ToKey(key, policy.TopicKeyStatements(attach.ScopeOf(w))) {
+	if !attach.ToKey(key, policy.TopicKeyStatements(w.scope)) {
 		tree.Warn(w, "watch-key-policy",
 			"the policy of the imported Key can't be changed from here: see that it has these statements, or notices are lost:\n"+
 				policy.Lines(policy.TopicKeyStatements(policy.Placeholders())))
@@ -133,7 +135,7 @@ func (w *Watch) AddHost(host Host, options *HostOptions) {
 	tree.Must("watch host", w, o.Name, w.validateHost(&o))
 
 	scope := constructs.NewConstruct(w, &o.Name)
-	h := &watched{watch: w, scope: scope, options: &o, notice: notice{host: o.Name, group: host.AutoScalingGroupName()}}
+	h := &watched{watch: w, scope: scope, options: &o, periods: map[int]awscdk.Duration{}, notice: notice{host: o.Name, group: host.AutoScalingGroupName()}}
 	h.alarms()
 	h.widgets()
 }
@@ -163,6 +165,7 @@ type watched struct {
 	scope   constructs.Construct
 	options *HostOptions
 	notice  notice
+	periods map[int]awscdk.Duration
 
 	made                                    []interfacesawscloudwatch.IAlarmRef
 	instances, status, cpu, agent, capacity []awscloudwatch.IMetric
@@ -174,7 +177,7 @@ func (h *watched) alarms() {
 	running := h.metric("AWS/AutoScaling", "GroupInServiceInstances", "Minimum", 1)
 	h.instances = []awscloudwatch.IMetric{wanted, running}
 	h.alarm("InService", n.outOfService(o.OutOfServiceMinutes), &condition{
-		metric: expression(outOfService, 1, map[string]awscloudwatch.IMetric{desired: wanted, inService: running}),
+		metric: h.expression(outOfService, 1, map[string]awscloudwatch.IMetric{desired: wanted, inService: running}),
 		at:     1, periods: o.OutOfServiceMinutes, missing: awscloudwatch.TreatMissingData_BREACHING,
 	})
 
@@ -192,8 +195,9 @@ func (h *watched) alarms() {
 		return
 	}
 	h.agent = []awscloudwatch.IMetric{h.metric(o.MetricsNamespace, "mem_used_percent", "SampleCount", silentPeriodMinutes)}
+	wanted = h.metric("AWS/AutoScaling", "GroupDesiredCapacity", "Maximum", silentPeriodMinutes)
 	h.alarm("AgentSilent", n.silent(o.SilentMinutes), &condition{
-		metric: expression(silent, silentPeriodMinutes, map[string]awscloudwatch.IMetric{desired: wanted, beats: h.agent[0]}),
+		metric: h.expression(silent, silentPeriodMinutes, map[string]awscloudwatch.IMetric{desired: wanted, beats: h.agent[0]}),
 		at:     1, periods: o.SilentMinutes / silentPeriodMinutes, missing: awscloudwatch.TreatMissingData_BREACHING,
 	})
 	memory := h.metric(o.MetricsNamespace, "mem_used_percent", "Maximum", loadPeriodMinutes)
@@ -236,15 +240,23 @@ func (h *watched) alarm(id, description string, c *condition) {
 func (h *watched) metric(namespace, name, statistic string, minutes int) awscloudwatch.Metric {
 	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
 		Namespace: &namespace, MetricName: &name, Statistic: &statistic,
-		Period:        awscdk.Duration_Minutes(jsii.Number(float64(minutes))),
+		Period:        h.period(minutes),
 		DimensionsMap: &map[string]*string{"AutoScalingGroupName": &h.notice.group},
 	})
 }
 
-func expression(text string, minutes int, metrics map[string]awscloudwatch.IMetric) awscloudwatch.MathExpression {
+// period is made once for each length: every one is a call to another process.
+func (h *watched) period(minutes int) awscdk.Duration {
+	if h.periods[minutes] == nil {
+		h.periods[minutes] = awscdk.Duration_Minutes(jsii.Number(float64(minutes)))
+	}
+	return h.periods[minutes]
+}
+
+func (h *watched) expression(text string, minutes int, metrics map[string]awscloudwatch.IMetric) awscloudwatch.MathExpression {
 	return awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{
 		Expression:   &text,
-		Period:       awscdk.Duration_Minutes(jsii.Number(float64(minutes))),
+		Period:       h.period(minutes),
 		UsingMetrics: &metrics,
 	})
 }

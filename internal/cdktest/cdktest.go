@@ -20,6 +20,9 @@ import (
 // Main runs the tests of a package and then ends the jsii kernel, which would
 // leave its runtime in the temporary folder otherwise. Call it from TestMain.
 func Main(m *testing.M) {
+	// Read here so that `go test` never takes a cached run without the CDK's
+	// validation for one with it.
+	_ = os.Getenv("CDK_VALIDATION")
 	code := m.Run()
 	jsii.Close()
 	os.Exit(code)

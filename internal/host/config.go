@@ -215,16 +215,26 @@ type value struct {
 // forms are repeated in files/environment.sh, where tokens are resolved.
 func (c Config) environment() []value {
 	return []value{
-		{"REGION", "Region", c.Region, regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-[0-9]+$`),
-			"write it as in us-east-1", 32},
-		{"STACK", "StackName", c.StackName, regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]{0,127}|arn:aws[a-z-]*:cloudformation:[A-Za-z0-9:/._+-]+)$`),
-			"write the name or the ID of a CloudFormation stack", 256},
-		{"SIGNAL_RESOURCE", "SignalResource", c.SignalResource, regexp.MustCompile(`^[A-Za-z0-9]{1,255}$`),
-			"write a logical ID: letters and digits", 255},
-		{"LOG_GROUP", "LogGroup", c.LogGroup, regexp.MustCompile(`^[A-Za-z0-9._/#-]{1,512}$`),
-			"write the name of a log group: letters, digits and .-_/# up to 512", 512},
-		{"ALLOCATION_ID", "AllocationID", c.AllocationID, regexp.MustCompile(`^eipalloc-[0-9a-f]+$`),
-			"write the allocation ID of an Elastic IP address, such as eipalloc-0123456789abcdef0", 32},
+		{
+			"REGION", "Region", c.Region, regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-[0-9]+$`),
+			"write it as in us-east-1", 32,
+		},
+		{
+			"STACK", "StackName", c.StackName, regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]{0,127}|arn:aws[a-z-]*:cloudformation:[A-Za-z0-9:/._+-]+)$`),
+			"write the name or the ID of a CloudFormation stack", 256,
+		},
+		{
+			"SIGNAL_RESOURCE", "SignalResource", c.SignalResource, regexp.MustCompile(`^[A-Za-z0-9]{1,255}$`),
+			"write a logical ID: letters and digits", 255,
+		},
+		{
+			"LOG_GROUP", "LogGroup", c.LogGroup, regexp.MustCompile(`^[A-Za-z0-9._/#-]{1,512}$`),
+			"write the name of a log group: letters, digits and .-_/# up to 512", 512,
+		},
+		{
+			"ALLOCATION_ID", "AllocationID", c.AllocationID, regexp.MustCompile(`^eipalloc-[0-9a-f]+$`),
+			"write the allocation ID of an Elastic IP address, such as eipalloc-0123456789abcdef0", 32,
+		},
 		{"PERMIT_OPEN", "", permitOpen(c.SSH.PermitOpen), nil, "", 0},
 	}
 }

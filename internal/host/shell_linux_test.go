@@ -271,25 +271,37 @@ func TestAStepThatFailsIsNamed(t *testing.T) {
 		arrange      func(*lab)
 		step, reason string
 	}{
-		"no address": {func(l *lab) { l.fake("aws-associate-address-fails", "99") }, "address",
-			"could not take the Elastic IP address eipalloc-0123456789abcdef0: the notes above say why; the EC2 API must be reachable without it"},
-		"no repository": {func(l *lab) { l.fake("dnf-fails", "99") }, "agent",
-			"amazon-cloudwatch-agent could not be installed: dnf needs a way to its repositories, such as the S3 gateway endpoint"},
-		"agent refuses": {func(l *lab) { l.fake("agent-refuses", "") }, "agent",
-			"the CloudWatch agent 1.300070.0b1500 refuses its configuration: see ROOT/opt/aws/amazon-cloudwatch-agent/logs"},
+		"no address": {
+			func(l *lab) { l.fake("aws-associate-address-fails", "99") }, "address",
+			"could not take the Elastic IP address eipalloc-0123456789abcdef0: the notes above say why; the EC2 API must be reachable without it",
+		},
+		"no repository": {
+			func(l *lab) { l.fake("dnf-fails", "99") }, "agent",
+			"amazon-cloudwatch-agent could not be installed: dnf needs a way to its repositories, such as the S3 gateway endpoint",
+		},
+		"agent refuses": {
+			func(l *lab) { l.fake("agent-refuses", "") }, "agent",
+			"the CloudWatch agent 1.300070.0b1500 refuses its configuration: see ROOT/opt/aws/amazon-cloudwatch-agent/logs",
+		},
 		"agent dies":        {func(l *lab) { l.fake("agent-dies", "") }, "selfcheck", "failed checks: cloudwatch-agent"},
 		"SSM agent stopped": {func(l *lab) { _ = os.Remove(l.root + "/fake/active-amazon-ssm-agent") }, "selfcheck", "failed checks: ssm-agent"},
 		"IMDSv1":            {func(l *lab) { l.fake("imds-v1", "200") }, "selfcheck", "failed checks: imds-v2"},
-		"command line": {func(l *lab) { l.write("proc/77/cmdline", "sshd: /usr/sbin/sshd -D -oCiphers=aes128-cbc [listener]") }, "selfcheck",
-			"failed checks: sshd-running"},
-		"sshd stopped, two checks": {func(l *lab) { _ = os.Remove(l.root + "/fake/active-sshd"); l.fake("imds-v1", "200") }, "selfcheck",
-			"failed checks: sshd-running imds-v2"},
-		"no host key": {func(l *lab) {
-			l.write("etc/ssh/ssh_host_ed25519_key", "")
-			_ = os.Rename(l.root+"/etc/ssh/ssh_host_ed25519_key", l.root+"/x")
-			l.fake("keygen-fails", "9")
+		"command line": {
+			func(l *lab) { l.write("proc/77/cmdline", "sshd: /usr/sbin/sshd -D -oCiphers=aes128-cbc [listener]") }, "selfcheck",
+			"failed checks: sshd-running",
 		},
-			"sshd", "there is no host key to offer: in FIPS mode allow the ECDSA one"},
+		"sshd stopped, two checks": {
+			func(l *lab) { _ = os.Remove(l.root + "/fake/active-sshd"); l.fake("imds-v1", "200") }, "selfcheck",
+			"failed checks: sshd-running imds-v2",
+		},
+		"no host key": {
+			func(l *lab) {
+				l.write("etc/ssh/ssh_host_ed25519_key", "")
+				_ = os.Rename(l.root+"/etc/ssh/ssh_host_ed25519_key", l.root+"/x")
+				l.fake("keygen-fails", "9")
+			},
+			"sshd", "there is no host key to offer: in FIPS mode allow the ECDSA one",
+		},
 		"line that fails": {func(l *lab) { l.fake("usermod-fails", "9") }, "agent", "line 7: usermod -a -G systemd-journal cwagent"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -407,10 +419,14 @@ func TestSSHDIsNeverLeftBroken(t *testing.T) {
 		reason  string
 	}{
 		"sshd -t refuses": {func(l *lab) { l.fake("sshd-refuses", "") }, "sshd -t refuses the new configuration: "},
-		"sshd -T differs": {func(l *lab) { l.fake("sshd-overrides", "s/^PermitRootLogin no/PermitRootLogin yes/\n") },
-			"sshd does not go by: PermitRootLogin no (for root sshd has: permitrootlogin yes)"},
-		"EC2 Instance Connect lost": {func(l *lab) { l.fake("sshd-overrides", "/^PermitUserRC/,$ {/^AuthorizedKeysCommand/d}\n") },
-			"EC2 Instance Connect would no longer work"},
+		"sshd -T differs": {
+			func(l *lab) { l.fake("sshd-overrides", "s/^PermitRootLogin no/PermitRootLogin yes/\n") },
+			"sshd does not go by: PermitRootLogin no (for root sshd has: permitrootlogin yes)",
+		},
+		"EC2 Instance Connect lost": {
+			func(l *lab) { l.fake("sshd-overrides", "/^PermitUserRC/,$ {/^AuthorizedKeysCommand/d}\n") },
+			"EC2 Instance Connect would no longer work",
+		},
 		"reload fails": {func(l *lab) { l.fake("systemctl-reload-or-restart-fails", "1") }, "sshd could not be reloaded"},
 	} {
 		for _, before := range []string{"", own} {

@@ -43,8 +43,10 @@ func TestShellcheck(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
 	// What main.sh sources is examined with it.
-	product := []string{"--external-sources", "--enable=check-unassigned-uppercase,deprecate-which,quote-safe-variables",
-		"internal/host/files/main.sh", "internal/host/files/userdata.sh"}
+	product := []string{
+		"--external-sources", "--enable=check-unassigned-uppercase,deprecate-which,quote-safe-variables",
+		"internal/host/files/main.sh", "internal/host/files/userdata.sh",
+	}
 	// The fakes get their folders from the environment.
 	fakes := []string{"--shell=bash", "--exclude=SC1091,SC2154"}
 	for _, script := range scripts(t) {

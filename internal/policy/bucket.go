@@ -2,10 +2,14 @@ package policy
 
 // LogDeliveryBucketStatements lets the delivery of logs (VPC flow logs and the
 // like) write to a bucket on behalf of the account, below the account's own
-// prefix only.
+// prefix only. folder stands before that, or is "". Logs with Hive-compatible
+// prefixes are put elsewhere and so refused.
 //
 // docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-permissions.html
-func LogDeliveryBucketStatements(s Scope, bucketARN string) []Statement {
+func LogDeliveryBucketStatements(s Scope, bucketARN, folder string) []Statement {
+	if folder != "" {
+		folder = "/" + folder
+	}
 	write := deliveryOnBehalf(s)
 	write["StringEquals"]["s3:x-amz-acl"] = "bucket-owner-full-control"
 	return []Statement{
@@ -13,7 +17,7 @@ func LogDeliveryBucketStatements(s Scope, bucketARN string) []Statement {
 			Sid: "LogDeliveryWrite", Effect: Allow,
 			Principal: service("delivery.logs.amazonaws.com"),
 			Action:    []string{"s3:PutObject"},
-			Resource:  []string{bucketARN + "/AWSLogs/" + s.Account + "/*"},
+			Resource:  []string{bucketARN + folder + "/AWSLogs/" + s.Account + "/*"},
 			Condition: write,
 		},
 		{

@@ -120,7 +120,9 @@ func TestLogDeliveryBucketStatements(t *testing.T) {
 			"StringEquals": {"aws:SourceAccount": "111122223333"},
 			"ArnLike": {"aws:SourceArn": "arn:aws:logs:eu-west-1:111122223333:*"}
 		}
-	}]`, policy.LogDeliveryBucketStatements(here, "arn:aws:s3:::b"))
+	}]`, policy.LogDeliveryBucketStatements(here, "arn:aws:s3:::b", ""))
+	assert.Equal(t, []string{"arn:aws:s3:::b/flows/AWSLogs/111122223333/*"},
+		policy.LogDeliveryBucketStatements(here, "arn:aws:s3:::b", "flows")[0].Resource)
 }
 
 func TestAccessLogStatements(t *testing.T) {

@@ -174,6 +174,13 @@ func everyone(network string) bool {
 	return prefix.Bits() < limit
 }
 
+// nowhere is true for the loopback addresses that stand for no egress: a
+// security group without any rule would let everything out.
+func nowhere(network string) bool {
+	prefix, err := netip.ParsePrefix(network)
+	return err == nil && prefix.Addr().IsLoopback()
+}
+
 func (r *Report) sessionManager() Row {
 	row := Row{What: "Session Manager", State: closed}
 	zones := map[string]int{}
@@ -223,7 +230,7 @@ func (r *Report) instanceConnect() []Row {
 		var targets []string
 		for _, group := range texts(endpoint.list("SecurityGroupIds")) {
 			for _, u := range egress {
-				if u.group != group || (!u.covers(22) && !u.covers(3389)) {
+				if u.group != group || nowhere(u.network) || (!u.covers(22) && !u.covers(3389)) {
 					continue
 				}
 				target := u.network

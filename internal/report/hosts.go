@@ -85,7 +85,7 @@ func (inv *Inventory) hosts() []host {
 
 func (r *Report) hosts() {
 	for _, h := range r.Inventory.hosts() {
-		name := h.group.name()
+		name := h.group.label()
 		if h.template.Type == "" {
 			r.Hosts = append(r.Hosts, Row{What: name, State: "unread", Detail: "its launch template could not be read"})
 			r.note(name+": its launch template could not be read, so nothing is known of its disk and metadata service",

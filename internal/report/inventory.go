@@ -1,6 +1,7 @@
 package report
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -114,15 +115,19 @@ func (r Resource) name(properties ...string) string {
 	return r.Identifier
 }
 
-// label is the name without the stack's, which CloudFormation puts before a
-// name that it makes up.
+// label is the name, or where CloudFormation made it up of the stack's name, the
+// logical ID and a random part, the logical ID without the CDK's hash.
 func (r Resource) label(properties ...string) string {
 	name := r.name(properties...)
-	if prefix := r.Stack + "-"; len(name) > len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
-		return name[len(prefix):]
+	madeUp := r.Stack + "-" + r.LogicalID + "-"
+	if name == r.LogicalID || r.LogicalID != "" && len(name) > len(madeUp) && strings.EqualFold(name[:len(madeUp)], madeUp) {
+		return hash.ReplaceAllString(r.LogicalID, "")
 	}
 	return name
 }
+
+// hash ends the logical ID of what the CDK names.
+var hash = regexp.MustCompile(`[0-9A-F]{8}$`)
 
 // text renders a scalar; templates may hold 22 or "22" for the same number.
 func text(value any) string {

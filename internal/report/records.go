@@ -18,7 +18,7 @@ func (r *Report) records() {
 
 func (r *Report) logGroups() {
 	for _, group := range r.Inventory.of("AWS::Logs::LogGroup") {
-		name := group.name("LogGroupName")
+		name := group.label("LogGroupName")
 		kept := "kept for ever"
 		if days := group.text("RetentionInDays"); days != "" {
 			kept = "kept " + days + " days"
@@ -40,6 +40,11 @@ func (r *Report) flowLogs() {
 		of := flow.text("ResourceId")
 		logged[of] = true
 		to := flow.name("LogGroupName", "LogDestination")
+		for _, group := range r.Inventory.of("AWS::Logs::LogGroup") {
+			if group.Identifier == to {
+				to = "log group " + group.label("LogGroupName")
+			}
+		}
 		state := "on"
 		if traffic := flow.text("TrafficType"); traffic != "" && traffic != "ALL" {
 			state = strings.ToLower(traffic)
@@ -78,7 +83,7 @@ func (r *Report) buckets() {
 		accessLogs = append(accessLogs, bucket.text("LoggingConfiguration", "DestinationBucketName"))
 	}
 	for _, bucket := range buckets {
-		name := bucket.name("BucketName")
+		name := bucket.label("BucketName")
 		retention := bucket.at("ObjectLockConfiguration", "Rule", "DefaultRetention")
 		mode := strings.ToLower(text(at(retention, "Mode")))
 		var particulars []string

@@ -280,9 +280,13 @@ func TestDoors(t *testing.T) {
 			plus(without("AWS::EC2::VPCEndpoint"), report.Resource{Type: "AWS::EC2::NatGateway", Identifier: "nat-1"}),
 			"Session", "open: through the NAT gateway; no endpoint ssm, ssmmessages",
 		},
-		"EICE":             {sound(), "EC2", "open: to Access/Bastion/SecurityGroup on port 22 | in subnet-1; targets see the endpoint's address"},
-		"EICE, client IP":  {with(t, "eice-1", set("PreserveClientIp", true)), "EC2", "open: to Access/Bastion/SecurityGroup on port 22 | in subnet-1; targets see the client's address"},
-		"EICE, no egress":  {without("AWS::EC2::SecurityGroupEgress"), "EC2", "closed: in subnet-1, but its security group lets nothing out"},
+		"EICE":            {sound(), "EC2", "open: to Access/Bastion/SecurityGroup on port 22 | in subnet-1; targets see the endpoint's address"},
+		"EICE, client IP": {with(t, "eice-1", set("PreserveClientIp", true)), "EC2", "open: to Access/Bastion/SecurityGroup on port 22 | in subnet-1; targets see the client's address"},
+		"EICE, no egress": {without("AWS::EC2::SecurityGroupEgress"), "EC2", "closed: in subnet-1, but its security group lets nothing out"},
+		"EICE, loopback": {with(t, "sgr-2", func(o object) {
+			delete(o, "DestinationSecurityGroupId")
+			o["IpProtocol"], o["CidrIp"] = "-1", "127.0.0.1/32"
+		}), "EC2", "closed: in subnet-1, but its security group lets nothing out"},
 		"EICE, other port": {with(t, "sgr-2", func(o object) { o["FromPort"], o["ToPort"] = 443.0, 443.0 }), "EC2", "closed: in subnet-1, but its security group lets nothing out"},
 		"no EICE":          {without("AWS::EC2::InstanceConnectEndpoint"), "EC2", "closed: none is deployed"},
 	}
@@ -332,14 +336,20 @@ func TestOnlyCommandsAreOfferedToPaste(t *testing.T) {
 	assert.Equal(t, []string{"Shell", "SshConfig"}, keys)
 }
 
-func TestMadeUpNamesAreShownWithoutTheirStack(t *testing.T) {
-	inv := with(t, "archive-logs", set("BucketName", "access-logs0a1b2c3d-xyz"))
+func TestMadeUpNamesAreShownAsTheResourceIsCalled(t *testing.T) {
+	inv := sound()
+	for i := range inv.Resources {
+		if r := &inv.Resources[i]; r.Identifier == "archive-logs" {
+			r.Stack, r.LogicalID = "Postern-Archive", "ArchiveBucket49F1AC64"
+			r.Properties["BucketName"] = "postern-archive-archivebucket49f1ac64-xyz"
+		}
+	}
 	var rows []string
 	for _, row := range report.Make(inv).Records {
 		rows = append(rows, row.What)
 	}
-	assert.Contains(t, rows, "Bucket logs0a1b2c3d-xyz")
-	assert.Contains(t, rows, "Bucket archive-access")
+	assert.Contains(t, rows, "Bucket ArchiveBucket")
+	assert.Contains(t, rows, "Bucket archive-access", "a name that somebody gave")
 }
 
 func render(t *testing.T, inv report.Inventory, colours bool) []byte {

@@ -16,7 +16,7 @@ func (r *Report) told() {
 		}
 		who = sortedUnique(who)
 		listeners += len(who)
-		name := topic.name("TopicName")
+		name := topic.label("TopicName")
 		row := Row{What: "Topic " + topic.label("TopicName"), State: plural(len(who), "subscriber"), Detail: strings.Join(who, ", ")}
 		if len(who) == 0 {
 			row.State, row.Detail = "NOBODY", "alarms go off and no one hears them"
@@ -43,7 +43,7 @@ func (r *Report) alarms() {
 	for _, alarm := range alarms {
 		off := text(alarm.at("ActionsEnabled")) == "false"
 		if off || len(alarm.list("AlarmActions")) == 0 {
-			mute = append(mute, alarm.name("AlarmName"))
+			mute = append(mute, alarm.label("AlarmName"))
 		}
 	}
 	row := Row{What: "Alarms", State: plural(len(alarms), "alarm"), Detail: "each with an action"}

@@ -31,7 +31,8 @@ type Survey struct {
 	LaunchTemplates   []awsec2.CfnLaunchTemplate
 	NetworkInterfaces []awsec2.CfnNetworkInterface
 	Subnets           map[string]awsec2.CfnSubnet // by identity
-	tables            map[string]string           // of subnets, both by identity
+	associations      map[string]awsec2.CfnSubnetRouteTableAssociation
+	tables            map[string]string // of subnets that were asked for, both by identity
 }
 
 // VpcEndpoint is one AWS::EC2::VPCEndpoint.
@@ -52,7 +53,6 @@ type VpcEndpoint struct {
 
 // Route is one AWS::EC2::Route to everywhere (0.0.0.0/0).
 type Route struct {
-	Path string
 	// RouteTable is the identity of its table.
 	RouteTable string
 	// InternetGateway tells whether it leads to an internet gateway, which needs a
@@ -93,6 +93,8 @@ func look(stage awscdk.Stage) *Survey {
 		Nodes:   *stage.Node().FindAll(constructs.ConstructOrder_PREORDER),
 		Subnets: map[string]awsec2.CfnSubnet{},
 		tables:  map[string]string{},
+
+		associations: map[string]awsec2.CfnSubnetRouteTableAssociation{},
 	}
 	for _, node := range s.Nodes {
 		switch r := node.(type) {
@@ -111,7 +113,7 @@ func look(stage awscdk.Stage) *Survey {
 		case awsec2.CfnNetworkInterface:
 			s.NetworkInterfaces = append(s.NetworkInterfaces, r)
 		case awsec2.CfnSubnetRouteTableAssociation:
-			s.tables[ID(r.SubnetId())] = ID(r.RouteTableId())
+			s.associations[ID(r.SubnetId())] = r
 		case awsec2.CfnSubnet:
 			s.Subnets[*r.Node().Path()] = r
 		}
@@ -120,18 +122,15 @@ func look(stage awscdk.Stage) *Survey {
 }
 
 func vpcEndpoint(r awsec2.CfnVPCEndpoint) *VpcEndpoint {
+	kind := text(r.VpcEndpointType())
 	e := &VpcEndpoint{
 		Resource: r,
 		Path:     *r.Node().Path(),
 		Vpc:      ID(r.VpcId()),
-		Gateway:  text(r.VpcEndpointType()) == "" || text(r.VpcEndpointType()) == "Gateway",
+		Service:  Service(flat(awscdk.Stack_Of(r).Resolve(r.ServiceName()))),
+		Gateway:  kind == "" || kind == "Gateway",
 	}
-	if name, ok := awscdk.Stack_Of(r).Resolve(r.ServiceName()).(string); ok {
-		e.Service = Service(name)
-	} else {
-		e.Service = Service(flat(awscdk.Stack_Of(r).Resolve(r.ServiceName())))
-	}
-	e.PrivateDns = r.PrivateDnsEnabled() == true
+	e.PrivateDns = !e.Gateway && r.PrivateDnsEnabled() == true
 	for _, table := range *orEmpty(r.RouteTableIds()) {
 		e.RouteTables = append(e.RouteTables, ID(table))
 	}
@@ -143,7 +142,6 @@ func defaultRoute(r awsec2.CfnRoute) *Route {
 		return nil
 	}
 	return &Route{
-		Path:            *r.Node().Path(),
 		RouteTable:      ID(r.RouteTableId()),
 		InternetGateway: r.GatewayId() != nil,
 	}
@@ -160,7 +158,16 @@ func (s *Survey) Vpc(subnet string) string {
 
 // RouteTable returns the identity of a subnet's route table, or "" where the
 // tree does not say.
-func (s *Survey) RouteTable(subnet string) string { return s.tables[subnet] }
+func (s *Survey) RouteTable(subnet string) string {
+	association, ok := s.associations[subnet]
+	if !ok {
+		return ""
+	}
+	if _, known := s.tables[subnet]; !known {
+		s.tables[subnet] = ID(association.RouteTableId())
+	}
+	return s.tables[subnet]
+}
 
 // Egress returns how a route table leaves the VPC: by an internet gateway, by
 // something that needs no public address, or neither.

@@ -62,7 +62,7 @@ type Network struct {
 	Vpc *Vpc `yaml:"vpc"`
 	// Cidr is the address range of a new VPC. Defaults to 10.0.0.0/16.
 	Cidr string `yaml:"cidr"`
-	// AvailabilityZones is over how many zones a new VPC goes. Defaults to 2.
+	// AvailabilityZones is over how many zones a new VPC goes, 1 to 4. Defaults to 2.
 	AvailabilityZones int `yaml:"availabilityZones"`
 	// Nat is "none" (the default), "one" or "perZone". A gateway costs $32.85 a month.
 	Nat Nat `yaml:"nat"`
@@ -146,9 +146,12 @@ type Bastion struct {
 	// instance starts), "latestAtDeploy" (the newest at each deploy, which replaces
 	// the instance when it moved) or the ID of an image, which pins it.
 	Image string `yaml:"image"`
-	// MaxInstanceLifetimeDays replaces an instance at this age, 1 to 365 days. With
-	// image "atLaunch" that is how it gets patched. Defaults to never.
+	// MaxInstanceLifetimeDays replaces an instance at this age, 1 to 365 days.
+	// Defaults to 30 with image "atLaunch", because that is how it gets patched, and
+	// to never with other images.
 	MaxInstanceLifetimeDays int `yaml:"maxInstanceLifetimeDays"`
+	// NoRotation gives up the replacement by age.
+	NoRotation bool `yaml:"noRotation"`
 	// Spot runs the bastion on spare capacity that can be taken away.
 	Spot bool `yaml:"spot"`
 	// Schedule stops and starts the bastion. Defaults to always on.

@@ -70,7 +70,7 @@ func decode(node *yaml.Node, value reflect.Value, path string, faults *check.Fau
 	if node.Tag == "!!null" {
 		return
 	}
-	switch value.Kind() { //nolint:exhaustive // the kinds that Config is made of
+	switch value.Kind() {
 	case reflect.Pointer:
 		value.Set(reflect.New(value.Type().Elem()))
 		decode(node, value.Elem(), path, faults)

@@ -77,12 +77,12 @@ func (n *Network) validate(f *check.Faults) {
 	if n.Cidr != "" {
 		if fault := check.CIDR(n.Cidr); fault != nil {
 			f.Check("network.cidr", fault)
-		} else if p := netip.MustParsePrefix(n.Cidr); !p.Addr().Is4() || p.Bits() < 16 || p.Bits() > 20 {
-			f.Addf("network.cidr", "use an IPv4 block from /16 to /20, such as 10.0.0.0/16", "%q is not a block that a VPC with its subnets fits in", n.Cidr)
+		} else if p := netip.MustParsePrefix(n.Cidr); !p.Addr().Is4() || p.Bits() < 16 || p.Bits() > 24 {
+			f.Addf("network.cidr", "use an IPv4 block from /16 to /24, such as 10.0.0.0/16", "%q is not a block that a VPC with its subnets fits in", n.Cidr)
 		}
 	}
 	if n.AvailabilityZones != 0 {
-		f.Check("network.availabilityZones", check.Between(n.AvailabilityZones, 1, 6))
+		f.Check("network.availabilityZones", check.Between(n.AvailabilityZones, 1, 4))
 	}
 	oneOf(f, "network.nat", n.Nat, NatNone, NatOne, NatPerZone)
 	oneOf(f, "network.flowLogs", n.FlowLogs, FlowLogsToLogGroup, FlowLogsToBucket)
@@ -193,9 +193,22 @@ func (b *Bastion) validate(f *check.Faults) {
 	}
 	if b.MaxInstanceLifetimeDays != 0 {
 		f.Check("bastion.maxInstanceLifetimeDays", check.Between(b.MaxInstanceLifetimeDays, 1, 365))
+		if b.NoRotation {
+			f.Add("bastion.noRotation", "contradicts bastion.maxInstanceLifetimeDays", "remove one of them")
+		}
 	}
-	if s := b.Schedule; s != nil && (s.Start == "" || s.Stop == "") {
-		f.Add("bastion.schedule", "needs both start and stop", "write two cron expressions, such as start: 0 8 * * MON-FRI and stop: 0 19 * * MON-FRI")
+	if b.InstanceType != "" {
+		_, fault := check.InstanceType(b.InstanceType)
+		f.Check("bastion.instanceType", fault)
+	}
+	if s := b.Schedule; s != nil {
+		if s.Start == "" || s.Stop == "" {
+			f.Add("bastion.schedule", "needs both start and stop", "write two cron expressions, such as start: 0 8 * * MON-FRI and stop: 0 19 * * MON-FRI")
+		} else {
+			f.Check("bastion.schedule.start", check.Cron(s.Start))
+			f.Check("bastion.schedule.stop", check.Cron(s.Stop))
+		}
+		f.Check("bastion.schedule.timeZone", check.TimeZone(s.TimeZone))
 	}
 	if d := b.Dns; d != nil && (d.HostedZoneID == "" || d.ZoneName == "" || d.RecordName == "") {
 		f.Add("bastion.dns", "needs hostedZoneId, zoneName and recordName", "write all three")

@@ -166,6 +166,9 @@ func (b *builder) identify() {
 		}
 		b.o.Ref = strings.Join(parts, "|")
 	}
+	if b.o.Ref == "" {
+		b.o.Ref = b.o.ID
+	}
 }
 
 // part gives one part of an identifier.
@@ -274,6 +277,8 @@ func (b *builder) guess(name string) any {
 		return b.defaultArn(strings.ToLower(strings.TrimSuffix(strings.TrimSuffix(last, "Arn"), "ARN")), b.hex(name, 17))
 	case lower == "ownerid" || strings.HasSuffix(lower, "accountid") || lower == "owneraccountid" || lower == "awsaccountid":
 		return b.cloud.Account
+	case isIdentifier && strings.HasSuffix(lower, "name"):
+		return b.generate()
 	case lower == "id" || isIdentifier || strings.EqualFold(last, b.short()+"Id"):
 		return b.id()
 	case lower == "region":

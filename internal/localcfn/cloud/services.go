@@ -169,8 +169,19 @@ func init() {
 				return fmt.Sprintf("https://sqs.%s.%s/%s/%s", b.cloud.Region, b.suffix(), b.cloud.Account, b.text("QueueName"))
 			},
 		},
-		"AWS::SNS::Topic": {"TopicName": property("TopicName")},
-		"AWS::IAM::Role":  {"RoleId": func(b *builder) any { return "AROA" + b.random("id", 17) }},
+		"AWS::EC2::Route": {
+			"CidrBlock": func(b *builder) any {
+				for _, p := range []string{"DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId"} {
+					if v := b.text(p); v != "" {
+						return v
+					}
+				}
+				return ""
+			},
+		},
+		"AWS::SecretsManager::Secret": {"Id": func(b *builder) any { return b.arn() }},
+		"AWS::SNS::Topic":             {"TopicName": property("TopicName")},
+		"AWS::IAM::Role":              {"RoleId": func(b *builder) any { return "AROA" + b.random("id", 17) }},
 		"AWS::IAM::ManagedPolicy": {
 			"PolicyId": func(b *builder) any { return "ANPA" + b.random("id", 17) },
 		},

@@ -27,6 +27,7 @@ type ChangeSet struct {
 	Tags            []Tag             `json:"tags,omitempty"`
 	Settings        Settings          `json:"settings"`
 	Changes         []Change          `json:"changes,omitempty"`
+	Problems        []Problem         `json:"problems,omitempty"`
 	Created         time.Time         `json:"created"`
 }
 
@@ -327,7 +328,12 @@ func (e *Engine) CreateChangeSet(r Request) (changeSetID, stackID string, err er
 	case err != nil:
 		reason = err.Error()
 	case len(faults) > 0:
-		reason = strings.Join(faults, "\n")
+		c.Problems = faults
+		var lines []string
+		for _, f := range faults {
+			lines = append(lines, fmt.Sprintf("Properties validation failed for resource %s with message:\n%s", f.LogicalID, f.Text))
+		}
+		reason = strings.Join(lines, "\n")
 	case kind == "UPDATE" && len(changes) == 0 && e.same(s, to):
 		reason = NoChanges
 	}

@@ -625,7 +625,7 @@ func (e *Engine) undo(s *Stack, u *Undo, skip []string) error {
 			continue
 		}
 		if slices.Contains(skip, id) {
-			now.Status = "UPDATE_COMPLETE"
+			e.event(s, now, "UPDATE_COMPLETE", "Resource skipped during UpdateRollback")
 			continue
 		}
 		if err := d.back(old, now); err != nil {
@@ -740,8 +740,9 @@ func bound(t *template.Template, values, resolved map[string]string) map[string]
 func (e *Engine) remove(s *Stack, retain []string) {
 	for _, o := range s.Outputs {
 		if users := e.importers(o.ExportName); o.ExportName != "" && len(users) > 0 {
-			e.status(s, "DELETE_IN_PROGRESS", "User Initiated")
-			e.status(s, "DELETE_FAILED", fmt.Sprintf("Export %s cannot be deleted as it is in use by %s", o.ExportName, strings.Join(users, " and ")))
+			// The stack stays as it is and only its reason tells.
+			// https://github.com/aws/aws-cdk/issues/604
+			e.status(s, s.Status, fmt.Sprintf("Export %s cannot be deleted as it is in use by %s", o.ExportName, strings.Join(users, " and ")))
 			return
 		}
 	}

@@ -38,6 +38,15 @@ type Detail struct {
 	Kind       string `json:"kind,omitempty"`
 }
 
+// Problem is a fault in a resource that was found before anything was deployed.
+type Problem struct {
+	LogicalID string `json:"logicalId"`
+	Type      string `json:"type"`
+	Path      string `json:"path"` // in the template
+	Message   string `json:"message"`
+	Text      string `json:"text"` // with the path in the properties
+}
+
 // target is a deployment as asked for.
 type target struct {
 	t          *template.Template
@@ -72,7 +81,7 @@ func (v *planEnv) GetAtt(id, attribute string) (any, error) {
 
 // plan works out what a deployment would change. Faults in properties are
 // collected in faults; other faults end it.
-func (e *Engine) plan(s *Stack, to target) (changes []Change, faults []string, err error) {
+func (e *Engine) plan(s *Stack, to target) (changes []Change, faults []Problem, err error) {
 	v := &planEnv{env: env{e, s, map[string]bool{}}, changed: map[string]bool{}, updated: map[string]bool{}}
 	scope := &template.Scope{
 		Template: to.t, Parameters: to.bound, Pseudo: e.pseudo(s.Name, s.ID, to.settings.NotificationARNs), Env: v,
@@ -96,7 +105,8 @@ func (e *Engine) plan(s *Stack, to target) (changes []Change, faults []string, e
 		props := x.(map[string]any)
 		t := schema.Lookup(tr.Type)
 		for _, f := range template.CheckProperties(t, props) {
-			faults = append(faults, fmt.Sprintf("Properties validation failed for resource %s with message:\n%s", id, f))
+			path, message, _ := strings.Cut(f, ": ")
+			faults = append(faults, Problem{id, tr.Type, "/Resources/" + id + "/Properties" + path[1:], message, f})
 		}
 		r := s.Resources[id]
 		if !r.exists() {

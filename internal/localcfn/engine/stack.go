@@ -34,6 +34,8 @@ type Stack struct {
 	// ChangeSetID is the change set that was last executed.
 	ChangeSetID           string `json:"changeSetId,omitempty"`
 	TerminationProtection bool   `json:"terminationProtection,omitempty"`
+	// Operation is the ID that events get until the next operation.
+	Operation string `json:"operation,omitempty"`
 	// Undo is what a rollback goes back to.
 	Undo *Undo `json:"undo,omitempty"`
 
@@ -107,8 +109,7 @@ type Undo struct {
 	Outputs    []Output             `json:"outputs,omitempty"`
 	Imports    []string             `json:"imports,omitempty"`
 	Resources  map[string]*Resource `json:"resources"`
-	// Objects are those that were deleted before their replacement was made.
-	Settings Settings `json:"settings"`
+	Settings   Settings             `json:"settings"`
 }
 
 // Event is one stack event.
@@ -121,7 +122,7 @@ type Event struct {
 	Reason     string    `json:"reason,omitempty"`
 	Properties string    `json:"properties,omitempty"`
 	Time       time.Time `json:"time"`
-	Token      string    `json:"token,omitempty"`
+	Operation  string    `json:"operation,omitempty"`
 }
 
 func (s *Stack) template() (*template.Template, error) {
@@ -144,17 +145,21 @@ func (e *Engine) event(s *Stack, r *Resource, status, reason string) {
 	e.serial++
 	s.Events = append(s.Events, &Event{
 		ID: fmt.Sprintf("%s-%s-%06d", r.LogicalID, status, e.serial), LogicalID: r.LogicalID, PhysicalID: r.Ref, Type: r.Type,
-		Status: status, Reason: reason, Time: r.Time, Token: s.ChangeSetID,
+		Status: status, Reason: reason, Time: r.Time, Operation: s.Operation,
 	})
 }
 
 // status records what happens to the stack itself.
 func (e *Engine) status(s *Stack, status, reason string) {
 	s.Status, s.Reason = status, reason
+	switch status {
+	case "REVIEW_IN_PROGRESS", "CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS":
+		s.Operation = e.cloud.UUID("operation")
+	}
 	e.serial++
 	s.Events = append(s.Events, &Event{
 		ID: e.cloud.UUID("event"), LogicalID: s.Name, PhysicalID: s.ID, Type: stackType,
-		Status: status, Reason: reason, Time: e.now(), Token: s.ChangeSetID,
+		Status: status, Reason: reason, Time: e.now(), Operation: s.Operation,
 	})
 }
 

@@ -150,6 +150,10 @@ func (s *Server) cloudFormation(action string, f form) ([]el, error) {
 	case "UpdateTerminationProtection":
 		id, err := e.Protect(f.get("StackName"), f.bool("EnableTerminationProtection"))
 		return []el{text("StackId", id)}, err
+	case "DescribeEvents":
+		return s.describeEvents(f)
+	case "ListHookResults":
+		return []el{{name: "HookResults"}}, nil // there are no hooks
 	case "ListExports":
 		var all []el
 		e.Each(func(st *engine.Stack) {
@@ -214,6 +218,7 @@ func event(st *engine.Stack, x *engine.Event) []el {
 		text("StackId", st.ID), text("EventId", x.ID), text("StackName", st.Name), text("LogicalResourceId", x.LogicalID),
 		text("PhysicalResourceId", x.PhysicalID), text("ResourceType", x.Type), stamp("Timestamp", x.Time), text("ResourceStatus", x.Status),
 	}
+	out = append(out, maybe("OperationId", x.Operation)...)
 	return append(out, maybe("ResourceStatusReason", x.Reason)...)
 }
 
@@ -325,6 +330,28 @@ func (s *Server) describeChangeSet(f form) ([]el, error) {
 	if err == nil {
 		err = failed
 	}
+	return out, err
+}
+
+// describeEvents tells why a change set failed, resource by resource.
+func (s *Server) describeEvents(f form) ([]el, error) {
+	if f.get("ChangeSetName") == "" {
+		return nil, unsupported("CloudFormation", "DescribeEvents without ChangeSetName")
+	}
+	var out []el
+	err := s.engine.DescribeChangeSet(f.get("StackName"), f.get("ChangeSetName"), func(st *engine.Stack, c *engine.ChangeSet) {
+		n := 0
+		out = []el{members("OperationEvents", c.Problems, func(p engine.Problem) []el {
+			n++
+			return []el{
+				text("EventId", fmt.Sprintf("%s/%d", c.ID, n)), text("StackId", st.ID), text("OperationType", "CREATE_CHANGESET"),
+				text("OperationStatus", "FAILED"), text("EventType", "VALIDATION_ERROR"), text("LogicalResourceId", p.LogicalID),
+				text("ResourceType", p.Type), stamp("Timestamp", c.Created), text("ValidationFailureMode", "FAIL"),
+				text("ValidationName", "PROPERTY_VALIDATION"), text("ValidationStatus", "FAILED"),
+				text("ValidationStatusReason", p.Message), text("ValidationPath", p.Path),
+			}
+		})}
+	})
 	return out, err
 }
 

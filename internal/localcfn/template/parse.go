@@ -4,7 +4,6 @@ package template
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -349,25 +348,27 @@ func decode(body string) (any, error) {
 	if len(doc.Content) == 0 {
 		return nil, errorf("Template format error: unsupported structure.")
 	}
-	return fromYAML(doc.Content[0], 0)
+	budget := maxNodes
+	return fromYAML(doc.Content[0], 0, &budget)
 }
 
-var errDeep = errors.New("nested too deep")
+// maxNodes and maxDepth end documents that aliases blow up.
+const maxNodes, maxDepth = 500_000, 200
 
-func fromYAML(n *yaml.Node, depth int) (any, error) {
-	if depth > 200 {
-		return nil, errorf("Template format error: %v", errDeep)
+func fromYAML(n *yaml.Node, depth int, budget *int) (any, error) {
+	if *budget--; *budget < 0 || depth > maxDepth {
+		return nil, errorf("Template format error: YAML not well-formed. (nested too deep or too large)")
 	}
 	if strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!") {
-		return shortForm(n, depth)
+		return shortForm(n, depth, budget)
 	}
 	switch n.Kind {
 	case yaml.AliasNode:
-		return fromYAML(n.Alias, depth+1)
+		return fromYAML(n.Alias, depth+1, budget)
 	case yaml.SequenceNode:
 		out := make([]any, len(n.Content))
 		for i, c := range n.Content {
-			v, err := fromYAML(c, depth+1)
+			v, err := fromYAML(c, depth+1, budget)
 			if err != nil {
 				return nil, err
 			}
@@ -384,7 +385,7 @@ func fromYAML(n *yaml.Node, depth int) (any, error) {
 			if _, twice := out[key.Value]; twice {
 				return nil, errorf("Template format error: YAML not well-formed. (line %d, column %d): key %s twice", key.Line, key.Column, key.Value)
 			}
-			v, err := fromYAML(n.Content[i+1], depth+1)
+			v, err := fromYAML(n.Content[i+1], depth+1, budget)
 			if err != nil {
 				return nil, err
 			}
@@ -416,7 +417,7 @@ var shortForms = map[string]string{
 	"!ValueOfAll": "Fn::ValueOfAll", "!Length": "Fn::Length", "!ToJsonString": "Fn::ToJsonString",
 }
 
-func shortForm(n *yaml.Node, depth int) (any, error) {
+func shortForm(n *yaml.Node, depth int, budget *int) (any, error) {
 	name, ok := shortForms[n.Tag]
 	if !ok {
 		return nil, errorf("Template format error: YAML not well-formed. (line %d, column %d): unknown tag %s", n.Line, n.Column, n.Tag)
@@ -426,7 +427,7 @@ func shortForm(n *yaml.Node, depth int) (any, error) {
 	if inner.Kind == yaml.ScalarNode {
 		inner.Tag = "!!str"
 	}
-	v, err := fromYAML(&inner, depth+1)
+	v, err := fromYAML(&inner, depth+1, budget)
 	if err != nil {
 		return nil, err
 	}
