@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -52,9 +53,8 @@ func (c *cloud) send(service, body string, header http.Header) []byte {
 	require.NoError(c.t, signer.NewSigner().SignHTTP(c.t.Context(), credentials, request, hex.EncodeToString(hash[:]), service, region, time.Now()))
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(c.t, err)
-	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
-	require.NoError(c.t, err)
+	require.NoError(c.t, errors.Join(err, response.Body.Close()))
 	require.Equal(c.t, http.StatusOK, response.StatusCode, "%s %s", service, answer)
 	return answer
 }

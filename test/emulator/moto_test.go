@@ -41,8 +41,11 @@ func startMoto(t *testing.T, app, jsonFolder string) *cloud {
 	server := exec.Command("moto_server", "-H", "127.0.0.1", "-p", port)
 	server.Stdout, server.Stderr = log, log
 	require.NoError(t, server.Start(), "install it: pip install 'moto[server,all]==5.2.1'")
-	ended := make(chan error, 1)
-	go func() { ended <- server.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = server.Wait() // it is killed, or said why in its log
+	}()
 	t.Cleanup(func() {
 		assert.NoError(t, server.Process.Kill())
 		<-ended
@@ -57,9 +60,9 @@ func startMoto(t *testing.T, app, jsonFolder string) *cloud {
 			break
 		}
 		select {
-		case err := <-ended:
-			ended <- err
-			require.Fail(t, "moto_server ended", "%v: see %s", err, log.Name())
+		case <-ended:
+			said, _ := os.ReadFile(log.Name())
+			require.Fail(t, "moto_server ended", "%s", said)
 		default:
 		}
 		require.Less(t, time.Since(began), time.Minute, "moto_server does not answer: %v", err)
