@@ -93,7 +93,7 @@ synth: node_modules/.package-lock.json $(BUILD)/postern ## Print nothing, write 
 
 .PHONY: diff
 diff: node_modules/.package-lock.json $(BUILD)/postern ## What a deploy would change in the account
-	@$(CDK) diff --app $(BUILD)/postern $(STACKS) $(ARGS)
+	@$(CDK) diff --app $(BUILD)/postern $(filter-out --all,$(STACKS)) $(ARGS)
 
 .PHONY: deploy
 deploy: node_modules/.package-lock.json $(BUILD)/postern ## Deploy to the account of your credentials

@@ -179,7 +179,7 @@ The local CloudFormation stays up on %[1]s until Ctrl-C. In another terminal:
   export AWS_REGION=%[3]s AWS_DEFAULT_REGION=%[3]s
   aws cloudformation list-stacks
   aws cloudcontrol list-resources --type-name AWS::EC2::SecurityGroup
-  %[4]s diff --app %[5]s --all
+  %[4]s diff --app %[5]s
 `, d.endpoint, cdkcli.TestCredential, cdkcli.Region(d.environ), relative(d.cdk), relative(d.app))
 	<-ctx.Done()
 }

@@ -17,12 +17,16 @@ var (
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
-func run(m *testing.M) int {
+func run(m *testing.M) (code int) {
 	folder, err := os.MkdirTemp("", "postern-emulator-")
 	if err != nil {
 		return fail(err)
 	}
-	defer func() { _ = os.RemoveAll(folder) }()
+	defer func() {
+		if err := os.RemoveAll(folder); err != nil {
+			code = fail(err)
+		}
+	}()
 	if err := prepare(folder); err != nil {
 		return fail(err)
 	}
