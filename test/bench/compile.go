@@ -141,6 +141,7 @@ func (b *bench) suite() error {
 	}
 	caches := filepath.Join(b.work, "caches")
 	env := append(os.Environ(),
+		"MAKEFLAGS=", "MAKELEVEL=", // of the make that runs this
 		"GOCACHE="+filepath.Join(caches, "go-build"),
 		"GOMODCACHE="+filepath.Join(caches, "go-mod"),
 		"GOLANGCI_LINT_CACHE="+filepath.Join(caches, "golangci-lint"),
