@@ -109,7 +109,7 @@ func (b *bench) growth() error {
 			return err
 		}
 		x, y, calls = append(x, float64(n)), append(y, median(pick(samples[i], cpu))), append(calls, float64(requests))
-		b.state(fmt.Sprintf("Synthesis of %d bastions in one app", n), "%.2f s elapsed, %.2f s CPU time, %d calls, %.0f MB",
+		b.state(fmt.Sprintf("Synthesis of an app, bastions in it: %d", n), "%.2f s elapsed, %.2f s CPU time, %d calls, %.0f MB",
 			median(pick(samples[i], wall)), y[i], requests, median(pick(samples[i], peak)))
 	}
 	// Linear is what costs as much for each at the end as at the beginning.
