@@ -82,6 +82,9 @@ func TestLife(t *testing.T) {
 		c.deploy(opened)
 		assert.Contains(t, c.ingress(c.described(bastionGroup).id), "tcp 22 203.0.113.0/24")
 		assert.Equal(t, physical, c.physical())
+		outputs := c.outputs("Postern-Access")
+		assert.Contains(t, outputs["SSHConfig"], "HostName "+outputs["PublicAddress"]+"\n", "the port is open")
+		assert.NotContains(t, outputs["SSHConfig"], "ProxyCommand")
 	})
 	step("a failed update goes back to the state before", func(t *testing.T) {
 		before, physical, outputs := c.snapshot(), c.physical(), c.outputs("Postern-Access")
@@ -318,8 +321,8 @@ func reference(t *testing.T, c *cloud) {
 		assert.Regexp(t, `^aws ssm start-session --region us-east-1 --target `+find+`.*\)"$`, outputs["StartSession"])
 		assert.Regexp(t, `^aws ec2-instance-connect ssh --instance-id `+find+`.*\)" --os-user ec2-user --connection-type eice --region us-east-1$`, outputs["InstanceConnectSSH"])
 		assert.Equal(t, address.text("PublicIp"), outputs["PublicAddress"])
-		assert.Regexp(t, `^Match originalhost postern exec "aws ec2-instance-connect send-ssh-public-key `, outputs["SSHConfig"])
-		assert.Contains(t, outputs["SSHConfig"], "\n  ProxyCommand aws ssm start-session ", "port 22 is closed")
+		assert.Regexp(t, `originalhost postern `, outputs["SSHConfig"])
+		assert.Regexp(t, `\n +ProxyCommand aws ssm start-session .*,Values=`+group.id+` `, outputs["SSHConfig"], "the port is closed")
 	})
 }
 
