@@ -100,8 +100,10 @@ deploy: node_modules/.package-lock.json $(BUILD)/postern ## Deploy to the accoun
 	@$(CDK) deploy --app $(BUILD)/postern $(STACKS) $(ARGS)
 
 .PHONY: destroy
-destroy: node_modules/.package-lock.json $(BUILD)/postern ## Take the stacks down again; the archive stays
-	@$(CDK) destroy --app $(BUILD)/postern $(STACKS) $(ARGS)
+destroy: node_modules/.package-lock.json $(BUILD)/postern ## Take the stacks down again; the archive is protected and stays
+	@$(CDK) destroy --app $(BUILD)/postern $(STACKS) $(ARGS) || { \
+	  printf '\nThe Archive stack is protected against deletion. To delete it too (its key, bucket and log groups stay):\n'; \
+	  printf '  aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name Postern-Archive\n'; exit 1; }
 
 ## What the targets above need ------------------------------------------------
 
