@@ -42,7 +42,7 @@ func TestAccessPathIsolatedWithoutEndpoints(t *testing.T) {
 	}), "[Test] the bastion can't reach ssm, ssmmessages and s3 from Test/Network/Resource/IsolatedSubnet1 and Test/Network/Resource/IsolatedSubnet2: "+
 		"there is no route out, and no endpoint in the VPC leads there. "+
 		"Either add interface endpoints for ssm and ssmmessages, 29.20 USD a month (2 in 2 zones) and the S3 gateway endpoint, which is free; "+
-		"or use subnets with NAT, 36.50 USD a month a gateway; or name in Existing what others made")
+		"or use subnets with NAT, 36.50 USD a month a gateway; or name what others made in Existing (ExistingEndpoints of a bastion, endpoints.existing of a configuration)")
 }
 
 func TestAccessPathByRoutes(t *testing.T) {
@@ -131,7 +131,7 @@ func TestAccessPathOfImportedVpc(t *testing.T) {
 	found := *assertions.Annotations_FromStack(stack).FindWarning(jsii.String("*"), assertions.Match_AnyValue())
 	assert.Len(t, found, 1, "the private subnets have a way out")
 	assert.Equal(t, "the bastion needs ssm, ssmmessages and s3 from Test/Vpc/IsolatedSubnet1 and Test/Vpc/IsolatedSubnet2, whose VPC is not made in this app, "+
-		"so it can't be told whether an endpoint leads there: make sure of it, and name in Existing what there is [ack: postern:access-path]", found[0].Entry.Data)
+		"so it can't be told whether an endpoint leads there: make sure of it, and name what there is in Existing (ExistingEndpoints of a bastion, endpoints.existing of a configuration) [ack: postern:access-path]", found[0].Entry.Data)
 
 	named := cdktest.NewStack(t)
 	vpc = importVpc(named)

@@ -43,6 +43,9 @@ type Request struct {
 	Existing []string
 }
 
+// existing is where a user names endpoints that the app does not make.
+const existing = "Existing (ExistingEndpoints of a bastion, endpoints.existing of a configuration)"
+
 // Decide returns what is certainly missing, and what may be missing as it can't
 // be known.
 func Decide(r *Request) (faults, warnings []string) {
@@ -130,14 +133,14 @@ func (r *Request) fault(missing []string, subnets []Subnet) string {
 		options = append(options, fmt.Sprintf("use subnets with NAT, %.2f USD a month a gateway",
 			cost.Monthly(cost.NatGateway, 1)+cost.Monthly(cost.PublicIPv4, 1)))
 	}
-	options = append(options, "name in Existing what others made")
+	options = append(options, "name what others made in "+existing)
 	fmt.Fprintf(&b, " Either %s", strings.Join(options, "; or "))
 	return b.String()
 }
 
 func (r *Request) warning(missing []string, subnets []Subnet) string {
 	return fmt.Sprintf("%s needs %s from %s, whose VPC is not made in this app, so it can't be told whether an endpoint leads there: "+
-		"make sure of it, and name in Existing what there is", r.For, list(missing), paths(subnets))
+		"make sure of it, and name what there is in %s", r.For, list(missing), paths(subnets), existing)
 }
 
 func zones(subnets []Subnet) int {

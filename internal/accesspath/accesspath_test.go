@@ -38,33 +38,33 @@ func TestDecide(t *testing.T) {
 			request: accesspath.Request{For: "the bastion", Subnets: []accesspath.Subnet{isolated, isolated2}, Services: []string{"ssm", "ssmmessages", "ssm", "s3"}},
 			faults: []string{"the bastion can't reach ssm, ssmmessages and s3 from Net/Isolated1 and Net/Isolated2: there is no route out, and no endpoint in the VPC leads there. " +
 				"Either add interface endpoints for ssm and ssmmessages, 29.20 USD a month (2 in 2 zones) and the S3 gateway endpoint, which is free; " +
-				"or use subnets with NAT, 36.50 USD a month a gateway; or name in Existing what others made"},
+				"or use subnets with NAT, 36.50 USD a month a gateway; or name what others made in Existing (ExistingEndpoints of a bastion, endpoints.existing of a configuration)"},
 		},
 		"only S3": {
 			request: accesspath.Request{For: "the bastion", Subnets: []accesspath.Subnet{isolated, withGateway}, Services: []string{"ssm", "s3"}, Endpoints: []string{"ssm"}},
 			faults: []string{"the bastion can't reach s3 from Net/Isolated1: there is no route out, and no endpoint in the VPC leads there. " +
-				"Either add the S3 gateway endpoint, which is free; or use subnets with NAT, 36.50 USD a month a gateway; or name in Existing what others made"},
+				"Either add the S3 gateway endpoint, which is free; or use subnets with NAT, 36.50 USD a month a gateway; or name what others made in Existing (ExistingEndpoints of a bastion, endpoints.existing of a configuration)"},
 		},
 		"an interface endpoint is no gateway": {
 			request: accesspath.Request{For: "it", Subnets: []accesspath.Subnet{isolated}, Services: []string{"s3"}, Endpoints: []string{"s3"}},
 			faults: []string{"it can't reach s3 from Net/Isolated1: there is no route out, and no endpoint in the VPC leads there. " +
-				"Either add the S3 gateway endpoint, which is free; or use subnets with NAT, 36.50 USD a month a gateway; or name in Existing what others made"},
+				"Either add the S3 gateway endpoint, which is free; or use subnets with NAT, 36.50 USD a month a gateway; or name what others made in Existing (ExistingEndpoints of a bastion, endpoints.existing of a configuration)"},
 		},
 		"public without address": {
 			request: accesspath.Request{For: "the bastion", Subnets: []accesspath.Subnet{public}, Services: []string{"ssm"}},
 			faults: []string{"the bastion can't reach ssm from Net/Public1: the route to the internet gateway needs a public address, which it does not have, and no endpoint in the VPC leads there. " +
-				"Either add interface endpoints for ssm, 7.30 USD a month (1 in 1 zone); or give it a public address; or name in Existing what others made"},
+				"Either add interface endpoints for ssm, 7.30 USD a month (1 in 1 zone); or give it a public address; or name what others made in Existing (ExistingEndpoints of a bastion, endpoints.existing of a configuration)"},
 		},
 		"no name": {
 			request: accesspath.Request{For: "the bastion", Subnets: []accesspath.Subnet{isolated}, Services: []string{"ssm"}, Nameless: map[string]string{"ssm": "Net/E/ssm"}},
 			faults: []string{"the bastion can't reach ssm from Net/Isolated1: there is no route out, and no endpoint in the VPC leads there. " +
 				"Net/E/ssm is an endpoint for ssm with private DNS off, so the usual name does not lead to it. " +
-				"Either add interface endpoints for ssm, 7.30 USD a month (1 in 1 zone); or use subnets with NAT, 36.50 USD a month a gateway; or name in Existing what others made"},
+				"Either add interface endpoints for ssm, 7.30 USD a month (1 in 1 zone); or use subnets with NAT, 36.50 USD a month a gateway; or name what others made in Existing (ExistingEndpoints of a bastion, endpoints.existing of a configuration)"},
 		},
 		"imported": {
 			request: accesspath.Request{For: "the bastion", Subnets: []accesspath.Subnet{imported}, Services: []string{"ssm", "s3"}},
 			warnings: []string{"the bastion needs ssm and s3 from Net/Imported1, whose VPC is not made in this app, so it can't be told whether an endpoint leads there: " +
-				"make sure of it, and name in Existing what there is"},
+				"make sure of it, and name what there is in Existing (ExistingEndpoints of a bastion, endpoints.existing of a configuration)"},
 		},
 	} {
 		faults, warnings := accesspath.Decide(&c.request)

@@ -21,7 +21,12 @@ func (b *bench) synth() error {
 	if err != nil {
 		return err
 	}
+	empty, err := b.build("./test/bench/empty")
+	if err != nil {
+		return err
+	}
 	plain := []string{"node", filepath.Join(b.root, "test", "bench", "plain.js")}
+	emptyPlain := []string{"node", filepath.Join(b.root, "test", "bench", "empty.js")}
 	theirs, err := b.resources(plain...)
 	if err != nil {
 		return fmt.Errorf("%w (its modules: npm ci --prefix test/bench)", err)
@@ -35,7 +40,7 @@ func (b *bench) synth() error {
 	}
 
 	say("synthesis: %d runs of each", b.runs)
-	samples, err := b.turns(b.runs, plain, []string{app})
+	samples, err := b.turns(b.runs, plain, []string{app}, emptyPlain, []string{empty})
 	if err != nil {
 		return err
 	}
@@ -49,6 +54,9 @@ func (b *bench) synth() error {
 		b.hold(g/j <= maxSynthRatio, fmt.Sprintf("Synthesis of the app, %d resources, %s", n, m.name),
 			fmt.Sprintf("%.1f × plain JavaScript", maxSynthRatio), "%.2f s against %.2f s: %.2f ×", g, j, g/j)
 	}
+	b.state("Synthesis of nothing, which is part of both", "%.2f s against %.2f s elapsed, %.2f s against %.2f s CPU time, %.0f MB against %.0f MB",
+		median(pick(samples[3], wall)), median(pick(samples[2], wall)), median(pick(samples[3], cpu)), median(pick(samples[2], cpu)),
+		median(pick(samples[3], peak)), median(pick(samples[2], peak)))
 	largest := slices.Max(pick(goApp, peak))
 	b.hold(largest < maxSynthMB, "Its largest process (the CDK in Node), peak resident memory, worst run",
 		fmt.Sprintf("%d MB", maxSynthMB), "%.0f MB; plain JavaScript %.0f MB", largest, slices.Max(pick(js, peak)))
@@ -101,7 +109,7 @@ func (b *bench) growth() error {
 			return err
 		}
 		x, y, calls = append(x, float64(n)), append(y, median(pick(samples[i], cpu))), append(calls, float64(requests))
-		b.state(fmt.Sprintf("Synthesis of %d bastions in one app", n), "%.2f s elapsed, %.2f s CPU time, %d calls, %.0f MB",
+		b.state(fmt.Sprintf("Synthesis of an app, bastions in it: %d", n), "%.2f s elapsed, %.2f s CPU time, %d calls, %.0f MB",
 			median(pick(samples[i], wall)), y[i], requests, median(pick(samples[i], peak)))
 	}
 	// Linear is what costs as much for each at the end as at the beginning.

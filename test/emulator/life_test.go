@@ -321,8 +321,8 @@ func reference(t *testing.T, c *cloud) {
 		assert.Regexp(t, `^aws ssm start-session --region us-east-1 --target `+find+`.*\)"$`, outputs["StartSession"])
 		assert.Regexp(t, `^aws ec2-instance-connect ssh --instance-id `+find+`.*\)" --os-user ec2-user --connection-type eice --region us-east-1$`, outputs["InstanceConnectSSH"])
 		assert.Equal(t, address.text("PublicIp"), outputs["PublicAddress"])
-		assert.Regexp(t, `originalhost postern `, outputs["SSHConfig"])
-		assert.Regexp(t, `\n +ProxyCommand aws ssm start-session .*,Values=`+group.id+` `, outputs["SSHConfig"], "the port is closed")
+		assert.Regexp(t, `^Match originalhost postern exec "aws ec2-instance-connect send-ssh-public-key `, outputs["SSHConfig"])
+		assert.Regexp(t, `\n +ProxyCommand aws ssm start-session .*,Values=`+group.id+` `, outputs["SSHConfig"], "port 22 is closed")
 	})
 }
 

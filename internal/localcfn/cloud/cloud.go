@@ -273,8 +273,12 @@ func (c *Cloud) Model(o *Object) map[string]any {
 	return out
 }
 
+func (c *Cloud) sum(seed string) [sha256.Size]byte {
+	return sha256.Sum256([]byte(c.Account + c.Region + seed))
+}
+
 func (c *Cloud) hash(seed string) string {
-	sum := sha256.Sum256([]byte(c.Account + c.Region + seed))
+	sum := c.sum(seed)
 	return hex.EncodeToString(sum[:])
 }
 

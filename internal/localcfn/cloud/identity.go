@@ -79,12 +79,10 @@ func (b *builder) digits(salt string, n int) string {
 // random gives upper-case letters and digits, as in generated names.
 func (b *builder) random(salt string, n int) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-	h := b.cloud.hash(b.seed + "|" + salt + "|random")
+	h := b.cloud.sum(b.seed + "|" + salt + "|random")
 	out := make([]byte, n)
 	for i := range out {
-		var v int
-		fmt.Sscanf(h[2*i:2*i+2], "%x", &v)
-		out[i] = alphabet[v%len(alphabet)]
+		out[i] = alphabet[int(h[i])%len(alphabet)]
 	}
 	return string(out)
 }
@@ -335,9 +333,8 @@ func (b *builder) suffix() string {
 
 // ip gives an address of the documentation range's likeness.
 func (b *builder) ip(salt string) string {
-	h := b.cloud.hash(b.seed + salt)
-	var x, y, z int
-	fmt.Sscanf(h[:6], "%2x%2x%2x", &x, &y, &z)
+	h := b.cloud.sum(b.seed + salt)
+	x, y, z := int(h[0]), int(h[1]), int(h[2])
 	if strings.Contains(strings.ToLower(salt), "private") {
 		return fmt.Sprintf("10.0.%d.%d", x, 4+y%250)
 	}

@@ -77,9 +77,8 @@ func format(f string, args ...func(*builder) string) maker {
 
 func region(b *builder) string { return b.cloud.Region }
 func dns(b *builder) string    { return b.suffix() }
-func named(name string) func(*builder) string {
-	return func(b *builder) string { return b.text(name) }
-}
+
+func bucketName(b *builder) string { return b.text("BucketName") }
 
 // attributes makes attributes whose form the name doesn't tell.
 var attributes map[string]map[string]maker
@@ -159,10 +158,10 @@ func init() {
 			"NetworkInterfaceId": short("eni-", "eni"),
 		},
 		"AWS::S3::Bucket": {
-			"DomainName":          format("%s.s3.%s", named("BucketName"), dns),
-			"RegionalDomainName":  format("%s.s3.%s.%s", named("BucketName"), region, dns),
-			"DualStackDomainName": format("%s.s3.dualstack.%s.%s", named("BucketName"), region, dns),
-			"WebsiteURL":          format("http://%s.s3-website-%s.%s", named("BucketName"), region, dns),
+			"DomainName":          format("%s.s3.%s", bucketName, dns),
+			"RegionalDomainName":  format("%s.s3.%s.%s", bucketName, region, dns),
+			"DualStackDomainName": format("%s.s3.dualstack.%s.%s", bucketName, region, dns),
+			"WebsiteURL":          format("http://%s.s3-website-%s.%s", bucketName, region, dns),
 		},
 		"AWS::SQS::Queue": {
 			"QueueUrl": func(b *builder) any {
@@ -216,7 +215,7 @@ func init() {
 			"LoadBalancerArns":    func(*builder) any { return []any{} },
 		},
 		"AWS::Route53::HostedZone": {
-			"NameServers": func(b *builder) any {
+			"NameServers": func(*builder) any {
 				return []any{"ns-100.awsdns-12.com", "ns-800.awsdns-36.net", "ns-1200.awsdns-22.org", "ns-1800.awsdns-33.co.uk"}
 			},
 		},

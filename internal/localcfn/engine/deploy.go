@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/postern-cdk/postern/internal/localcfn/cloud"
@@ -84,19 +85,18 @@ func (d *deployment) updatePolicy(tr *template.Resource, props map[string]any) e
 	if !ok {
 		return nil
 	}
-	var least, most int
-	text, _ := template.Text(rolling["MinInstancesInService"])
-	if _, err := fmt.Sscan(text, &least); err != nil {
-		return nil
-	}
-	text, _ = template.Text(props["MaxSize"])
-	if _, err := fmt.Sscan(text, &most); err != nil {
-		return nil
-	}
-	if least > 0 && least >= most {
+	least, ok1 := integer(rolling["MinInstancesInService"])
+	most, ok2 := integer(props["MaxSize"])
+	if ok1 && ok2 && least > 0 && least >= most {
 		return refuse("MinInstancesInService must be less than the autoscaling group's MaxSize")
 	}
 	return nil
+}
+
+func integer(v any) (int, bool) {
+	text, _ := template.Text(v)
+	n, err := strconv.Atoi(text)
+	return n, err == nil
 }
 
 // tagged gives the properties with the stack's tags, where the type takes them.
@@ -210,7 +210,7 @@ func (d *deployment) update(id string) error {
 	retagged := t.TagProperty != "" && !slices.Equal(r.Tags, d.to.tags)
 	if len(changes) == 0 && !retagged {
 		r.DependsOn = d.needs[id]
-		if !template.Equal(map[string]any(r.Extra), map[string]any(extra)) {
+		if !template.Equal(r.Extra, extra) {
 			r.Extra = extra
 			e.event(s, r, "UPDATE_IN_PROGRESS", "")
 			e.event(s, r, "UPDATE_COMPLETE", "")
@@ -464,7 +464,7 @@ func (e *Engine) deleteAll(s *Stack, retain []string, undoing bool, verb string)
 		if blocked {
 			continue
 		}
-		policy := r.policy("DeletionPolicy")
+		policy := r.deletionPolicy()
 		if undoing && policy == "RetainExceptOnCreate" {
 			policy = "Delete"
 		}
@@ -586,7 +586,7 @@ func (d *deployment) updateAll() error {
 	var removed []leaving
 	for _, id := range d.e.deletionOrder(s) {
 		if !slices.Contains(d.order, id) {
-			removed = append(removed, leaving{s.Resources[id], s.Resources[id].policy("DeletionPolicy")})
+			removed = append(removed, leaving{s.Resources[id], s.Resources[id].deletionPolicy()})
 			delete(s.Resources, id)
 		}
 	}
@@ -642,7 +642,7 @@ func (e *Engine) undo(s *Stack, u *Undo, skip []string) error {
 	for _, id := range e.deletionOrder(s) {
 		if u.Resources[id] == nil {
 			r := s.Resources[id]
-			policy := r.policy("DeletionPolicy")
+			policy := r.deletionPolicy()
 			if policy == "RetainExceptOnCreate" {
 				policy = "Delete"
 			}

@@ -175,7 +175,7 @@ func (e *Engine) save() error {
 	if err != nil {
 		return fmt.Errorf("state file: %w", err)
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }() // gone already where all went well
 	_, err = f.Write(b)
 	if err == nil {
 		err = f.Sync()

@@ -136,7 +136,7 @@ func (e *Engine) plan(s *Stack, to target) (changes []Change, faults []Problem, 
 			continue
 		}
 		changes = append(changes, Change{
-			Action: "Remove", LogicalID: id, PhysicalID: r.Ref, Type: r.Type, Policy: action(r.policy("DeletionPolicy")),
+			Action: "Remove", LogicalID: id, PhysicalID: r.Ref, Type: r.Type, Policy: action(r.deletionPolicy()),
 			Before: template.JSON(map[string]any{"Properties": anyMap(r.Declared)}),
 		})
 	}

@@ -95,8 +95,8 @@ func (r *Resource) clone() *Resource {
 // exists says that the resource has been made.
 func (r *Resource) exists() bool { return r != nil && r.ObjectID != "" }
 
-func (r *Resource) policy(name string) string {
-	s, _ := r.Extra[name].(string)
+func (r *Resource) deletionPolicy() string {
+	s, _ := r.Extra["DeletionPolicy"].(string)
 	return s
 }
 

@@ -14,6 +14,7 @@ import (
 	"bytes"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -119,9 +120,8 @@ func read(f *zip.File) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
-	defer rc.Close()
 	b, err := io.ReadAll(rc)
-	if err != nil {
+	if err = errors.Join(err, rc.Close()); err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
 	return b, nil

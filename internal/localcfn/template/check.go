@@ -37,6 +37,9 @@ func (t *Template) Check() error {
 				return err
 			}
 		}
+		if name, _, ok := Call(r.Properties); ok && name != "Condition" {
+			return errorf("Template format error: [/Resources/%s/Properties] must be an object, not %s", id, name)
+		}
 		if err := checkUpdatePolicy(r); err != nil {
 			return err
 		}
@@ -312,6 +315,11 @@ func checkUpdatePolicy(r *Resource) error {
 // needs, and tells what each needs. A circle is a fault that names its members.
 func (s *Scope) Order() ([]string, map[string][]string, error) {
 	t := s.Template
+	for _, name := range keys(t.Conditions) {
+		if _, err := s.Condition(name); err != nil {
+			return nil, nil, err
+		}
+	}
 	live := map[string]bool{}
 	for _, id := range keys(t.Resources) {
 		yes, err := s.Live(t.Resources[id].Condition)
@@ -347,11 +355,40 @@ func (s *Scope) Order() ([]string, map[string][]string, error) {
 		}
 		needs[id] = slices.Sorted(maps.Keys(set))
 	}
+	if err := s.checkOutputs(live); err != nil {
+		return nil, nil, err
+	}
 	order, circle := Sort(needs)
 	if len(circle) > 0 {
 		return nil, nil, errorf("Circular dependency between resources: [%s]", strings.Join(circle, ", "))
 	}
 	return order, needs, nil
+}
+
+// checkOutputs refuses outputs that use a resource whose condition is false:
+// such an output needs the condition, too.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/conditions-section-structure.html
+func (s *Scope) checkOutputs(live map[string]bool) error {
+	for _, key := range keys(s.Template.Outputs) {
+		o := s.Template.Outputs[key]
+		yes, err := s.Live(o.Condition)
+		if err != nil {
+			return err
+		}
+		if !yes {
+			continue
+		}
+		refs, err := s.References([]any{o.Value, o.ExportName})
+		if err != nil {
+			return err
+		}
+		for _, ref := range refs {
+			if s.Template.Resources[ref.LogicalID] != nil && !live[ref.LogicalID] {
+				return errorf("Template format error: Unresolved resource dependencies [%s] in the Outputs block of the template", ref.LogicalID)
+			}
+		}
+	}
+	return nil
 }
 
 // Sort orders the keys of needs so that each comes after those it needs. Where

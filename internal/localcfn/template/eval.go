@@ -597,7 +597,7 @@ func addShifted(b []byte, n, bits int) {
 	carry := n << shift
 	for ; carry > 0 && at >= 0; at-- {
 		carry += int(b[at])
-		b[at] = byte(carry)
+		b[at] = byte(carry & 0xff)
 		carry >>= 8
 	}
 }

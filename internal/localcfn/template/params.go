@@ -1,7 +1,6 @@
 package template
 
 import (
-	"encoding/json"
 	"regexp"
 	"slices"
 	"strconv"
@@ -69,12 +68,12 @@ func parseParameters(v any) (map[string]*Parameter, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(m) > 200 {
-		return nil, errorf("Template format error: Number of parameters, %d, is greater than maximum allowed, 200", len(m))
+	if len(m) > maxParameters {
+		return nil, errorf("Template format error: Number of parameters, %d, is greater than maximum allowed, %d", len(m), maxParameters)
 	}
 	for _, name := range keys(m) {
-		if !alphanumeric.MatchString(name) {
-			return nil, errorf("Template format error: Parameter name %s is non alphanumeric.", name)
+		if err := checkName("Parameter", name); err != nil {
+			return nil, err
 		}
 		d, ok := m[name].(map[string]any)
 		if !ok {
@@ -181,12 +180,18 @@ func (t *Template) Values(given map[string]Given, previous map[string]string) (m
 	return out, nil
 }
 
+// decimal leaves out what [strconv.ParseFloat] takes besides: NaN, infinity, hexadecimals.
+var decimal = regexp.MustCompile(`^[-+0-9.eE]+$`)
+
 func (p *Parameter) check(value string) error {
 	fault := func(format string, args ...any) error {
 		if p.ConstraintDescription != "" {
 			return errorf("Parameter %s failed to satisfy constraint: %s", p.Name, p.ConstraintDescription)
 		}
 		return errorf(format, args...)
+	}
+	if len(value) > maxValue {
+		return errorf("Parameter '%s' must not be longer than %d bytes", p.Name, maxValue)
 	}
 	items := []string{value}
 	if p.List() && !p.SSM() {
@@ -195,7 +200,7 @@ func (p *Parameter) check(value string) error {
 	for _, item := range items {
 		if strings.HasSuffix(p.Type, "Number") || p.Type == "List<Number>" {
 			f, err := strconv.ParseFloat(item, 64)
-			if err != nil {
+			if err != nil || !decimal.MatchString(item) {
 				return fault("Parameter '%s' must be a number.", p.Name)
 			}
 			if p.MinValue != nil && f < *p.MinValue {
@@ -236,12 +241,11 @@ func SplitList(s string) []string {
 	return parts
 }
 
-// Bind turns the text of a parameter into the value that Ref gives.
+// Bind turns the text of a parameter into the value that Ref gives. A Number
+// is checked as one, but Ref gives its text.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html
 func (p *Parameter) Bind(text string) any {
 	if !p.List() {
-		if p.Type == "Number" {
-			return json.Number(text)
-		}
 		return text
 	}
 	out := []any{}

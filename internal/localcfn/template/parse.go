@@ -115,6 +115,9 @@ func Parse(body string) (*Template, error) {
 	if t.Mappings, err = section(top, "Mappings"); err != nil {
 		return nil, err
 	}
+	if err := checkMappings(t.Mappings); err != nil {
+		return nil, err
+	}
 	if t.Conditions, err = section(top, "Conditions"); err != nil {
 		return nil, err
 	}
@@ -140,6 +143,44 @@ func Parse(body string) (*Template, error) {
 		return nil, err
 	}
 	return t, nil
+}
+
+// Quotas of a template.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+const (
+	maxResources  = 500
+	maxParameters = 200
+	maxOutputs    = 200
+	maxMappings   = 200 // and attributes in each of them
+	maxName       = 255
+	maxValue      = 4096 // of a parameter
+)
+
+func checkMappings(mappings map[string]any) error {
+	if len(mappings) > maxMappings {
+		return errorf("Template format error: Number of mappings, %d, is greater than maximum allowed, %d", len(mappings), maxMappings)
+	}
+	for _, name := range keys(mappings) {
+		m, ok := mappings[name].(map[string]any)
+		if !ok {
+			return errorf("Template format error: Every Mappings member %s must be a map", name)
+		}
+		if len(m) > maxMappings {
+			return errorf("Template format error: Number of attributes for mapping %s, %d, is greater than maximum allowed, %d", name, len(m), maxMappings)
+		}
+	}
+	return nil
+}
+
+// checkName checks the name of a parameter, a resource or an output.
+func checkName(kind, name string) error {
+	if !alphanumeric.MatchString(name) {
+		return errorf("Template format error: %s name %s is non alphanumeric.", kind, name)
+	}
+	if len(name) > maxName {
+		return errorf("Template format error: %s name %s... is longer than %d characters", kind, name[:20], maxName)
+	}
+	return nil
 }
 
 func macroName(v any) string {
@@ -170,13 +211,13 @@ func (t *Template) parseResources(top map[string]any) error {
 	if len(resources) == 0 {
 		return errorf("Template format error: At least one Resources member must be defined.")
 	}
-	if len(resources) > 500 {
-		return errorf("Template format error: Number of resources, %d, is greater than maximum allowed, 500", len(resources))
+	if len(resources) > maxResources {
+		return errorf("Template format error: Number of resources, %d, is greater than maximum allowed, %d", len(resources), maxResources)
 	}
 	t.Resources = map[string]*Resource{}
 	for _, id := range keys(resources) {
-		if !alphanumeric.MatchString(id) {
-			return errorf("Template format error: Resource name %s is non alphanumeric.", id)
+		if err := checkName("Resource", id); err != nil {
+			return err
 		}
 		m, ok := resources[id].(map[string]any)
 		if !ok {
@@ -266,13 +307,13 @@ func (t *Template) parseOutputs(top map[string]any) error {
 	if err != nil {
 		return err
 	}
-	if len(outputs) > 200 {
-		return errorf("Template format error: Number of outputs, %d, is greater than maximum allowed, 200", len(outputs))
+	if len(outputs) > maxOutputs {
+		return errorf("Template format error: Number of outputs, %d, is greater than maximum allowed, %d", len(outputs), maxOutputs)
 	}
 	t.Outputs = map[string]*Output{}
 	for _, id := range keys(outputs) {
-		if !alphanumeric.MatchString(id) {
-			return errorf("Template format error: Output name %s is non alphanumeric.", id)
+		if err := checkName("Output", id); err != nil {
+			return err
 		}
 		m, ok := outputs[id].(map[string]any)
 		if !ok {
@@ -348,27 +389,27 @@ func decode(body string) (any, error) {
 	if len(doc.Content) == 0 {
 		return nil, errorf("Template format error: unsupported structure.")
 	}
-	budget := maxNodes
-	return fromYAML(doc.Content[0], 0, &budget)
+	return fromYAML(doc.Content[0], 0)
 }
 
-// maxNodes and maxDepth end documents that aliases blow up.
-const maxNodes, maxDepth = 500_000, 200
+// maxDepth ends documents that are all brackets.
+const maxDepth = 200
 
-func fromYAML(n *yaml.Node, depth int, budget *int) (any, error) {
-	if *budget--; *budget < 0 || depth > maxDepth {
-		return nil, errorf("Template format error: YAML not well-formed. (nested too deep or too large)")
+func fromYAML(n *yaml.Node, depth int) (any, error) {
+	if depth > maxDepth {
+		return nil, errorf("Template format error: YAML not well-formed. (nested too deep)")
 	}
 	if strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!") {
-		return shortForm(n, depth, budget)
+		return shortForm(n, depth)
 	}
 	switch n.Kind {
 	case yaml.AliasNode:
-		return fromYAML(n.Alias, depth+1, budget)
+		// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-formats.html
+		return nil, errorf("Template error: YAML aliases are not allowed in CloudFormation templates")
 	case yaml.SequenceNode:
 		out := make([]any, len(n.Content))
 		for i, c := range n.Content {
-			v, err := fromYAML(c, depth+1, budget)
+			v, err := fromYAML(c, depth+1)
 			if err != nil {
 				return nil, err
 			}
@@ -385,13 +426,14 @@ func fromYAML(n *yaml.Node, depth int, budget *int) (any, error) {
 			if _, twice := out[key.Value]; twice {
 				return nil, errorf("Template format error: YAML not well-formed. (line %d, column %d): key %s twice", key.Line, key.Column, key.Value)
 			}
-			v, err := fromYAML(n.Content[i+1], depth+1, budget)
+			v, err := fromYAML(n.Content[i+1], depth+1)
 			if err != nil {
 				return nil, err
 			}
 			out[key.Value] = v
 		}
 		return out, nil
+	default: // a scalar
 	}
 	switch n.ShortTag() {
 	case "!!null":
@@ -417,7 +459,7 @@ var shortForms = map[string]string{
 	"!ValueOfAll": "Fn::ValueOfAll", "!Length": "Fn::Length", "!ToJsonString": "Fn::ToJsonString",
 }
 
-func shortForm(n *yaml.Node, depth int, budget *int) (any, error) {
+func shortForm(n *yaml.Node, depth int) (any, error) {
 	name, ok := shortForms[n.Tag]
 	if !ok {
 		return nil, errorf("Template format error: YAML not well-formed. (line %d, column %d): unknown tag %s", n.Line, n.Column, n.Tag)
@@ -427,7 +469,7 @@ func shortForm(n *yaml.Node, depth int, budget *int) (any, error) {
 	if inner.Kind == yaml.ScalarNode {
 		inner.Tag = "!!str"
 	}
-	v, err := fromYAML(&inner, depth+1, budget)
+	v, err := fromYAML(&inner, depth+1)
 	if err != nil {
 		return nil, err
 	}

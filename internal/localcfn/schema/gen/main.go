@@ -295,12 +295,11 @@ type cdkDB struct {
 }
 
 func fromCDK(types map[string]*schema.Type, file string) (int, error) {
-	f, err := os.Open(file)
+	packed, err := os.ReadFile(file)
 	if err != nil {
 		return 0, fmt.Errorf("%w (run npm ci)", err)
 	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
+	z, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
 		return 0, err
 	}
@@ -513,7 +512,7 @@ func write(types map[string]*schema.Type, out string) error {
 	if err := z.Close(); err != nil {
 		return err
 	}
-	return os.WriteFile(out, buf.Bytes(), 0o644)
+	return os.WriteFile(out, buf.Bytes(), 0o600)
 }
 
 // prune drops definitions that nothing refers to and shortens the names of the others.
