@@ -350,8 +350,21 @@ instanceConnect: {absent: true, preserveClientIp: true}
 	} {
 		assert.Contains(t, out, fault)
 	}
+	quiet(t, c, out)
+
+	// Only the finished tree shows this one.
+	out, err = c.tryDeploy("bastion: {address: none}\nendpoints: {absent: true}")
+	assert.Equal(t, 1, exitCode(err), out)
+	assert.Contains(t, out, "[Postern-Access/Bastion] the bastion can't reach ssm, ")
+	quiet(t, c, out)
+}
+
+// quiet asserts that a refusal shows nothing of the app's inside, and that
+// nothing was deployed.
+func quiet(t *testing.T, c *cloud, out string) {
+	t.Helper()
 	for _, trace := range []string{"goroutine ", "panic", ".go:", "main.main"} {
 		assert.NotContains(t, out, trace)
 	}
-	assert.Empty(t, c.names(), "nothing was deployed")
+	assert.Empty(t, c.names())
 }
