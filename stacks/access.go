@@ -52,8 +52,13 @@ func newAccessStack(scope constructs.Construct, c *config.Config, a *archiveStac
 			s.instanceConnect.AllowTo(s.bastion, 22, "SSH to the bastion")
 		}
 	}
+	groups := map[string]awsec2.ISecurityGroup{} // a group may be a target on several ports
 	for _, target := range c.Targets {
-		group := awsec2.SecurityGroup_FromSecurityGroupId(s, jsii.String("Target"+targetID(target)), jsii.String(target.SecurityGroupID), nil)
+		group, ok := groups[target.SecurityGroupID]
+		if !ok {
+			group = awsec2.SecurityGroup_FromSecurityGroupId(s, jsii.String("Target"+targetID(target)), jsii.String(target.SecurityGroupID), nil)
+			groups[target.SecurityGroupID] = group
+		}
 		if slices.Contains(target.Doors, config.DoorBastion) {
 			s.bastion.AllowTo(group, target.Port, target.Name)
 		}

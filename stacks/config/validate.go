@@ -213,6 +213,9 @@ func (b *Bastion) validate(f *check.Faults) {
 	if d := b.Dns; d != nil && (d.HostedZoneID == "" || d.ZoneName == "" || d.RecordName == "") {
 		f.Add("bastion.dns", "needs hostedZoneId, zoneName and recordName", "write all three")
 	}
+	if b.Dns != nil && b.Address == AddressNone {
+		f.Add("bastion.dns", "is set, but bastion.address none leaves no public address to name", "choose bastion.address elasticIp or networkLoadBalancer, or remove it")
+	}
 	arn(f, "bastion.permissionsBoundaryArn", b.PermissionsBoundaryArn, "iam")
 }
 

@@ -321,8 +321,8 @@ func reference(t *testing.T, c *cloud) {
 		assert.Regexp(t, `^aws ssm start-session --region us-east-1 --target `+find+`.*\)"$`, outputs["StartSession"])
 		assert.Regexp(t, `^aws ec2-instance-connect ssh --instance-id `+find+`.*\)" --os-user ec2-user --connection-type eice --region us-east-1$`, outputs["InstanceConnectSSH"])
 		assert.Equal(t, address.text("PublicIp"), outputs["PublicAddress"])
-		assert.Regexp(t, `originalhost postern `, outputs["SSHConfig"])
-		assert.Regexp(t, `\n +ProxyCommand aws ssm start-session .*,Values=`+group.id+` `, outputs["SSHConfig"], "the port is closed")
+		assert.Regexp(t, `^Match originalhost postern exec "aws ec2-instance-connect send-ssh-public-key `, outputs["SSHConfig"])
+		assert.Regexp(t, `\n +ProxyCommand aws ssm start-session .*,Values=`+group.id+` `, outputs["SSHConfig"], "port 22 is closed")
 	})
 }
 
@@ -350,8 +350,21 @@ instanceConnect: {absent: true, preserveClientIp: true}
 	} {
 		assert.Contains(t, out, fault)
 	}
+	quiet(t, c, out)
+
+	// Only the finished tree shows this one.
+	out, err = c.tryDeploy("bastion: {address: none}\nendpoints: {absent: true}")
+	assert.Equal(t, 1, exitCode(err), out)
+	assert.Contains(t, out, "[Postern-Access/Bastion] the bastion can't reach ssm, ")
+	quiet(t, c, out)
+}
+
+// quiet asserts that a refusal shows nothing of the app's inside, and that
+// nothing was deployed.
+func quiet(t *testing.T, c *cloud, out string) {
+	t.Helper()
 	for _, trace := range []string{"goroutine ", "panic", ".go:", "main.main"} {
 		assert.NotContains(t, out, trace)
 	}
-	assert.Empty(t, c.names(), "nothing was deployed")
+	assert.Empty(t, c.names())
 }

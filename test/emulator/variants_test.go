@@ -68,17 +68,18 @@ func TestVariants(t *testing.T) {
 		{"targets", `
 targets:
   - {name: orders database, securityGroupId: sg-0123456789abcdef0, port: 5432}
+  - {name: orders database administration, securityGroupId: sg-0123456789abcdef0, port: 8443}
   - {name: jump host, securityGroupId: sg-0fedcba9876543210, port: 22, doors: [bastion, instanceConnect]}`, func(t *testing.T, c *cloud) {
 			bastion, connect := c.described(bastionGroup).id, c.described(connectGroup).id
-			assert.Subset(t, c.egress(bastion), []string{"tcp 5432 sg-0123456789abcdef0", "tcp 22 sg-0fedcba9876543210"})
+			assert.Subset(t, c.egress(bastion), []string{"tcp 5432 sg-0123456789abcdef0", "tcp 8443 sg-0123456789abcdef0", "tcp 22 sg-0fedcba9876543210"})
 			assert.Contains(t, c.egress(connect), "tcp 22 sg-0fedcba9876543210")
 			assert.NotContains(t, c.egress(connect), "tcp 5432 sg-0123456789abcdef0")
 			into := map[string][]string{}
 			for _, r := range c.list("AWS::EC2::SecurityGroupIngress") {
-				into[r.text("GroupId")] = append(into[r.text("GroupId")], r.text("SourceSecurityGroupId"))
+				into[r.text("GroupId")] = append(into[r.text("GroupId")], r.text("ToPort")+" "+r.text("SourceSecurityGroupId"))
 			}
-			assert.Equal(t, []string{bastion}, into["sg-0123456789abcdef0"])
-			assert.ElementsMatch(t, []string{bastion, connect}, into["sg-0fedcba9876543210"])
+			assert.ElementsMatch(t, []string{"5432 " + bastion, "8443 " + bastion}, into["sg-0123456789abcdef0"])
+			assert.ElementsMatch(t, []string{"22 " + bastion, "22 " + connect}, into["sg-0fedcba9876543210"])
 		}},
 		{"pinned image", "bastion: {image: ami-0123456789abcdef0, instanceType: t3.micro, maxInstanceLifetimeDays: 14}", func(t *testing.T, c *cloud) {
 			template := c.one("AWS::EC2::LaunchTemplate")
