@@ -207,8 +207,7 @@ func (d *deployment) update(id string) error {
 	}
 	extra := extraOf(tr)
 	changes := compare(anyMap(r.Declared), props, nil)
-	retagged := t.TagProperty != "" && !slices.Equal(r.Tags, d.to.tags)
-	if len(changes) == 0 && !retagged {
+	if len(changes) == 0 && !d.retagged(t, r) {
 		r.DependsOn = d.needs[id]
 		if !template.Equal(r.Extra, extra) {
 			r.Extra = extra
@@ -226,6 +225,11 @@ func (d *deployment) update(id string) error {
 		e.event(s, s.Resources[id], "UPDATE_FAILED", err.Error())
 	}
 	return err
+}
+
+// retagged says that other stack tags reach the resource than did before.
+func (d *deployment) retagged(t *schema.Type, r *Resource) bool {
+	return t.TagProperty != "" && !slices.Equal(r.Tags, d.to.tags)
 }
 
 func (d *deployment) inPlace(r *Resource, t *schema.Type, props map[string]any) error {
@@ -393,9 +397,13 @@ func (d *deployment) cleanup() {
 	}
 }
 
-// create deploys a stack for the first time.
-func (e *Engine) create(s *Stack, to target) {
+// create begins the first deployment of a stack; what it returns does the rest.
+func (e *Engine) create(s *Stack, to target) func() {
 	e.status(s, "CREATE_IN_PROGRESS", "User Initiated")
+	return func() { e.createNow(s, to) }
+}
+
+func (e *Engine) createNow(s *Stack, to target) {
 	d, err := e.deployment(s, to)
 	if err == nil {
 		d.take()
@@ -413,7 +421,7 @@ func (e *Engine) create(s *Stack, to target) {
 		e.status(s, "DELETE_IN_PROGRESS", reason+"Delete requested by user.")
 		e.deleteAll(s, nil, true, "DELETE")
 	default:
-		e.rollbackCreate(s, reason+"Rollback requested by user.")
+		e.rollbackCreate(s, reason+"Rollback requested by user.")()
 	}
 }
 
@@ -443,10 +451,10 @@ func failures(s *Stack, err error, verb, status string) string {
 	return fmt.Sprintf("The following resource(s) failed to %s: [%s]. ", verb, strings.Join(failed, ", "))
 }
 
-// rollbackCreate deletes what a failed create made.
-func (e *Engine) rollbackCreate(s *Stack, reason string) {
+// rollbackCreate begins to delete what a failed create made.
+func (e *Engine) rollbackCreate(s *Stack, reason string) func() {
 	e.status(s, "ROLLBACK_IN_PROGRESS", strings.TrimSpace(reason))
-	e.deleteAll(s, nil, true, "ROLLBACK")
+	return func() { e.deleteAll(s, nil, true, "ROLLBACK") }
 }
 
 // deleteAll deletes all resources and ends with verb_COMPLETE or verb_FAILED.
@@ -516,8 +524,8 @@ func (e *Engine) remember(s *Stack) {
 	s.Undo = u
 }
 
-// update deploys to a stack that exists.
-func (e *Engine) update(s *Stack, to target) {
+// update begins a deployment to a stack that exists; what it returns does the rest.
+func (e *Engine) update(s *Stack, to target) func() {
 	for id, r := range s.Resources {
 		if !r.exists() && strings.HasPrefix(r.Status, "DELETE") {
 			delete(s.Resources, id)
@@ -529,6 +537,10 @@ func (e *Engine) update(s *Stack, to target) {
 	}
 	e.status(s, "UPDATE_IN_PROGRESS", "User Initiated")
 	s.Updated = e.now()
+	return func() { e.updateNow(s, to, failedCreate) }
+}
+
+func (e *Engine) updateNow(s *Stack, to target, failedCreate bool) {
 	d, err := e.deployment(s, to)
 	if err == nil {
 		d.take()
@@ -546,9 +558,9 @@ func (e *Engine) update(s *Stack, to target) {
 		case to.settings.DisableRollback:
 			e.status(s, "UPDATE_FAILED", reason)
 		case failedCreate:
-			e.rollbackCreate(s, reason)
+			e.rollbackCreate(s, reason)()
 		default:
-			e.rollbackUpdate(s, reason, nil)
+			e.rollbackUpdate(s, reason, nil)()
 		}
 		return
 	}
@@ -596,14 +608,14 @@ func (d *deployment) updateAll() error {
 	return nil
 }
 
-// rollbackUpdate brings the stack back to what it remembers. Resources named
-// in skip are taken as they are.
-func (e *Engine) rollbackUpdate(s *Stack, reason string, skip []string) {
+// rollbackUpdate begins to bring the stack back to what it remembers.
+// Resources named in skip are taken as they are.
+func (e *Engine) rollbackUpdate(s *Stack, reason string, skip []string) func() {
 	e.status(s, "UPDATE_ROLLBACK_IN_PROGRESS", strings.TrimSpace(reason))
-	u := s.Undo
-	err := e.undo(s, u, skip)
-	if err != nil {
-		e.status(s, "UPDATE_ROLLBACK_FAILED", strings.TrimSpace(failures(s, err, "update", "UPDATE_FAILED")))
+	return func() {
+		if err := e.undo(s, s.Undo, skip); err != nil {
+			e.status(s, "UPDATE_ROLLBACK_FAILED", strings.TrimSpace(failures(s, err, "update", "UPDATE_FAILED")))
+		}
 	}
 }
 
@@ -709,8 +721,9 @@ func (d *deployment) back(old, now *Resource) error {
 		return err
 	}
 	props := x.(map[string]any)
-	if len(compare(anyMap(r.Declared), props, nil)) > 0 || !slices.Equal(r.Tags, d.to.tags) || r.Status == "UPDATE_FAILED" {
-		if err := d.inPlace(r, schema.Lookup(r.Type), props); err != nil {
+	t := schema.Lookup(r.Type)
+	if len(compare(anyMap(r.Declared), props, nil)) > 0 || d.retagged(t, r) || r.Status == "UPDATE_FAILED" {
+		if err := d.inPlace(r, t, props); err != nil {
 			e.event(s, r, "UPDATE_FAILED", err.Error())
 			return err
 		}
@@ -736,16 +749,16 @@ func bound(t *template.Template, values, resolved map[string]string) map[string]
 	return out
 }
 
-// remove deletes a stack.
-func (e *Engine) remove(s *Stack, retain []string) {
+// remove begins to delete a stack.
+func (e *Engine) remove(s *Stack, retain []string) func() {
 	for _, o := range s.Outputs {
 		if users := e.importers(o.ExportName); o.ExportName != "" && len(users) > 0 {
 			// The stack stays as it is and only its reason tells.
 			// https://github.com/aws/aws-cdk/issues/604
 			e.status(s, s.Status, fmt.Sprintf("Export %s cannot be deleted as it is in use by %s", o.ExportName, strings.Join(users, " and ")))
-			return
+			return func() {}
 		}
 	}
 	e.status(s, "DELETE_IN_PROGRESS", "User Initiated")
-	e.deleteAll(s, retain, false, "DELETE")
+	return func() { e.deleteAll(s, retain, false, "DELETE") }
 }

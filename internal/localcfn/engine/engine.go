@@ -204,11 +204,15 @@ func (e *Engine) Close() error {
 }
 
 // run does the work of a call: at once, or behind it where there is a delay.
-// The caller holds the lock.
+// The caller holds the lock and has begun: the stack's status tells already
+// that it is busy, so that no second operation gets in between.
 func (e *Engine) run(work func()) error {
 	if e.options.Delay <= 0 {
 		work()
 		return e.save()
+	}
+	if err := e.save(); err != nil {
+		return err
 	}
 	e.working.Add(1)
 	go func() {
