@@ -141,9 +141,10 @@ func (e *Engine) target(r Request, s *Stack) (target, error) {
 	return to, asInvalid(scope.Assert())
 }
 
-// capabilities asks for the acknowledgement of IAM resources.
+// Capability names the capability that a deployment of the template needs, or
+// is empty.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
-func capabilities(t *template.Template, given []string) error {
+func Capability(t *template.Template) string {
 	names := map[string]string{
 		"AWS::IAM::Group": "GroupName", "AWS::IAM::InstanceProfile": "InstanceProfileName", "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
 		"AWS::IAM::Role": "RoleName", "AWS::IAM::User": "UserName",
@@ -158,6 +159,12 @@ func capabilities(t *template.Template, given []string) error {
 			need = "CAPABILITY_IAM"
 		}
 	}
+	return need
+}
+
+// capabilities asks for the acknowledgement of IAM resources.
+func capabilities(t *template.Template, given []string) error {
+	need := Capability(t)
 	if need == "" || slices.Contains(given, "CAPABILITY_NAMED_IAM") || slices.Contains(given, need) {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -127,7 +128,7 @@ func (e *Engine) load() error {
 	d := json.NewDecoder(strings.NewReader(string(b)))
 	d.UseNumber()
 	err = d.Decode(&s)
-	if err == nil && d.More() {
+	if _, end := d.Token(); err == nil && !errors.Is(end, io.EOF) {
 		err = errors.New("something follows the state")
 	}
 	if err == nil {

@@ -18,7 +18,7 @@ func TestBrokenStateFileIsLeftAlone(t *testing.T) {
 	const head = `{"version":1,"account":"111122223333","region":"us-east-1"`
 	for name, s := range map[string]string{
 		"empty": "", "cut off": "{", "null": "null", "other": "{}", "newer": strings.Replace(head, ":1", ":2", 1) + "}", "list": "[]",
-		"trailing": head + "} x", "twice": head + "}" + head + "}",
+		"trailing": head + "} x", "brace": head + "}}", "twice": head + "}" + head + "}",
 		"null stack": head + `,"stacks":[null]}`, "stack without ID": head + `,"stacks":[{"name":"a","resources":{}}]}`,
 		"no resources":   head + `,"stacks":[{"name":"a","id":"b"}]}`,
 		"null resource":  head + `,"stacks":[{"name":"a","id":"b","resources":{"A":null}}]}`,
@@ -53,7 +53,9 @@ func again(t *testing.T, file string) *world {
 // statusIn reads a stack's status from the state file.
 func statusIn(t *testing.T, file, stack string) string {
 	t.Helper()
-	var v struct{ Stacks []struct{ Name, Status string } }
+	var v struct {
+		Stacks []struct{ Name, Status string }
+	}
 	b, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(b, &v))
