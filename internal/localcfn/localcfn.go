@@ -92,8 +92,13 @@ func New(o Options) (*Server, error) {
 // browser sends: the server does whatever it is asked, by anyone.
 func loopback(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if a, err := netip.ParseAddrPort(r.RemoteAddr); err == nil && !a.Addr().Unmap().IsLoopback() {
+		if a, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !a.Addr().Unmap().IsLoopback() {
 			http.Error(w, "loopback only", http.StatusForbidden)
+			return
+		}
+		if !local(r.Host) {
+			// A page may have its own name resolve to this machine.
+			http.Error(w, "not a name of this machine", http.StatusForbidden)
 			return
 		}
 		if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
@@ -102,6 +107,19 @@ func loopback(h http.Handler) http.Handler {
 		}
 		h.ServeHTTP(w, r)
 	})
+}
+
+// local says that a Host header names this machine: localhost, a bucket's name
+// before it, or a loopback address.
+func local(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	if a, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+		return a.Unmap().IsLoopback()
+	}
+	host = strings.ToLower(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
 // Handler answers the AWS calls. It refuses callers that are not on this machine.

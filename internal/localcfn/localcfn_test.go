@@ -320,7 +320,7 @@ func TestDelayLetsProgressBeSeen(t *testing.T) {
 	assert.Contains(t, body, "<StackStatus>CREATE_IN_PROGRESS</StackStatus>")
 	status, body := call(t, s, "DeleteStack", "StackName", "a")
 	assert.Equal(t, http.StatusBadRequest, status)
-	assert.Contains(t, body, "is in CREATE_IN_PROGRESS state")
+	assert.Contains(t, body, "Stack [a] cannot be deleted while in status CREATE_IN_PROGRESS")
 	require.Eventually(t, func() bool {
 		_, body := call(t, s, "DescribeStacks", "StackName", "a")
 		return strings.Contains(body, "<StackStatus>CREATE_COMPLETE</StackStatus>")

@@ -141,9 +141,10 @@ func (e *Engine) target(r Request, s *Stack) (target, error) {
 	return to, asInvalid(scope.Assert())
 }
 
-// capabilities asks for the acknowledgement of IAM resources.
+// Capability names the capability that a deployment of the template needs, or
+// is empty.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
-func capabilities(t *template.Template, given []string) error {
+func Capability(t *template.Template) string {
 	names := map[string]string{
 		"AWS::IAM::Group": "GroupName", "AWS::IAM::InstanceProfile": "InstanceProfileName", "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
 		"AWS::IAM::Role": "RoleName", "AWS::IAM::User": "UserName",
@@ -158,6 +159,12 @@ func capabilities(t *template.Template, given []string) error {
 			need = "CAPABILITY_IAM"
 		}
 	}
+	return need
+}
+
+// capabilities asks for the acknowledgement of IAM resources.
+func capabilities(t *template.Template, given []string) error {
+	need := Capability(t)
 	if need == "" || slices.Contains(given, "CAPABILITY_NAMED_IAM") || slices.Contains(given, need) {
 		return nil
 	}
@@ -201,7 +208,7 @@ func (e *Engine) CreateStack(r Request) (string, error) {
 		return "", err
 	}
 	s.TerminationProtection = r.Protect
-	return s.ID, e.run(func() { e.create(s, to) })
+	return s.ID, e.run(e.create(s, to))
 }
 
 // UpdateStack updates a stack without a change set.
@@ -227,7 +234,7 @@ func (e *Engine) UpdateStack(r Request) (string, error) {
 		return "", invalid("No updates are to be performed.")
 	}
 	e.obsolete(s, nil)
-	return s.ID, e.run(func() { e.update(s, to) })
+	return s.ID, e.run(e.update(s, to))
 }
 
 // same says that nothing beside resources changes either.
@@ -391,8 +398,14 @@ func (e *Engine) ExecuteChangeSet(stack, name string, disableRollback *bool) err
 	if c.ExecutionStatus != "AVAILABLE" {
 		return &APIError{"InvalidChangeSetStatus", fmt.Sprintf("ChangeSet [%s] cannot be executed in its current execution status of [%s]", c.ID, c.ExecutionStatus)}
 	}
-	if s.busy() {
+	// The stack may have changed since, by a deletion that failed for instance.
+	if c.Type == "CREATE" && s.Status != "REVIEW_IN_PROGRESS" {
 		return invalid("Stack:%s is in %s state and can not be updated.", s.ID, s.Status)
+	}
+	if c.Type != "CREATE" {
+		if err := s.updatable(); err != nil {
+			return err
+		}
 	}
 	t, err := template.Parse(c.Body)
 	if err != nil {
@@ -405,13 +418,10 @@ func (e *Engine) ExecuteChangeSet(stack, name string, disableRollback *bool) err
 	}
 	s.ChangeSetID = c.ID
 	e.obsolete(s, nil)
-	return e.run(func() {
-		if c.Type == "CREATE" {
-			e.create(s, to)
-		} else {
-			e.update(s, to)
-		}
-	})
+	if c.Type == "CREATE" {
+		return e.run(e.create(s, to))
+	}
+	return e.run(e.update(s, to))
 }
 
 // DeleteChangeSet drops a change set; one that isn't there is no fault.
@@ -440,8 +450,11 @@ func (e *Engine) DeleteStack(name string, retain []string) error {
 	if s.TerminationProtection {
 		return invalid("Stack [%s] cannot be deleted while TerminationProtection is enabled", s.Name)
 	}
+	if s.Status == "DELETE_IN_PROGRESS" {
+		return nil
+	}
 	if s.busy() {
-		return invalid("Stack:%s is in %s state and can not be deleted.", s.ID, s.Status)
+		return invalid("Stack [%s] cannot be deleted while in status %s", s.Name, s.Status)
 	}
 	if len(retain) > 0 && s.Status != "DELETE_FAILED" {
 		return invalid("RetainResources can be specified only when the stack is in the DELETE_FAILED state.")
@@ -451,7 +464,7 @@ func (e *Engine) DeleteStack(name string, retain []string) error {
 			return invalid("Resources [%s] do not exist in stack %s", id, s.Name)
 		}
 	}
-	return e.run(func() { e.remove(s, retain) })
+	return e.run(e.remove(s, retain))
 }
 
 // Rollback brings a stack whose deployment failed without rollback back.
@@ -464,9 +477,9 @@ func (e *Engine) Rollback(name string) (string, error) {
 	}
 	switch s.Status {
 	case "CREATE_FAILED":
-		return s.ID, e.run(func() { e.rollbackCreate(s, "User Initiated") })
+		return s.ID, e.run(e.rollbackCreate(s, "User Initiated"))
 	case "UPDATE_FAILED":
-		return s.ID, e.run(func() { e.rollbackUpdate(s, "User Initiated", nil) })
+		return s.ID, e.run(e.rollbackUpdate(s, "User Initiated", nil))
 	}
 	return "", invalid("RollbackStack cannot be called in a %s state.", s.Status)
 }
@@ -482,7 +495,13 @@ func (e *Engine) ContinueUpdateRollback(name string, skip []string) error {
 	if s.Status != "UPDATE_ROLLBACK_FAILED" {
 		return invalid("Stack:%s is in %s state and can not be rolled back.", s.ID, s.Status)
 	}
-	return e.run(func() { e.rollbackUpdate(s, "User Initiated", skip) })
+	for _, id := range skip {
+		// https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ContinueUpdateRollback.html
+		if r := s.Resources[id]; r == nil || r.Status != "UPDATE_FAILED" {
+			return invalid("Resource %s can't be skipped: only resources that are in the UPDATE_FAILED state because a rollback failed can be", id)
+		}
+	}
+	return e.run(e.rollbackUpdate(s, "User Initiated", skip))
 }
 
 // Protect sets termination protection.
@@ -492,6 +511,10 @@ func (e *Engine) Protect(name string, on bool) (string, error) {
 	s, err := e.must(name)
 	if err != nil {
 		return "", err
+	}
+	// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-protect-stacks.html
+	if strings.HasPrefix(s.Status, "DELETE_") && s.Status != "DELETE_FAILED" {
+		return "", invalid("Stack [%s] is in %s state and its termination protection can't be set", s.Name, s.Status)
 	}
 	s.TerminationProtection = on
 	return s.ID, e.save()

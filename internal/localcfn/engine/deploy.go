@@ -167,7 +167,7 @@ func (d *deployment) make(r *Resource, props map[string]any, status string) erro
 }
 
 func (d *deployment) made(r *Resource, o *cloud.Object, props map[string]any) {
-	r.Ref, r.ObjectID, r.Declared, r.Tags = o.Ref, o.ID, props, d.to.tags
+	r.Ref, r.ObjectID, r.Declared, r.Tags = o.Ref, o.ID, props, d.tags(schema.Lookup(r.Type))
 	r.DependsOn, r.Extra = d.needs[r.LogicalID], extraOf(d.to.t.Resources[r.LogicalID])
 	if r.Type == "AWS::S3::Bucket" && d.e.buckets[o.ID] == nil {
 		d.e.buckets[o.ID] = map[string]*S3Object{}
@@ -207,8 +207,7 @@ func (d *deployment) update(id string) error {
 	}
 	extra := extraOf(tr)
 	changes := compare(anyMap(r.Declared), props, nil)
-	retagged := t.TagProperty != "" && !slices.Equal(r.Tags, d.to.tags)
-	if len(changes) == 0 && !retagged {
+	if len(changes) == 0 && !d.retagged(t, r) {
 		r.DependsOn = d.needs[id]
 		if !template.Equal(r.Extra, extra) {
 			r.Extra = extra
@@ -228,6 +227,19 @@ func (d *deployment) update(id string) error {
 	return err
 }
 
+// tags gives the stack tags that reach a resource of the type.
+func (d *deployment) tags(t *schema.Type) []Tag {
+	if t.TagProperty == "" {
+		return nil
+	}
+	return d.to.tags
+}
+
+// retagged says that other stack tags reach the resource than did before.
+func (d *deployment) retagged(t *schema.Type, r *Resource) bool {
+	return !slices.Equal(r.Tags, d.tags(t))
+}
+
 func (d *deployment) inPlace(r *Resource, t *schema.Type, props map[string]any) error {
 	e := d.e
 	e.event(d.s, r, "UPDATE_IN_PROGRESS", "")
@@ -240,7 +252,7 @@ func (d *deployment) inPlace(r *Resource, t *schema.Type, props map[string]any) 
 		return refuse("Resource of type '%s' with identifier '%s' was not found.", r.Type, r.ObjectID)
 	}
 	e.cloud.Update(o, tagged(t, props, d.to.tags))
-	r.Declared, r.Tags = props, d.to.tags
+	r.Declared, r.Tags = props, d.tags(t)
 	r.DependsOn, r.Extra = d.needs[r.LogicalID], extraOf(d.to.t.Resources[r.LogicalID])
 	e.event(d.s, r, "UPDATE_COMPLETE", "")
 	return nil
@@ -343,11 +355,7 @@ func (d *deployment) outputs() error {
 	return nil
 }
 
-// delete removes what a resource stands for, or keeps it if its policy says so.
-func (d *deployment) delete(r *Resource, policy string) error {
-	return d.e.deleteResource(d.s, r, policy)
-}
-
+// deleteResource removes what a resource stands for, or keeps it if its policy says so.
 func (e *Engine) deleteResource(s *Stack, r *Resource, policy string) error {
 	if !r.exists() {
 		e.event(s, r, "DELETE_COMPLETE", "")
@@ -379,23 +387,101 @@ func (e *Engine) deleteResource(s *Stack, r *Resource, policy string) error {
 	return nil
 }
 
-// cleanup deletes what the update left over. It never fails the update.
-func (d *deployment) cleanup() {
-	for _, l := range slices.Backward(d.leaving) {
-		if d.delete(l.r, l.policy) != nil {
-			continue // CloudFormation tries three times and leaves it behind
+// attempts is how often an old resource is tried to be deleted.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-monitor-stack.html
+const attempts = 3
+
+// cleanup deletes what the update left over, each before what it needs. It
+// never fails the update: what can't be deleted leaves the stack, and the
+// reason that it returns tells so.
+func (d *deployment) cleanup() string {
+	reason := ""
+	for _, l := range dependentsFirst(d.leaving) {
+		deleted := false
+		for range attempts {
+			if deleted = d.e.deleteResource(d.s, l.r, l.policy) == nil; deleted {
+				break
+			}
 		}
-	}
-	for _, l := range d.leaving {
+		if !deleted {
+			reason = "Update successful. One or more resources could not be deleted."
+		}
 		if o := d.e.cloud.Get(l.r.Type, l.r.ObjectID); o != nil {
 			o.Stack, o.LogicalID = "", ""
 		}
 	}
+	return reason
 }
 
-// create deploys a stack for the first time.
-func (e *Engine) create(s *Stack, to target) {
+// dependentsFirst sorts so that each comes before those it needs.
+func dependentsFirst(list []leaving) []leaving {
+	byKey, keys := map[string]leaving{}, map[string][]string{}
+	for _, l := range list {
+		id := l.r.LogicalID
+		key := id
+		for n := 2; byKey[key].r != nil; n++ {
+			key = fmt.Sprintf("%s#%d", id, n) // an old one and a new one of the same name
+		}
+		byKey[key] = l
+		keys[id] = append(keys[id], key)
+	}
+	needs := map[string][]string{}
+	for key, l := range byKey {
+		needs[key] = nil
+		for _, id := range l.r.DependsOn {
+			needs[key] = append(needs[key], keys[id]...)
+		}
+	}
+	order, circle := template.Sort(needs)
+	if len(circle) > 0 { // two generations that need each other the other way round
+		order = sorted(byKey)
+	}
+	out := make([]leaving, 0, len(list))
+	for _, key := range slices.Backward(order) {
+		out = append(out, byKey[key])
+	}
+	return out
+}
+
+// leftovers lists what the stack owns in the cloud and no member stands for:
+// halves of replacements that earlier failures left behind, too. The resources
+// in known and those of the stack's memory tell what each needs.
+func (e *Engine) leftovers(s *Stack, known map[string]*Resource, listed ...leaving) []leaving {
+	var out []leaving
+	for _, o := range e.cloud.Owned(s.ID) {
+		if slices.ContainsFunc(listed, func(l leaving) bool { return l.r.Type == o.Type && l.r.ObjectID == o.ID }) {
+			continue
+		}
+		member := s.Resources[o.LogicalID]
+		if member.exists() && member.Type == o.Type && member.ObjectID == o.ID {
+			continue
+		}
+		same := func(r *Resource) bool { return r.exists() && r.Type == o.Type && r.ObjectID == o.ID }
+		l := leaving{r: &Resource{LogicalID: o.LogicalID, Type: o.Type, Ref: o.Ref, ObjectID: o.ID}}
+		if r := known[o.LogicalID]; same(r) {
+			l.r = r.clone()
+		} else if member != nil {
+			l.r.DependsOn = member.DependsOn // most likely
+		}
+		if s.Undo != nil && same(s.Undo.Resources[o.LogicalID]) {
+			l.r = s.Undo.Resources[o.LogicalID].clone()
+			l.policy = l.r.deletionPolicy()
+			if member != nil {
+				l.policy, _ = member.Extra["UpdateReplacePolicy"].(string)
+			}
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+// create begins the first deployment of a stack; what it returns does the rest.
+func (e *Engine) create(s *Stack, to target) func() {
 	e.status(s, "CREATE_IN_PROGRESS", "User Initiated")
+	return func() { e.createNow(s, to) }
+}
+
+func (e *Engine) createNow(s *Stack, to target) {
 	d, err := e.deployment(s, to)
 	if err == nil {
 		d.take()
@@ -413,7 +499,7 @@ func (e *Engine) create(s *Stack, to target) {
 		e.status(s, "DELETE_IN_PROGRESS", reason+"Delete requested by user.")
 		e.deleteAll(s, nil, true, "DELETE")
 	default:
-		e.rollbackCreate(s, reason+"Rollback requested by user.")
+		e.rollbackCreate(s, reason+"Rollback requested by user.")()
 	}
 }
 
@@ -443,25 +529,26 @@ func failures(s *Stack, err error, verb, status string) string {
 	return fmt.Sprintf("The following resource(s) failed to %s: [%s]. ", verb, strings.Join(failed, ", "))
 }
 
-// rollbackCreate deletes what a failed create made.
-func (e *Engine) rollbackCreate(s *Stack, reason string) {
+// rollbackCreate begins to delete what a failed create made.
+func (e *Engine) rollbackCreate(s *Stack, reason string) func() {
 	e.status(s, "ROLLBACK_IN_PROGRESS", strings.TrimSpace(reason))
-	e.deleteAll(s, nil, true, "ROLLBACK")
+	return func() { e.deleteAll(s, nil, true, "ROLLBACK") }
 }
 
 // deleteAll deletes all resources and ends with verb_COMPLETE or verb_FAILED.
 func (e *Engine) deleteAll(s *Stack, retain []string, undoing bool, verb string) {
-	var failed []string
-	for _, id := range e.deletionOrder(s) {
+	all := e.leftovers(s, nil)
+	for i := range all {
+		if undoing {
+			all[i].policy = "" // what a failed create made
+		}
+		if slices.Contains(retain, all[i].r.LogicalID) {
+			all[i].policy = "Retain"
+		}
+	}
+	for _, id := range sorted(s.Resources) {
 		r := s.Resources[id]
 		if r.Status == "DELETE_COMPLETE" || r.Status == "DELETE_SKIPPED" {
-			continue
-		}
-		blocked := false
-		for _, other := range failed {
-			blocked = blocked || e.needs(s, other, id)
-		}
-		if blocked {
 			continue
 		}
 		policy := r.deletionPolicy()
@@ -471,7 +558,16 @@ func (e *Engine) deleteAll(s *Stack, retain []string, undoing bool, verb string)
 		if slices.Contains(retain, id) {
 			policy = "Retain"
 		}
-		if e.deleteResource(s, r, policy) != nil {
+		all = append(all, leaving{r, policy})
+	}
+	var failed []string
+	for _, l := range dependentsFirst(all) {
+		id := l.r.LogicalID
+		blocked := false
+		for _, other := range failed {
+			blocked = blocked || e.needs(s, other, id)
+		}
+		if !blocked && e.deleteResource(s, l.r, l.policy) != nil {
 			failed = append(failed, id)
 		}
 	}
@@ -516,8 +612,8 @@ func (e *Engine) remember(s *Stack) {
 	s.Undo = u
 }
 
-// update deploys to a stack that exists.
-func (e *Engine) update(s *Stack, to target) {
+// update begins a deployment to a stack that exists; what it returns does the rest.
+func (e *Engine) update(s *Stack, to target) func() {
 	for id, r := range s.Resources {
 		if !r.exists() && strings.HasPrefix(r.Status, "DELETE") {
 			delete(s.Resources, id)
@@ -529,6 +625,10 @@ func (e *Engine) update(s *Stack, to target) {
 	}
 	e.status(s, "UPDATE_IN_PROGRESS", "User Initiated")
 	s.Updated = e.now()
+	return func() { e.updateNow(s, to, failedCreate) }
+}
+
+func (e *Engine) updateNow(s *Stack, to target, failedCreate bool) {
 	d, err := e.deployment(s, to)
 	if err == nil {
 		d.take()
@@ -539,34 +639,21 @@ func (e *Engine) update(s *Stack, to target) {
 		if strings.Contains(failures(s, err, "create", "CREATE_FAILED"), "failed to create") {
 			reason = failures(s, err, "create", "CREATE_FAILED")
 		}
-		if d != nil {
-			e.leaveBehind(s, d)
-		}
 		switch {
 		case to.settings.DisableRollback:
 			e.status(s, "UPDATE_FAILED", reason)
 		case failedCreate:
-			e.rollbackCreate(s, reason)
+			e.rollbackCreate(s, reason)()
 		default:
-			e.rollbackUpdate(s, reason, nil)
+			e.rollbackUpdate(s, reason, nil)()
 		}
 		return
 	}
 	e.status(s, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "")
-	d.cleanup()
+	d.leaving = append(d.leaving, e.leftovers(s, nil, d.leaving...)...)
+	reason := d.cleanup()
 	s.Undo = nil
-	e.status(s, "UPDATE_COMPLETE", "")
-}
-
-// leaveBehind keeps what a failed update would have deleted, where nothing
-// else remembers it.
-func (e *Engine) leaveBehind(s *Stack, d *deployment) {
-	for _, l := range d.leaving {
-		u := s.Undo
-		if u == nil || u.Resources[l.r.LogicalID] == nil || u.Resources[l.r.LogicalID].ObjectID != l.r.ObjectID {
-			_ = d.delete(l.r, l.policy)
-		}
-	}
+	e.status(s, "UPDATE_COMPLETE", reason)
 }
 
 func (d *deployment) updateAll() error {
@@ -583,27 +670,23 @@ func (d *deployment) updateAll() error {
 	if err := d.outputs(); err != nil {
 		return err
 	}
-	var removed []leaving
-	for _, id := range d.e.deletionOrder(s) {
-		if !slices.Contains(d.order, id) {
-			removed = append(removed, leaving{s.Resources[id], s.Resources[id].deletionPolicy()})
+	for _, id := range sorted(s.Resources) {
+		if r := s.Resources[id]; !slices.Contains(d.order, id) {
+			d.leaving = append(d.leaving, leaving{r, r.deletionPolicy()})
 			delete(s.Resources, id)
 		}
 	}
-	// Cleanup goes backwards: removed ones in their order of deletion.
-	slices.Reverse(removed)
-	d.leaving = append(removed, d.leaving...)
 	return nil
 }
 
-// rollbackUpdate brings the stack back to what it remembers. Resources named
-// in skip are taken as they are.
-func (e *Engine) rollbackUpdate(s *Stack, reason string, skip []string) {
+// rollbackUpdate begins to bring the stack back to what it remembers.
+// Resources named in skip are taken as they are.
+func (e *Engine) rollbackUpdate(s *Stack, reason string, skip []string) func() {
 	e.status(s, "UPDATE_ROLLBACK_IN_PROGRESS", strings.TrimSpace(reason))
-	u := s.Undo
-	err := e.undo(s, u, skip)
-	if err != nil {
-		e.status(s, "UPDATE_ROLLBACK_FAILED", strings.TrimSpace(failures(s, err, "update", "UPDATE_FAILED")))
+	return func() {
+		if err := e.undo(s, s.Undo, skip); err != nil {
+			e.status(s, "UPDATE_ROLLBACK_FAILED", strings.TrimSpace(failures(s, err, "update", "UPDATE_FAILED")))
+		}
 	}
 }
 
@@ -618,6 +701,7 @@ func (e *Engine) undo(s *Stack, u *Undo, skip []string) error {
 	if err != nil {
 		return err
 	}
+	was := maps.Clone(s.Resources)
 	var failed error
 	for _, id := range d.order {
 		old, now := u.Resources[id], s.Resources[id]
@@ -639,34 +723,25 @@ func (e *Engine) undo(s *Stack, u *Undo, skip []string) error {
 	d.take()
 	s.Outputs, s.Imports = u.Outputs, u.Imports
 	d.leaving = nil
-	for _, id := range e.deletionOrder(s) {
-		if u.Resources[id] == nil {
-			r := s.Resources[id]
+	for _, id := range sorted(s.Resources) {
+		if r := s.Resources[id]; u.Resources[id] == nil {
 			policy := r.deletionPolicy()
 			if policy == "RetainExceptOnCreate" {
 				policy = "Delete"
 			}
-			d.leaving = append([]leaving{{r, policy}}, d.leaving...)
+			d.leaving = append(d.leaving, leaving{r, policy})
 			delete(s.Resources, id)
 		}
 	}
 	e.status(s, "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", "")
 	// Replacements that are not needed any more go, too.
-	for _, o := range e.orphans(s) {
-		d.leaving = append(d.leaving, leaving{&Resource{LogicalID: o.LogicalID, Type: o.Type, Ref: o.Ref, ObjectID: o.ID}, ""})
+	for _, l := range e.leftovers(s, was, d.leaving...) {
+		d.leaving = append(d.leaving, leaving{l.r, ""})
 	}
-	d.cleanup()
+	reason := d.cleanup()
 	s.Undo = nil
-	e.status(s, "UPDATE_ROLLBACK_COMPLETE", "")
+	e.status(s, "UPDATE_ROLLBACK_COMPLETE", reason)
 	return nil
-}
-
-// orphans finds the objects that the stack owns and no member stands for.
-func (e *Engine) orphans(s *Stack) []*cloud.Object {
-	return slices.DeleteFunc(e.cloud.Owned(s.ID), func(o *cloud.Object) bool {
-		r := s.Resources[o.LogicalID]
-		return r == nil || r.Type == o.Type && r.ObjectID == o.ID
-	})
 }
 
 // back brings one resource back to what it was.
@@ -709,8 +784,9 @@ func (d *deployment) back(old, now *Resource) error {
 		return err
 	}
 	props := x.(map[string]any)
-	if len(compare(anyMap(r.Declared), props, nil)) > 0 || !slices.Equal(r.Tags, d.to.tags) || r.Status == "UPDATE_FAILED" {
-		if err := d.inPlace(r, schema.Lookup(r.Type), props); err != nil {
+	t := schema.Lookup(r.Type)
+	if len(compare(anyMap(r.Declared), props, nil)) > 0 || d.retagged(t, r) || r.Status == "UPDATE_FAILED" {
+		if err := d.inPlace(r, t, props); err != nil {
 			e.event(s, r, "UPDATE_FAILED", err.Error())
 			return err
 		}
@@ -736,16 +812,16 @@ func bound(t *template.Template, values, resolved map[string]string) map[string]
 	return out
 }
 
-// remove deletes a stack.
-func (e *Engine) remove(s *Stack, retain []string) {
+// remove begins to delete a stack.
+func (e *Engine) remove(s *Stack, retain []string) func() {
 	for _, o := range s.Outputs {
 		if users := e.importers(o.ExportName); o.ExportName != "" && len(users) > 0 {
 			// The stack stays as it is and only its reason tells.
 			// https://github.com/aws/aws-cdk/issues/604
 			e.status(s, s.Status, fmt.Sprintf("Export %s cannot be deleted as it is in use by %s", o.ExportName, strings.Join(users, " and ")))
-			return
+			return func() {}
 		}
 	}
 	e.status(s, "DELETE_IN_PROGRESS", "User Initiated")
-	e.deleteAll(s, retain, false, "DELETE")
+	return func() { e.deleteAll(s, retain, false, "DELETE") }
 }

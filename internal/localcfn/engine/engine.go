@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/postern-cdk/postern/internal/localcfn/cloud"
+	"github.com/postern-cdk/postern/internal/localcfn/schema"
 	"github.com/postern-cdk/postern/internal/localcfn/template"
 )
 
@@ -125,8 +127,15 @@ func (e *Engine) load() error {
 	var s state
 	d := json.NewDecoder(strings.NewReader(string(b)))
 	d.UseNumber()
-	if err := d.Decode(&s); err != nil {
-		return fmt.Errorf("state file %s: %w", e.options.StateFile, err)
+	err = d.Decode(&s)
+	if _, end := d.Token(); err == nil && !errors.Is(end, io.EOF) {
+		err = errors.New("something follows the state")
+	}
+	if err == nil {
+		err = s.check()
+	}
+	if err != nil {
+		return fmt.Errorf("state file %s can't be read and is left as it is: %w", e.options.StateFile, err)
 	}
 	if s.Version != 1 {
 		return fmt.Errorf("state file %s: version %d is not known, only 1", e.options.StateFile, s.Version)
@@ -141,16 +150,75 @@ func (e *Engine) load() error {
 		e.buckets = s.Buckets
 	}
 	for _, st := range s.Stacks {
-		// What was under way when the process ended has failed.
-		switch {
-		case st.Status == "REVIEW_IN_PROGRESS":
-		case strings.HasSuffix(st.Status, "_CLEANUP_IN_PROGRESS"):
-			st.Status = strings.TrimSuffix(st.Status, "_CLEANUP_IN_PROGRESS")
-		case strings.HasSuffix(st.Status, "_IN_PROGRESS"):
-			st.Status = strings.TrimSuffix(st.Status, "IN_PROGRESS") + "FAILED"
-			st.Reason = "The process ended while this was under way."
-		}
 		e.stacks[st.ID] = st
+		e.resume(st)
+	}
+	return nil
+}
+
+// resume ends what was under way when the process did: a cleanup is done,
+// anything else has failed.
+func (e *Engine) resume(s *Stack) {
+	const reason = "The process ended while this was under way."
+	if s.Status == "REVIEW_IN_PROGRESS" || !s.busy() {
+		return
+	}
+	for _, r := range s.Resources {
+		if verb, ok := strings.CutSuffix(r.Status, "_IN_PROGRESS"); ok {
+			r.Status, r.Reason = verb+"_FAILED", reason
+		}
+	}
+	if done, ok := strings.CutSuffix(s.Status, "_CLEANUP_IN_PROGRESS"); ok {
+		d := deployment{e: e, s: s, leaving: e.leftovers(s, nil)}
+		reason := d.cleanup()
+		s.Undo = nil
+		e.status(s, done, reason)
+		return
+	}
+	e.status(s, strings.TrimSuffix(s.Status, "IN_PROGRESS")+"FAILED", reason)
+}
+
+// check finds what no engine writes.
+func (s *state) check() error {
+	for _, o := range s.Cloud.Objects {
+		if o == nil || schema.Lookup(o.Type) == nil || o.ID == "" {
+			return errors.New("it has an object without a known type and an identifier")
+		}
+		if o.Attributes == nil {
+			o.Attributes = map[string]any{} // empty ones aren't written
+		}
+		if o.Properties == nil {
+			o.Properties = map[string]any{}
+		}
+	}
+	for _, st := range s.Stacks {
+		if st == nil || st.ID == "" || st.Name == "" {
+			return errors.New("it has a stack without a name and an ID")
+		}
+		if st.Resources == nil {
+			return fmt.Errorf("stack %s has no resources", st.Name)
+		}
+		all := []map[string]*Resource{st.Resources}
+		if st.Undo != nil {
+			all = append(all, st.Undo.Resources)
+		}
+		for _, m := range all {
+			for id, r := range m {
+				if r == nil || r.LogicalID != id || schema.Lookup(r.Type) == nil {
+					return fmt.Errorf("stack %s has a broken resource %s", st.Name, id)
+				}
+			}
+		}
+		if slices.Contains(st.Events, nil) || slices.Contains(st.ChangeSets, nil) {
+			return fmt.Errorf("stack %s has an empty event or change set", st.Name)
+		}
+	}
+	for name, objects := range s.Buckets {
+		for key, o := range objects {
+			if o == nil {
+				return fmt.Errorf("bucket %s has an empty object %s", name, key)
+			}
+		}
 	}
 	return nil
 }
@@ -204,11 +272,15 @@ func (e *Engine) Close() error {
 }
 
 // run does the work of a call: at once, or behind it where there is a delay.
-// The caller holds the lock.
+// The caller holds the lock and has begun: the stack's status tells already
+// that it is busy, so that no second operation gets in between.
 func (e *Engine) run(work func()) error {
 	if e.options.Delay <= 0 {
 		work()
 		return e.save()
+	}
+	if err := e.save(); err != nil {
+		return err
 	}
 	e.working.Add(1)
 	go func() {

@@ -130,7 +130,7 @@ func (e *Engine) plan(s *Stack, to target) (changes []Change, faults []Problem, 
 		}
 		changes = append(changes, *c)
 	}
-	for _, id := range slices.Backward(e.deletionOrder(s)) {
+	for _, id := range sorted(s.Resources) {
 		r := s.Resources[id]
 		if slices.Contains(order, id) || !r.exists() {
 			continue
@@ -311,15 +311,4 @@ func extraOf(r *template.Resource) map[string]any {
 		}
 	}
 	return out
-}
-
-// deletionOrder sorts the stack's resources so that each comes before those it needs.
-func (e *Engine) deletionOrder(s *Stack) []string {
-	needs := map[string][]string{}
-	for id, r := range s.Resources {
-		needs[id] = r.DependsOn
-	}
-	order, _ := template.Sort(needs)
-	slices.Reverse(order)
-	return order
 }

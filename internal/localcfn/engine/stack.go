@@ -301,6 +301,10 @@ func (v *env) Import(name string) (any, error) {
 		return nil, template.Error(fmt.Sprintf("Stack %s can't import %s, which it exports itself", v.s.Name, name))
 	}
 	v.imports[name] = true
+	// In use from now on, not only once all is deployed. (A plan uses nothing.)
+	if v.s.busy() && !slices.Contains(v.s.Imports, name) {
+		v.s.Imports = append(slices.Clone(v.s.Imports), name)
+	}
 	return o.Value, nil
 }
 

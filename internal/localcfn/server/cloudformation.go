@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/postern-cdk/postern/internal/localcfn/engine"
 	"github.com/postern-cdk/postern/internal/localcfn/template"
@@ -52,7 +51,7 @@ func (s *Server) request(f form) engine.Request {
 func page[T any](f form, all []T, size int) ([]T, []el, error) {
 	from, err := start(f.get("NextToken"), len(all))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, &engine.APIError{Code: "ValidationError", Message: "Invalid NextToken"}
 	}
 	to := min(from+size, len(all))
 	if to < len(all) {
@@ -415,13 +414,11 @@ func summary(t *template.Template, short bool) []el {
 		return out
 	}
 	types := map[string]bool{}
-	iam := false
 	for _, r := range t.Resources {
 		types[r.Type] = true
-		iam = iam || strings.HasPrefix(r.Type, "AWS::IAM::")
 	}
-	if iam {
-		out = append(out, textMembers("Capabilities", []string{"CAPABILITY_NAMED_IAM"}))
+	if need := engine.Capability(t); need != "" {
+		out = append(out, textMembers("Capabilities", []string{need}))
 	}
 	return append(out, textMembers("ResourceTypes", slices.Sorted(maps.Keys(types))), text("Version", "2010-09-09"))
 }

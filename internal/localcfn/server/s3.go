@@ -304,7 +304,7 @@ func body(r *http.Request) ([]byte, error) {
 		return &engine.APIError{Code: "IncompleteBody", Message: "chunks are broken: " + err.Error()}
 	}
 	in := bufio.NewReader(r.Body)
-	var out []byte
+	var out bytes.Buffer
 	for {
 		line, err := in.ReadString('\n')
 		if err != nil {
@@ -316,13 +316,13 @@ func body(r *http.Request) ([]byte, error) {
 			return nil, broken(errors.New("no size in " + strconv.Quote(line)))
 		}
 		if n == 0 {
-			return out, nil
+			return out.Bytes(), nil
 		}
-		chunk := make([]byte, n)
-		if _, err := io.ReadFull(in, chunk); err != nil {
-			return nil, broken(err)
+		// The size is only what the client says: read before room is made.
+		before := out.Len()
+		if _, err := io.CopyN(&out, in, n); err != nil {
+			return nil, broken(fmt.Errorf("%d of %d bytes: %w", out.Len()-before, n, err))
 		}
-		out = append(out, chunk...)
 		if _, err := in.ReadString('\n'); err != nil {
 			return nil, broken(err)
 		}

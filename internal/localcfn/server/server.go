@@ -41,7 +41,9 @@ func New(e *engine.Engine, account, region, partition string) *Server {
 // ControlPath+"faults", DELETE it to take all back, GET ControlPath+"health".
 const ControlPath = "/_localcfn/"
 
-const maxBody = 512 << 20
+// Objects may be large, other requests hold at most an inline template and
+// parameters.
+const maxBody, maxCall = 512 << 20, 8 << 20
 
 // ServeHTTP answers one call.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -51,8 +53,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(r.URL.Path, ControlPath):
 		s.control(w, r)
 	case r.Header.Get("X-Amz-Target") != "":
+		r.Body = http.MaxBytesReader(w, r.Body, maxCall)
 		s.json(w, r)
 	case r.Method == http.MethodPost && r.URL.Path == "/" && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
+		r.Body = http.MaxBytesReader(w, r.Body, maxCall)
 		s.query(w, r)
 	default:
 		s.s3(w, r)
@@ -133,6 +137,10 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 	}
 	f := form(values)
 	action, version := f.get("Action"), f.get("Version")
+	if action == "" {
+		s.fault(w, r, "MissingAction", "The request is missing an action or a required parameter.")
+		return
+	}
 	var answer []el
 	var namespace string
 	switch version {

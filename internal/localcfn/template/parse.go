@@ -4,7 +4,9 @@ package template
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"regexp"
 	"slices"
@@ -375,7 +377,8 @@ func decode(body string) (any, error) {
 		d := json.NewDecoder(strings.NewReader(body))
 		d.UseNumber()
 		var v any
-		if err := d.Decode(&v); err == nil && !d.More() {
+		err := d.Decode(&v)
+		if _, end := d.Token(); err == nil && errors.Is(end, io.EOF) {
 			return v, nil
 		} else if err != nil && !strings.Contains(err.Error(), "invalid character") {
 			return nil, errorf("Template format error: JSON not well-formed. (%v)", err)
@@ -383,7 +386,16 @@ func decode(body string) (any, error) {
 		// YAML's flow style begins with a brace, too.
 	}
 	var doc yaml.Node
-	if err := yaml.Unmarshal([]byte(body), &doc); err != nil {
+	d := yaml.NewDecoder(strings.NewReader(body))
+	err := d.Decode(&doc)
+	if err == nil {
+		// The decoder stops behind the first document, whatever follows it.
+		var rest yaml.Node
+		if err = d.Decode(&rest); err == nil {
+			err = errors.New("more than one document")
+		}
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, errorf("Template format error: YAML not well-formed. (%s)", strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	if len(doc.Content) == 0 {
