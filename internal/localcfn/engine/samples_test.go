@@ -98,7 +98,7 @@ func TestSamples(t *testing.T) {
 					assert.True(t, slices.Contains(c.inPlace, x.LogicalID) || x.Details[0].Evaluation == "Dynamic", "%s", x.LogicalID)
 				}
 			}
-			require.NoError(t, w.ExecuteChangeSet("s", "plan", nil))
+			require.NoError(t, w.ExecuteChangeSet("s", "plan", engine.Execution{}))
 			if c.fails != "" {
 				require.Equal(t, "UPDATE_ROLLBACK_COMPLETE", w.status("s"))
 				assert.Contains(t, strings.Join(w.history("s"), "\n"), c.fails)
