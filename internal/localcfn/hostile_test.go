@@ -373,6 +373,27 @@ func TestCapabilities(t *testing.T) {
 	}
 }
 
+// cdk rollback asks for RetainExceptOnCreate.
+func TestRetainExceptOnCreateByQuery(t *testing.T) {
+	body := `{"Resources":{"A":{"Type":"AWS::SNS::Topic","DeletionPolicy":"Retain"},"Z":{"Type":"AWS::SQS::Queue","DependsOn":"A"}}}`
+	topics := func(s *localcfn.Server) int {
+		_, answer := target(t, s, "CloudApiService.ListResources", `{"TypeName":"AWS::SNS::Topic"}`)
+		return strings.Count(answer, "Identifier")
+	}
+	for flag, left := range map[string]int{"true": 0, "false": 1, "": 1} {
+		s := start(t, localcfn.Options{Faults: []localcfn.Fail{{Type: "AWS::SQS::Queue", Operation: "Create", Every: true}}})
+		call(t, s, "CreateStack", "StackName", "a", "TemplateBody", body, "RetainExceptOnCreate", flag)
+		assert.Equal(t, left, topics(s), "CreateStack %s", flag)
+		call(t, s, "CreateChangeSet", "StackName", "b", "ChangeSetName", "c", "ChangeSetType", "CREATE", "TemplateBody", body)
+		call(t, s, "ExecuteChangeSet", "StackName", "b", "ChangeSetName", "c", "RetainExceptOnCreate", flag)
+		assert.Equal(t, 2*left, topics(s), "ExecuteChangeSet %s", flag)
+		call(t, s, "CreateStack", "StackName", "d", "TemplateBody", body, "DisableRollback", "true")
+		status, answer := call(t, s, "RollbackStack", "StackName", "d", "RetainExceptOnCreate", flag)
+		require.Equal(t, http.StatusOK, status, answer)
+		assert.Equal(t, 3*left, topics(s), "RollbackStack %s", flag)
+	}
+}
+
 // FuzzCalls sends anything anywhere.
 func FuzzCalls(f *testing.F) {
 	s, err := localcfn.New(localcfn.Options{})

@@ -386,9 +386,15 @@ func (e *Engine) DescribeChangeSet(stack, name string, f func(*Stack, *ChangeSet
 	return nil
 }
 
-// ExecuteChangeSet deploys a change set. Where disableRollback is not nil it
-// overrides the change set's.
-func (e *Engine) ExecuteChangeSet(stack, name string, disableRollback *bool) error {
+// Execution is how a change set is executed.
+type Execution struct {
+	// DisableRollback overrides the change set's, where it is not nil.
+	DisableRollback      *bool
+	RetainExceptOnCreate bool // see Settings
+}
+
+// ExecuteChangeSet deploys a change set.
+func (e *Engine) ExecuteChangeSet(stack, name string, how Execution) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s, c, err := e.changeSet(stack, name)
@@ -413,8 +419,9 @@ func (e *Engine) ExecuteChangeSet(stack, name string, disableRollback *bool) err
 	}
 	to := target{t: t, parameters: c.Parameters, resolved: c.Resolved, tags: c.Tags, settings: c.Settings}
 	to.bound = bound(t, c.Parameters, c.Resolved)
-	if disableRollback != nil {
-		to.settings.DisableRollback = *disableRollback
+	to.settings.RetainExceptOnCreate = how.RetainExceptOnCreate
+	if how.DisableRollback != nil {
+		to.settings.DisableRollback = *how.DisableRollback
 	}
 	s.ChangeSetID = c.ID
 	e.obsolete(s, nil)
@@ -468,7 +475,7 @@ func (e *Engine) DeleteStack(name string, retain []string) error {
 }
 
 // Rollback brings a stack whose deployment failed without rollback back.
-func (e *Engine) Rollback(name string) (string, error) {
+func (e *Engine) Rollback(name string, retainExceptOnCreate bool) (string, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s, err := e.must(name)
@@ -477,8 +484,10 @@ func (e *Engine) Rollback(name string) (string, error) {
 	}
 	switch s.Status {
 	case "CREATE_FAILED":
+		s.Settings.RetainExceptOnCreate = retainExceptOnCreate
 		return s.ID, e.run(e.rollbackCreate(s, "User Initiated"))
 	case "UPDATE_FAILED":
+		s.Settings.RetainExceptOnCreate = retainExceptOnCreate
 		return s.ID, e.run(e.rollbackUpdate(s, "User Initiated", nil))
 	}
 	return "", invalid("RollbackStack cannot be called in a %s state.", s.Status)

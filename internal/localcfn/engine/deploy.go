@@ -529,6 +529,16 @@ func failures(s *Stack, err error, verb, status string) string {
 	return fmt.Sprintf("The following resource(s) failed to %s: [%s]. ", verb, strings.Join(failed, ", "))
 }
 
+// createdPolicy says what a rollback does with a resource that the operation created.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
+func (s *Stack) createdPolicy(r *Resource) string {
+	policy := r.deletionPolicy()
+	if policy == "RetainExceptOnCreate" || s.Settings.RetainExceptOnCreate {
+		return "Delete"
+	}
+	return policy
+}
+
 // rollbackCreate begins to delete what a failed create made.
 func (e *Engine) rollbackCreate(s *Stack, reason string) func() {
 	e.status(s, "ROLLBACK_IN_PROGRESS", strings.TrimSpace(reason))
@@ -552,8 +562,8 @@ func (e *Engine) deleteAll(s *Stack, retain []string, undoing bool, verb string)
 			continue
 		}
 		policy := r.deletionPolicy()
-		if undoing && policy == "RetainExceptOnCreate" {
-			policy = "Delete"
+		if undoing {
+			policy = s.createdPolicy(r)
 		}
 		if slices.Contains(retain, id) {
 			policy = "Retain"
@@ -701,7 +711,10 @@ func (e *Engine) undo(s *Stack, u *Undo, skip []string) error {
 	if err != nil {
 		return err
 	}
-	was := maps.Clone(s.Resources)
+	was, policies := maps.Clone(s.Resources), map[string]string{}
+	for id, r := range was {
+		policies[id] = s.createdPolicy(r) // by the settings of the operation that failed
+	}
 	var failed error
 	for _, id := range d.order {
 		old, now := u.Resources[id], s.Resources[id]
@@ -725,11 +738,7 @@ func (e *Engine) undo(s *Stack, u *Undo, skip []string) error {
 	d.leaving = nil
 	for _, id := range sorted(s.Resources) {
 		if r := s.Resources[id]; u.Resources[id] == nil {
-			policy := r.deletionPolicy()
-			if policy == "RetainExceptOnCreate" {
-				policy = "Delete"
-			}
-			d.leaving = append(d.leaving, leaving{r, policy})
+			d.leaving = append(d.leaving, leaving{r, policies[id]})
 			delete(s.Resources, id)
 		}
 	}

@@ -128,23 +128,29 @@ func collect(v any, path []string) any {
 
 // conditional decides changes that the schema calls conditional. What isn't
 // named here is made in place.
-func conditional(typ, property string, before, after any, r *template.Resource) bool {
-	switch typ + "." + property {
-	case "AWS::EC2::VPC.InstanceTenancy":
-		// In place only from dedicated to default.
-		// https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ec2-vpc.html
-		from, _ := template.Text(before)
-		to, _ := template.Text(after)
-		return !(from == "dedicated" && (to == "default" || to == ""))
-	case "AWS::Events::Rule.EventBusName":
-		return true
-	}
-	if typ == "AWS::AutoScaling::AutoScalingGroup" {
+func conditional(typ, property string, before, after map[string]any, r *template.Resource) bool {
+	switch typ {
+	case "AWS::AutoScaling::AutoScalingGroup":
 		// https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-updatepolicy.html
 		policy, _ := r.UpdatePolicy.(map[string]any)
 		replacing, _ := policy["AutoScalingReplacingUpdate"].(map[string]any)
 		text, _ := template.Text(replacing["WillReplace"])
 		return text == "true"
+	case "AWS::SSM::Document":
+		// Replace is the default of UpdateMethod, and can't be done where the document has a name.
+		// https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-document.html
+		return after["UpdateMethod"] != "NewVersion"
+	}
+	switch typ + "." + property {
+	case "AWS::EC2::VPC.InstanceTenancy":
+		// In place only from dedicated to default.
+		// https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ec2-vpc.html
+		from, _ := template.Text(before[property])
+		to, _ := template.Text(after[property])
+		return !(from == "dedicated" && (to == "default" || to == ""))
+	case "AWS::Events::Rule.EventBusName", "AWS::DynamoDB::Table.KeySchema":
+		// https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html
+		return true
 	}
 	return false
 }
@@ -156,7 +162,7 @@ func replaces(t *schema.Type, changes []difference, before, after map[string]any
 		case always:
 			return true
 		case conditionally:
-			if conditional(t.Name, d.path[0], before[d.path[0]], after[d.path[0]], r) {
+			if conditional(t.Name, d.path[0], before, after, r) {
 				return true
 			}
 		}

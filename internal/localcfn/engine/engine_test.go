@@ -72,7 +72,7 @@ func (w *world) deploy(stack, body string, params ...string) string {
 	w.t.Helper()
 	c := w.plan(request(stack, body, params...))
 	require.Equal(w.t, "CREATE_COMPLETE", c.Status, c.Reason)
-	require.NoError(w.t, w.ExecuteChangeSet(stack, "plan", nil))
+	require.NoError(w.t, w.ExecuteChangeSet(stack, "plan", engine.Execution{}))
 	return w.status(stack)
 }
 
@@ -182,7 +182,7 @@ func TestNoChanges(t *testing.T) {
 	assert.Equal(t, "The submitted information didn't contain changes. Submit different information to create a change set.", c.Reason)
 	_, err := w.UpdateStack(request("net", body))
 	assert.EqualError(t, err, "ValidationError: No updates are to be performed.")
-	err = w.ExecuteChangeSet("net", "plan", nil)
+	err = w.ExecuteChangeSet("net", "plan", engine.Execution{})
 	assert.ErrorContains(t, err, "InvalidChangeSetStatus")
 }
 
@@ -338,7 +338,7 @@ func TestDisableRollback(t *testing.T) {
 	require.NoError(t, w.Inject(engine.Fault{Type: "AWS::EC2::Subnet", Operation: "Create"}))
 	c := w.plan(request("net", body))
 	on := true
-	require.NoError(t, w.ExecuteChangeSet("net", c.Name, &on))
+	require.NoError(t, w.ExecuteChangeSet("net", c.Name, engine.Execution{DisableRollback: &on}))
 	assert.Equal(t, "CREATE_FAILED", w.status("net"))
 	assert.Len(t, w.ids("AWS::EC2::VPC"), 1, "what was made stays")
 	assert.Equal(t, "UPDATE_COMPLETE", w.deploy("net", body), "and the rest is made by the next")
@@ -346,9 +346,9 @@ func TestDisableRollback(t *testing.T) {
 	require.NoError(t, w.Inject(engine.Fault{Type: "AWS::EC2::Subnet", Operation: "Update"}))
 	changed := strings.Replace(body, "MapPublicIpOnLaunch: false", "MapPublicIpOnLaunch: true", 1)
 	w.plan(request("net", changed))
-	require.NoError(t, w.ExecuteChangeSet("net", "plan", &on))
+	require.NoError(t, w.ExecuteChangeSet("net", "plan", engine.Execution{DisableRollback: &on}))
 	require.Equal(t, "UPDATE_FAILED", w.status("net"))
-	_, err := w.Rollback("net")
+	_, err := w.Rollback("net", false)
 	require.NoError(t, err)
 	assert.Equal(t, "UPDATE_ROLLBACK_COMPLETE", w.status("net"))
 }
@@ -384,7 +384,7 @@ func TestNamesAreUnique(t *testing.T) {
 	r := request("four", body)
 	r.Settings.ImportExisting = true
 	c := w.plan(r)
-	require.NoError(t, w.ExecuteChangeSet("four", c.Name, nil))
+	require.NoError(t, w.ExecuteChangeSet("four", c.Name, engine.Execution{}))
 	assert.Equal(t, "CREATE_COMPLETE", w.status("four"), "taken over where asked for")
 }
 
@@ -587,7 +587,7 @@ func TestStackTagsReachResources(t *testing.T) {
 	r := request("net", sample(t, "vpc.yaml"))
 	r.Tags, r.TagsGiven = []engine.Tag{{Key: "team", Value: "red"}}, true
 	c := w.plan(r)
-	require.NoError(t, w.ExecuteChangeSet("net", c.Name, nil))
+	require.NoError(t, w.ExecuteChangeSet("net", c.Name, engine.Execution{}))
 	vpc := w.resource("net", "Vpc").Ref
 	assert.Contains(t, w.model("AWS::EC2::VPC", vpc)["Tags"], map[string]any{"Key": "team", "Value": "red"})
 	assert.Contains(t, w.model("AWS::EC2::VPC", vpc)["Tags"], map[string]any{"Key": "Name", "Value": "main"})
@@ -595,7 +595,7 @@ func TestStackTagsReachResources(t *testing.T) {
 	c = w.plan(r)
 	require.NotEmpty(t, c.Changes)
 	assert.Equal(t, []string{"Tags"}, c.Changes[0].Scope)
-	require.NoError(t, w.ExecuteChangeSet("net", c.Name, nil))
+	require.NoError(t, w.ExecuteChangeSet("net", c.Name, engine.Execution{}))
 	assert.Equal(t, vpc, w.resource("net", "Vpc").Ref)
 	assert.Contains(t, w.model("AWS::EC2::VPC", vpc)["Tags"], map[string]any{"Key": "team", "Value": "blue"})
 }

@@ -66,7 +66,7 @@ func TestTwoDeployAtOnce(t *testing.T) {
 	var wait sync.WaitGroup
 	results := make(chan error, 4)
 	for _, name := range []string{"one", "two", "one", "two"} {
-		wait.Go(func() { results <- w.ExecuteChangeSet(name, "plan", nil) })
+		wait.Go(func() { results <- w.ExecuteChangeSet(name, "plan", engine.Execution{}) })
 	}
 	wait.Wait()
 	close(results)
@@ -91,9 +91,9 @@ func TestAChangeSetMeetsAnotherState(t *testing.T) {
 	require.NoError(t, w.Inject(engine.Fault{Operation: "Delete"}))
 	require.NoError(t, w.DeleteStack("a", nil))
 	require.Equal(t, "DELETE_FAILED", w.status("a"))
-	assert.ErrorContains(t, w.ExecuteChangeSet("a", "plan", nil), "is in DELETE_FAILED state and can not be updated.")
+	assert.ErrorContains(t, w.ExecuteChangeSet("a", "plan", engine.Execution{}), "is in DELETE_FAILED state and can not be updated.")
 	assert.ErrorContains(t, w.ContinueUpdateRollback("a", nil), "is in DELETE_FAILED state")
-	_, err := w.Rollback("a")
+	_, err := w.Rollback("a", false)
 	assert.ErrorContains(t, err, "RollbackStack cannot be called in a DELETE_FAILED state.")
 	assert.ErrorContains(t, w.DeleteStack("a", []string{"Nope"}), "do not exist")
 	require.NoError(t, w.DeleteStack("a", nil))

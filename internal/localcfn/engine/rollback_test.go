@@ -103,7 +103,7 @@ func (w *world) tagged(stack, body string, tags ...string) string {
 	}
 	c := w.plan(r)
 	require.Equal(w.t, "CREATE_COMPLETE", c.Status, c.Reason)
-	require.NoError(w.t, w.ExecuteChangeSet(stack, "plan", nil))
+	require.NoError(w.t, w.ExecuteChangeSet(stack, "plan", engine.Execution{}))
 	return w.status(stack)
 }
 
@@ -227,7 +227,7 @@ func TestHalvesOfReplacementsAreNotForgotten(t *testing.T) {
 		require.NoError(t, w.Inject(engine.Fault{Type: "AWS::EC2::Subnet", Operation: "Update", Every: true}))
 		for i := range 2 {
 			w.plan(request("net", changed(i)))
-			require.NoError(t, w.ExecuteChangeSet("net", "plan", &on))
+			require.NoError(t, w.ExecuteChangeSet("net", "plan", engine.Execution{DisableRollback: &on}))
 			require.Equal(t, "UPDATE_FAILED", w.status("net"))
 		}
 		w.ClearFaults()
@@ -246,7 +246,7 @@ func TestHalvesOfReplacementsAreNotForgotten(t *testing.T) {
 	})
 	t.Run("rollback", func(t *testing.T) {
 		w := stuck(t)
-		_, err := w.Rollback("net")
+		_, err := w.Rollback("net", false)
 		require.NoError(t, err)
 		require.Equal(t, "UPDATE_ROLLBACK_COMPLETE", w.status("net"))
 		assert.Equal(t, []string{w.resource("net", "Group").Ref}, w.ids("AWS::EC2::SecurityGroup"))
@@ -311,6 +311,45 @@ func TestRetainExceptOnCreate(t *testing.T) {
 	require.Equal(t, "UPDATE_COMPLETE", w.deploy("s", before))
 	assert.Contains(t, strings.Join(w.history("s"), "\n"), "RetainedLater DELETE_SKIPPED")
 	assert.Len(t, w.ids("AWS::SNS::Topic"), 2)
+}
+
+// RetainExceptOnCreate of a call: "When set to true, newly created resources are
+// deleted when the operation rolls back. This includes newly created resources
+// marked with a deletion policy of Retain." cdk rollback asks for it.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ExecuteChangeSet.html
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_RollbackStack.html
+func TestRetainExceptOnCreateOfACall(t *testing.T) {
+	body := sample(t, "deletion-policies.yaml")
+	yes := true
+	queueFails := engine.Fault{Type: "AWS::SQS::Queue", Operation: "Create"}
+
+	w := newWorld(t)
+	require.NoError(t, w.Inject(queueFails))
+	w.plan(request("s", body))
+	require.NoError(t, w.ExecuteChangeSet("s", "plan", engine.Execution{RetainExceptOnCreate: true}))
+	require.Equal(t, "ROLLBACK_COMPLETE", w.status("s"))
+	assert.Empty(t, w.ids("AWS::SNS::Topic"))
+
+	w = newWorld(t)
+	require.NoError(t, w.Inject(queueFails))
+	w.plan(request("s", body))
+	require.NoError(t, w.ExecuteChangeSet("s", "plan", engine.Execution{DisableRollback: &yes}))
+	_, err := w.Rollback("s", true)
+	require.NoError(t, err)
+	require.Equal(t, "ROLLBACK_COMPLETE", w.status("s"))
+	assert.Empty(t, w.ids("AWS::SNS::Topic"))
+
+	w = newWorld(t)
+	w.deploy("s", "Resources: {A: {Type: AWS::SNS::Topic, DeletionPolicy: Retain}}")
+	require.NoError(t, w.Inject(queueFails))
+	r := request("s", body+"  A: {Type: AWS::SNS::Topic, DeletionPolicy: Retain}\n")
+	r.Settings.RetainExceptOnCreate = true
+	_, err = w.UpdateStack(r)
+	require.NoError(t, err)
+	require.Equal(t, "UPDATE_ROLLBACK_COMPLETE", w.status("s"))
+	assert.Equal(t, []string{w.resource("s", "A").Ref}, w.ids("AWS::SNS::Topic"), "that one is older")
+	require.NoError(t, w.DeleteStack("s", nil))
+	assert.Len(t, w.ids("AWS::SNS::Topic"), 1, "and stays")
 }
 
 // "UpdateReplacePolicy ... retains ... the existing physical instance of a

@@ -49,6 +49,10 @@ type Settings struct {
 	NotificationARNs []string `json:"notificationArns,omitempty"`
 	DisableRollback  bool     `json:"disableRollback,omitempty"`
 	OnFailure        string   `json:"onFailure,omitempty"` // of a create: ROLLBACK, DELETE or DO_NOTHING
+	// RetainExceptOnCreate makes a rollback delete what the operation created,
+	// whatever its DeletionPolicy says.
+	// https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
+	RetainExceptOnCreate bool `json:"retainExceptOnCreate,omitempty"`
 	// ImportExisting takes resources over that have the name and no stack.
 	ImportExisting bool `json:"importExisting,omitempty"`
 }

@@ -122,7 +122,7 @@ func TestStateInTheMiddle(t *testing.T) {
 	require.NoError(t, err)
 	moments("net", "UPDATE_COMPLETE", func(w *world, status string) {
 		if status == "UPDATE_FAILED" {
-			_, err := w.Rollback("net")
+			_, err := w.Rollback("net", false)
 			require.NoError(t, err)
 			require.Equal(t, "UPDATE_ROLLBACK_COMPLETE", w.status("net"))
 			require.Equal(t, engine.NoChanges, w.plan(request("net", body)).Reason)

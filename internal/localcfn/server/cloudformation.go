@@ -18,7 +18,7 @@ func (s *Server) request(f form) engine.Request {
 		Settings: engine.Settings{
 			Capabilities: f.list("Capabilities"), RoleARN: f.get("RoleARN"), NotificationARNs: f.list("NotificationARNs"),
 			DisableRollback: f.bool("DisableRollback"), OnFailure: f.get("OnFailure"),
-			ImportExisting: f.bool("ImportExistingResources"),
+			ImportExisting: f.bool("ImportExistingResources"), RetainExceptOnCreate: f.bool("RetainExceptOnCreate"),
 		},
 	}
 	if f.get("OnStackFailure") == "DO_NOTHING" {
@@ -77,12 +77,12 @@ func (s *Server) cloudFormation(action string, f form) ([]el, error) {
 	case "DescribeChangeSet":
 		return s.describeChangeSet(f)
 	case "ExecuteChangeSet":
-		var disable *bool
+		how := engine.Execution{RetainExceptOnCreate: f.bool("RetainExceptOnCreate")}
 		if v := f.get("DisableRollback"); v != "" {
 			b := v == "true"
-			disable = &b
+			how.DisableRollback = &b
 		}
-		return nil, e.ExecuteChangeSet(f.get("StackName"), f.get("ChangeSetName"), disable)
+		return nil, e.ExecuteChangeSet(f.get("StackName"), f.get("ChangeSetName"), how)
 	case "DeleteChangeSet":
 		return nil, e.DeleteChangeSet(f.get("StackName"), f.get("ChangeSetName"))
 	case "ListChangeSets":
@@ -168,7 +168,7 @@ func (s *Server) cloudFormation(action string, f form) ([]el, error) {
 		names, err := e.Importers(f.get("ExportName"))
 		return []el{textMembers("Imports", names)}, err
 	case "RollbackStack":
-		id, err := e.Rollback(f.get("StackName"))
+		id, err := e.Rollback(f.get("StackName"), f.bool("RetainExceptOnCreate"))
 		return []el{text("StackId", id)}, err
 	case "ContinueUpdateRollback":
 		return nil, e.ContinueUpdateRollback(f.get("StackName"), f.list("ResourcesToSkip"))
