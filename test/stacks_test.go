@@ -123,9 +123,30 @@ func (s synthesized) templates(t *testing.T) []string {
 	return files
 }
 
-func TestStacksMatchTheirGoldens(t *testing.T) {
+// TestStacks synthesizes each variant once and asks many things of it.
+func TestStacks(t *testing.T) {
+	apps := map[string]synthesized{}
+	for _, name := range variantNames() {
+		apps[name] = synthesize(t, cdktest.NewApp(t), variants[name])
+	}
+	for _, ask := range []struct {
+		name string
+		of   func(*testing.T, map[string]synthesized)
+	}{
+		{"match their goldens", stacksMatchTheirGoldens},
+		{"are the same without feature flags", stacksWithoutFeatureFlags},
+		{"pass cfn-lint", stacksPassCfnLint},
+		{"refer one way", stacksReferOneWay},
+		{"are safe and useful by default", defaultIsSafeAndUseful},
+		{"are configured", configurationReachesTheTemplates},
+	} {
+		t.Run(ask.name, func(t *testing.T) { ask.of(t, apps) })
+	}
+}
+
+func stacksMatchTheirGoldens(t *testing.T, apps map[string]synthesized) {
 	for _, name := range []string{"default", "open", "private"} {
-		golden(t, name, synthesize(t, cdktest.NewApp(t), variants[name]).assembly)
+		golden(t, name, apps[name].assembly)
 	}
 }
 
@@ -154,9 +175,9 @@ func TestRulePacksTellWhenEveryoneMayTrySSH(t *testing.T) {
 	}
 }
 
-func TestStacksWithoutFeatureFlagsMakeTheSame(t *testing.T) {
+func stacksWithoutFeatureFlags(t *testing.T, apps map[string]synthesized) {
 	for _, name := range variantNames() {
-		with := synthesize(t, cdktest.NewApp(t), variants[name])
+		with := apps[name]
 		without := synthesize(t, cdktest.NewAppWithoutFlags(t), variants[name])
 		for i, file := range with.templates(t) {
 			stack := strings.TrimSuffix(filepath.Base(file), ".template.json")
@@ -167,7 +188,7 @@ func TestStacksWithoutFeatureFlagsMakeTheSame(t *testing.T) {
 	}
 }
 
-func TestStacksPassCfnLint(t *testing.T) {
+func stacksPassCfnLint(t *testing.T, apps map[string]synthesized) {
 	const tool = "cfn-lint"
 	path, err := exec.LookPath(tool)
 	if err != nil {
@@ -179,15 +200,15 @@ func TestStacksPassCfnLint(t *testing.T) {
 	// that no subnet moves.
 	args := []string{"--regions", "us-east-1", "--ignore-checks", "W3010", "--non-zero-exit-code", "warning", "--"}
 	for _, name := range variantNames() {
-		args = append(args, synthesize(t, cdktest.NewApp(t), variants[name]).templates(t)...)
+		args = append(args, apps[name].templates(t)...)
 	}
 	out, err := exec.Command(path, args...).CombinedOutput()
 	assert.NoError(t, err, "%s", out)
 }
 
-func TestStacksReferOneWay(t *testing.T) {
+func stacksReferOneWay(t *testing.T, apps map[string]synthesized) {
 	for _, name := range variantNames() {
-		s := synthesize(t, cdktest.NewApp(t), variants[name])
+		s := apps[name]
 		order := s.postern.Stacks()
 		for i, stack := range order {
 			for _, dependency := range *stack.Dependencies() {
@@ -209,8 +230,8 @@ func one(t *testing.T, all map[string]resource, kind string) map[string]any {
 	return nil
 }
 
-func TestDefaultIsSafeAndUseful(t *testing.T) {
-	s := synthesize(t, cdktest.NewApp(t), variants["default"])
+func defaultIsSafeAndUseful(t *testing.T, apps map[string]synthesized) {
+	s := apps["default"]
 	access := s.template(t, "Postern-Access")
 	for id, group := range ofType(access, "AWS::EC2::SecurityGroup") {
 		assert.NotContains(t, group.Properties, "SecurityGroupIngress", id)
@@ -234,8 +255,8 @@ func TestDefaultIsSafeAndUseful(t *testing.T) {
 	}
 }
 
-func TestConfigurationReachesTheTemplates(t *testing.T) {
-	open := synthesize(t, cdktest.NewApp(t), variants["open"])
+func configurationReachesTheTemplates(t *testing.T, apps map[string]synthesized) {
+	open := apps["open"]
 	access := open.template(t, "Gate-Access")
 	text := textOf(t, access)
 	for key, want := range map[string]string{
@@ -274,7 +295,7 @@ func TestConfigurationReachesTheTemplates(t *testing.T) {
 	}
 	assert.Contains(t, textOf(t, open.template(t, "Gate-Watch")), `"Endpoint":"oncall@example.com"`)
 
-	private := synthesize(t, cdktest.NewApp(t), variants["private"])
+	private := apps["private"]
 	assert.Equal(t, map[string]any{"Mode": "COMPLIANCE", "Days": 400.0},
 		lockOf(t, private.template(t, "Postern-Archive")))
 	for id, group := range ofType(private.template(t, "Postern-Archive"), "AWS::Logs::LogGroup") {
@@ -294,7 +315,7 @@ func TestConfigurationReachesTheTemplates(t *testing.T) {
 	assert.NotContains(t, text, "AWS::EC2::EIP")
 	assert.Contains(t, textOf(t, private.template(t, "Postern-Watch")), `"arn:aws:sns:eu-west-1:123456789012:pager"`)
 
-	balanced := synthesize(t, cdktest.NewApp(t), variants["balanced"])
+	balanced := apps["balanced"]
 	assert.Nil(t, lockOf(t, balanced.template(t, "Postern-Archive")))
 	network = balanced.template(t, "Postern-Network")
 	assert.Len(t, ofType(network, "AWS::EC2::NatGateway"), 1)
@@ -303,19 +324,19 @@ func TestConfigurationReachesTheTemplates(t *testing.T) {
 	one(t, access, "AWS::ElasticLoadBalancingV2::LoadBalancer")
 	assert.Contains(t, textOf(t, access), `"ImageId":{"Ref":"SsmParameterValue`)
 
-	doorless := synthesize(t, cdktest.NewApp(t), variants["doorless"])
+	doorless := apps["doorless"]
 	access = doorless.template(t, "Postern-Access")
 	assert.Empty(t, ofType(access, "AWS::AutoScaling::AutoScalingGroup"))
 	one(t, access, "AWS::EC2::InstanceConnectEndpoint")
 	assert.Nil(t, doorless.postern.Bastion())
 
-	isolated := synthesize(t, cdktest.NewApp(t), variants["isolated"])
+	isolated := apps["isolated"]
 	for _, service := range []string{"logs", "monitoring", "cloudformation", "ec2"} {
 		assert.Contains(t, textOf(t, isolated.template(t, "Postern-Network")), `.`+service+`"`)
 	}
 	assert.Nil(t, isolated.postern.InstanceConnect())
 
-	existing := synthesize(t, cdktest.NewApp(t), variants["existing"])
+	existing := apps["existing"]
 	require.Len(t, existing.postern.Stacks(), 3, "no Network stack, as nothing is made there")
 	text = textOf(t, existing.template(t, "Postern-Access"))
 	assert.Contains(t, text, "subnet-0bbbbbbbbbbbbbbb1")
