@@ -111,6 +111,7 @@ func TestStateInTheMiddle(t *testing.T) {
 	moments("bucket", "CREATE_COMPLETE", nil)
 	_, err = w.CreateStack(request("net", body))
 	require.NoError(t, err)
+	require.Equal(t, "CREATE_IN_PROGRESS", statusIn(t, file, "net"), "what was answered is not forgotten")
 	moments("net", "CREATE_COMPLETE", func(w *world, status string) {
 		if strings.HasSuffix(status, "COMPLETE") {
 			return // it became still in between
