@@ -37,7 +37,7 @@ func command() *cobra.Command {
 		Long: `localcfn is a model of CloudFormation in one AWS account and region. Nothing runs
 in it. It prints the environment that makes the CDK CLI, the AWS CLI and the
 AWS SDKs talk to it, and serves until it is interrupted.`,
-		Example: `  eval "$(localcfn --state cloud.json &)"   # or paste what it prints
+		Example: `  localcfn --state cloud.json                # paste what it prints into another shell
   localcfn --addr 127.0.0.1:4599
   localcfn --fail AWS::EC2::VPC:Create:2     # the second VPC can't be made`,
 		Args:          cobra.NoArgs,
