@@ -97,7 +97,7 @@ func customMetrics(alarms []Resource) int {
 // commands picks the outputs that can be pasted.
 func (r *Report) commands() {
 	for _, output := range r.Inventory.Outputs {
-		for _, start := range []string{"aws ", "ssh ", "Host ", "# "} {
+		for _, start := range []string{"aws ", "ssh ", "Host ", "Match ", "# "} {
 			if strings.HasPrefix(output.Value, start) {
 				r.Commands = append(r.Commands, output)
 				break

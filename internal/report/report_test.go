@@ -64,7 +64,7 @@ func sound() report.Inventory {
 		},
 		Outputs: []report.Output{
 			{Stack: "PosternAccess", Key: "Shell", Description: "A shell on the bastion", Value: "aws ssm start-session --target i-0123456789abcdef0 --document-name a-name-so-long-that-the-line-must-not-be-wrapped"},
-			{Stack: "PosternAccess", Key: "SshConfig", Value: "Host bastion\n  User ec2-user\n"},
+			{Stack: "PosternAccess", Key: "SshConfig", Value: "Match originalhost bastion\n  User ec2-user\n"},
 			{Stack: "PosternNetwork", Key: "ExportsOutputRefVpc", Value: "vpc-1"},
 		},
 	}
