@@ -141,14 +141,7 @@ tier_shell() {
   local -a files
   lines files hack/files.sh shell
   "$SHFMT" -d "${files[@]}"
-  # Not the parts of the host's script: its own tests examine them as the whole
-  # that they are, and what it writes with the real sshd.
-  local file
-  local -a apart=()
-  for file in "${files[@]}"; do
-    [[ $file == internal/host/* ]] || apart+=("$file")
-  done
-  shellcheck --external-sources "${apart[@]}"
+  shellcheck --external-sources "${files[@]}"
   PATH="$PATH:/usr/sbin:/sbin"
   have sshd || cannot 'no sshd: apt-get install openssh-server'
   go test -tags hosttools ./internal/host/...

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # the steps read what is set here
 # The values that were only known at deployment, and the tools that must be there.
 
 readonly ENVIRONMENT_KEYS=(REGION STACK SIGNAL_RESOURCE LOG_GROUP ALLOCATION_ID PERMIT_OPEN)

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # the steps read what is set here
 # What every step uses: one line of JSON for each event, reasons, retries.
 
 STEP=start
@@ -106,6 +106,5 @@ put() {
   fi
   if type -P restorecon >/dev/null; then restorecon "$temp" 2>/dev/null || true; fi
   mv -f "$temp" "$file"
-  # shellcheck disable=SC2034 # read by the steps
   CHANGED=yes
 }

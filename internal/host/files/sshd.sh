@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2153 # finish reads UNDO, put sets CHANGED
 # Hardens sshd by one drop-in, tried before it is used and taken back if the
 # result is not what was asked for. A host whose sshd is broken can't be mended
 # through sshd.
@@ -64,6 +64,7 @@ host_keys() {
         fi
         algorithms+=,rsa-sha2-512,rsa-sha2-256
         ;;
+      *) die "sshd.conf: unknown kind of host key $kind" ;;
     esac
     printf 'HostKey %s\n' "$key"
   done
