@@ -343,13 +343,13 @@ func (p *Props) validateAllowed(faults *check.Faults) {
 			continue
 		}
 		prefix := netip.MustParsePrefix(cidr)
-		switch wide := tooWide(prefix); {
+		switch limit, wide := check.TooWide(prefix); {
 		case check.Everyone(cidr) && !p.AllowEveryone:
 			faults.Addf(field, "name the networks that people come from, or give that up with AllowEveryone",
 				"%q lets the whole internet try port 22", cidr)
 		case wide && !p.AllowEveryone:
 			faults.Addf(field, "name the networks that people come from, or give that up with AllowEveryone",
-				"%q is wider than any one network: blocks end at /%d", cidr, widest(prefix))
+				"%q is wider than any one network: blocks end at /%d", cidr, limit)
 		case p.Address == AddressNone && prefix.Addr().Is4() && !private(prefix):
 			faults.Addf(field, "set Address, or, where the block arrives over Direct Connect or a VPN, put it in a prefix list and name that in AllowedPrefixLists",
 				"%q is a public block, and the bastion has no public address", cidr)
@@ -381,15 +381,6 @@ func prefixLists(faults *check.Faults, field string, list []string) {
 		}
 	}
 }
-
-func widest(prefix netip.Prefix) int {
-	if prefix.Addr().Is4() {
-		return 8
-	}
-	return 16
-}
-
-func tooWide(prefix netip.Prefix) bool { return prefix.Bits() < widest(prefix) }
 
 // privateBlocks are those that no route of the internet leads to.
 var privateBlocks = []netip.Prefix{

@@ -147,6 +147,16 @@ func Everyone(cidr string) bool {
 	return err == nil && prefix.Bits() == 0
 }
 
+// TooWide reports whether a block is wider than any one network has a use for,
+// and where such blocks end: two halves of the internet are everyone, too.
+func TooWide(prefix netip.Prefix) (limit int, wide bool) {
+	limit = 16
+	if prefix.Addr().Is4() {
+		limit = 8
+	}
+	return limit, prefix.Bits() < limit
+}
+
 // Port accepts 1 to 65535.
 func Port(n int) *Fault { return Between(n, 1, 65535) }
 

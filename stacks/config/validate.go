@@ -168,12 +168,20 @@ func (b *Bastion) validate(f *check.Faults) {
 	oneOf(f, "bastion.address", b.Address, AddressElasticIP, AddressNetworkLoadBalancer, AddressNone)
 	for i, cidr := range b.AllowedCidrs {
 		field := fmt.Sprintf("bastion.allowedCidrs[%d]", i)
-		f.Check(field, check.CIDR(cidr))
-		if check.Everyone(cidr) && !b.AllowEveryone {
+		if fault := check.CIDR(cidr); fault != nil {
+			f.Check(field, fault)
+			continue
+		}
+		prefix := netip.MustParsePrefix(cidr)
+		limit, wide := check.TooWide(prefix)
+		switch {
+		case check.Everyone(cidr) && !b.AllowEveryone:
 			f.Addf(field, "name your own addresses, or set bastion.allowEveryone: true if that is truly meant",
 				"%q lets the whole internet try SSH", cidr)
-		}
-		if prefix, err := netip.ParsePrefix(cidr); err == nil && b.Address == AddressNone && !prefix.Addr().IsPrivate() {
+		case wide && !b.AllowEveryone:
+			f.Addf(field, "name your own addresses, or set bastion.allowEveryone: true if that is truly meant",
+				"%q is wider than any one network: blocks end at /%d", cidr, limit)
+		case b.Address == AddressNone && !prefix.Addr().IsPrivate():
 			f.Addf(field, "choose bastion.address elasticIp or networkLoadBalancer, or a private range",
 				"%q is a public range, but bastion.address none leaves no public address to reach", cidr)
 		}
@@ -181,8 +189,8 @@ func (b *Bastion) validate(f *check.Faults) {
 	for i, id := range b.AllowedPrefixLists {
 		matches(f, fmt.Sprintf("bastion.allowedPrefixLists[%d]", i), id, prefixListPattern, "write the ID of a prefix list, such as pl-0123456789abcdef0")
 	}
-	if b.AllowEveryone && !slices.ContainsFunc(b.AllowedCidrs, check.Everyone) {
-		f.Add("bastion.allowEveryone", "is set, but bastion.allowedCidrs names neither 0.0.0.0/0 nor ::/0", "remove it")
+	if b.AllowEveryone && !slices.ContainsFunc(b.AllowedCidrs, tooWide) {
+		f.Add("bastion.allowEveryone", "is set, but bastion.allowedCidrs names no block that needs it", "remove it")
 	}
 	if b.Absent && (len(b.AllowedCidrs) > 0 || len(b.AllowedPrefixLists) > 0 || b.Schedule != nil || b.Dns != nil) {
 		f.Add("bastion.absent", "is set, but other keys configure the bastion", "remove it or them")
@@ -242,6 +250,15 @@ func (t *Target) validate(field string, c *Config, f *check.Faults) {
 			f.Addf(at, "use the bastion for other ports", "EC2 Instance Connect Endpoint reaches ports 22 and 3389 only, not %d", t.Port)
 		}
 	}
+}
+
+func tooWide(cidr string) bool {
+	prefix, err := netip.ParsePrefix(cidr)
+	if err != nil {
+		return false
+	}
+	_, wide := check.TooWide(prefix)
+	return wide
 }
 
 func matches(f *check.Faults, field, value string, pattern *regexp.Regexp, fix string) {
