@@ -2,7 +2,6 @@ package bastion
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -60,20 +59,16 @@ func admit(group awsec2.SecurityGroup, p *Props) {
 	}
 }
 
-// descriptionPattern is what EC2 takes as the description of a rule.
-var descriptionPattern = regexp.MustCompile(`^[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]+$`)
-
 // AllowTo lets the bastion reach a TCP port of target, both ways of it: egress
 // here, ingress there. The rules are made in the bastion's stack, and why is
 // their description.
 func (b *Bastion) AllowTo(target awsec2.IConnectable, port int, why string) {
 	var faults check.Faults
 	faults.Check("port", check.Port(port))
-	switch {
-	case why == "":
+	if why == "" {
 		faults.Add("why", "is empty", `say what for, such as "psql for support"`)
-	case !check.Token(why) && (!descriptionPattern.MatchString(why) || len(why) > 255):
-		faults.Addf("why", "use up to 255 letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*", "%q can't be the description of a rule", why)
+	} else {
+		faults.Check("why", check.RuleDescription(why))
 	}
 	var groups []awsec2.ISecurityGroup
 	if target == nil {

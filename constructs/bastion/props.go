@@ -275,7 +275,6 @@ var (
 	parameterPattern  = regexp.MustCompile(`^[a-zA-Z0-9_.\-/]+(:[a-zA-Z0-9_.\-]+)?$`)
 	prefixListPattern = regexp.MustCompile(`^pl-[0-9a-f]{8,17}$`)
 	devicePattern     = regexp.MustCompile(`^/dev/[a-z]+[a-z0-9]*$`)
-	recordPattern     = regexp.MustCompile(`^[a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?)*$`)
 )
 
 // pendingCidr is what the CDK gives for the block of a VPC that is still to be
@@ -323,9 +322,8 @@ func (p *Props) validateAddress(faults *check.Faults) {
 		faults.Add("HostedZone", "is given, and there is no address for its record to point to",
 			"set Address, or leave HostedZone out")
 	}
-	if p.RecordName != "" && !check.Token(p.RecordName) && !recordPattern.MatchString(p.RecordName) {
-		faults.Addf("RecordName", `write it without the zone's name, such as "bastion"`,
-			"%q is not a DNS name", p.RecordName)
+	if p.RecordName != "" {
+		faults.Check("RecordName", check.RecordName(p.RecordName))
 	}
 }
 

@@ -2,7 +2,6 @@ package instanceconnect
 
 import (
 	"fmt"
-	"regexp"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 
@@ -52,10 +51,6 @@ const (
 	RDP = 3389
 )
 
-// What AWS takes as the description of a rule:
-// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html
-var description = regexp.MustCompile(`^[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{1,255}$`)
-
 func validateTarget(hasTarget bool, port int, why string) error {
 	var faults check.Faults
 	if !hasTarget {
@@ -64,11 +59,10 @@ func validateTarget(hasTarget bool, port int, why string) error {
 	if port != SSH && port != RDP {
 		faults.Addf("port", "use 22 or 3389; for another port use a bastion's AllowTo", "%d does not pass an EC2 Instance Connect Endpoint", port)
 	}
-	switch {
-	case why == "":
+	if why == "" {
 		faults.Add("why", "is empty", "say what the target is reached for, it becomes the description of the rule")
-	case !check.Token(why) && !description.MatchString(why):
-		faults.Addf("why", "use up to 255 letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*", "%q can't be the description of a rule", why)
+	} else {
+		faults.Check("why", check.RuleDescription(why))
 	}
 	return faults.Err()
 }

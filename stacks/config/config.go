@@ -114,7 +114,7 @@ type Endpoints struct {
 	Absent bool `yaml:"absent"`
 	// Services are interface endpoints wanted beyond those that a door needs.
 	Services []string `yaml:"services"`
-	// Existing are services that the VPC has an endpoint for already.
+	// Existing are services that the VPC has an endpoint for already, s3 too.
 	Existing []string `yaml:"existing"`
 	// PrivateDnsOff leaves the services' own names pointing to the internet, as in
 	// a VPC that shares endpoints through a private hosted zone.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -35,8 +36,11 @@ func (c *Config) validate(f *check.Faults) {
 	matches(f, "name", c.Name, namePattern, "begin with a letter, then letters, digits and hyphens, 100 at most")
 	matches(f, "account", c.Account, accountPattern, "write its 12 digits")
 	matches(f, "region", c.Region, regionPattern, "write its code, such as eu-west-1")
+	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
+		f.Check("tags."+key, check.Tag(key, c.Tags[key]))
+	}
 	c.Archive.validate(f)
-	c.Network.validate(f)
+	c.Network.validate(&c.Endpoints, f)
 	c.Endpoints.validate(f)
 	c.Bastion.validate(f)
 	for i := range c.Targets {
@@ -73,7 +77,7 @@ func (a *Archive) validate(f *check.Faults) {
 	}
 }
 
-func (n *Network) validate(f *check.Faults) {
+func (n *Network) validate(e *Endpoints, f *check.Faults) {
 	if n.Cidr != "" {
 		if fault := check.CIDR(n.Cidr); fault != nil {
 			f.Check("network.cidr", fault)
@@ -102,10 +106,10 @@ func (n *Network) validate(f *check.Faults) {
 			f.Add("network."+own.key, "describes a new VPC, but network.vpc names one of yours", "remove one of them")
 		}
 	}
-	n.Vpc.validate(f)
+	n.Vpc.validate(f, e.gatewayMade())
 }
 
-func (v *Vpc) validate(f *check.Faults) {
+func (v *Vpc) validate(f *check.Faults, gateway bool) {
 	if v.ID == "" {
 		f.Add("network.vpc.id", "is missing", "write the ID of your VPC, such as vpc-0123456789abcdef0")
 	}
@@ -140,11 +144,20 @@ func (v *Vpc) validate(f *check.Faults) {
 		if n := len(group.subnets); n > 0 && zones > 0 && n != zones {
 			f.Addf("network.vpc."+group.key, "name one for each zone, in the zones' order", "has %d subnets for %d zones", n, zones)
 		}
+		if gateway && len(group.subnets) > 0 && len(group.tables) == 0 {
+			f.Add("network.vpc."+group.tablesField, "is missing, and the S3 gateway endpoint is entered in route tables",
+				"name one for each subnet, or s3 in endpoints.existing where the VPC has that endpoint")
+		}
 		if n := len(group.tables); n > 0 && n != len(group.subnets) {
 			f.Addf("network.vpc."+group.tablesField, "name one for each subnet, in the subnets' order", "has %d route tables for %d subnets", n, len(group.subnets))
 		}
 	}
 }
+
+// s3 is reached by a gateway endpoint, which is made unless it exists.
+const s3 = "s3"
+
+func (e *Endpoints) gatewayMade() bool { return !e.Absent && !slices.Contains(e.Existing, s3) }
 
 func (e *Endpoints) validate(f *check.Faults) {
 	for i, service := range e.Services {
@@ -154,7 +167,7 @@ func (e *Endpoints) validate(f *check.Faults) {
 		}
 	}
 	for i, service := range e.Existing {
-		f.Check(fmt.Sprintf("endpoints.existing[%d]", i), check.OneOf(service, Services...))
+		f.Check(fmt.Sprintf("endpoints.existing[%d]", i), check.OneOf(service, append(slices.Clone(Services), s3)...))
 	}
 	if e.Absent && len(e.Services) > 0 {
 		f.Add("endpoints.services", "is set, but endpoints.absent leaves all out", "remove one of them")
@@ -181,12 +194,19 @@ func (b *Bastion) validate(f *check.Faults) {
 		case wide && !b.AllowEveryone:
 			f.Addf(field, "name your own addresses, or set bastion.allowEveryone: true if that is truly meant",
 				"%q is wider than any one network: blocks end at /%d", cidr, limit)
+		case slices.Contains(b.AllowedCidrs[:i], cidr):
+			f.Addf(field, "leave one out", "%q is in the list already", cidr)
+		case b.Address == AddressNetworkLoadBalancer && prefix.Addr().Is6():
+			f.Addf(field, "name IPv4 blocks", "%q is an IPv6 block, and the load balancer listens on IPv4", cidr)
 		case b.Address == AddressNone && !prefix.Addr().IsPrivate():
 			f.Addf(field, "choose bastion.address elasticIp or networkLoadBalancer, or a private range",
 				"%q is a public range, but bastion.address none leaves no public address to reach", cidr)
 		}
 	}
 	for i, id := range b.AllowedPrefixLists {
+		if slices.Contains(b.AllowedPrefixLists[:i], id) {
+			f.Addf(fmt.Sprintf("bastion.allowedPrefixLists[%d]", i), "leave one out", "%q is in the list already", id)
+		}
 		matches(f, fmt.Sprintf("bastion.allowedPrefixLists[%d]", i), id, prefixListPattern, "write the ID of a prefix list, such as pl-0123456789abcdef0")
 	}
 	if b.AllowEveryone && !slices.ContainsFunc(b.AllowedCidrs, tooWide) {
@@ -220,6 +240,8 @@ func (b *Bastion) validate(f *check.Faults) {
 	}
 	if d := b.Dns; d != nil && (d.HostedZoneID == "" || d.ZoneName == "" || d.RecordName == "") {
 		f.Add("bastion.dns", "needs hostedZoneId, zoneName and recordName", "write all three")
+	} else if d != nil {
+		f.Check("bastion.dns.recordName", check.RecordName(d.RecordName))
 	}
 	if b.Dns != nil && b.Address == AddressNone {
 		f.Add("bastion.dns", "is set, but bastion.address none leaves no public address to name", "choose bastion.address elasticIp or networkLoadBalancer, or remove it")
@@ -230,6 +252,8 @@ func (b *Bastion) validate(f *check.Faults) {
 func (t *Target) validate(field string, c *Config, f *check.Faults) {
 	if t.Name == "" {
 		f.Add(field+".name", "is missing", "say what the target is: it describes the rule")
+	} else {
+		f.Check(field+".name", check.RuleDescription(t.Name))
 	}
 	if t.SecurityGroupID == "" {
 		f.Add(field+".securityGroupId", "is missing", "write the ID of the target's own group, such as sg-0123456789abcdef0")
