@@ -1,0 +1,26 @@
+package event_test
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/postern-cdk/postern/internal/host/event"
+)
+
+func TestLine(t *testing.T) {
+	assert.Equal(t, `{"postern":"x","b":1,"a":"two\nlines","e":"broken","c":"(0+1i)"}`+"\n",
+		string(event.Line("x", "b", 1, "a", "two\nlines", "e", errors.New("broken"), "c", 1i)))
+}
+
+func TestOnlyAlarmsGoToTheConsole(t *testing.T) {
+	var out, console bytes.Buffer
+	log := &event.Log{Out: &out, Console: &console}
+	log.Note("all is well", "n", 3)
+	log.Alarm("recording", "the disk is full")
+	assert.Equal(t, `{"postern":"note","text":"all is well","n":3}`+"\n"+
+		`{"postern":"alarm","name":"recording","text":"the disk is full"}`+"\n", out.String())
+	assert.Equal(t, `{"postern":"alarm","name":"recording","text":"the disk is full"}`+"\n", console.String())
+}
