@@ -21,6 +21,9 @@ func choicesWithDefaults(c settings.Choices, s SSH) settings.Choices {
 	if c.Recording.KeepDays == 0 {
 		c.Recording.KeepDays = DefaultKeepDays
 	}
+	if c.Recording.IdleTimeout == 0 {
+		c.Recording.IdleTimeout = s.IdleTimeout
+	}
 	if c.Recording.MinFreeMiB == 0 {
 		c.Recording.MinFreeMiB = DefaultMinFreeMiB
 	}
@@ -51,6 +54,9 @@ func validateChoices(c settings.Choices, s SSH) error {
 		return f.Err()
 	}
 	f.Merge("Recording", validateRecording(c.Recording))
+	if c.Recording.IdleTimeout != s.IdleTimeout {
+		f.Addf("Recording.IdleTimeout", "set SSH.IdleTimeout alone", "%s is not that of SSH, %s", c.Recording.IdleTimeout, s.IdleTimeout)
+	}
 	f.Merge("People", validatePeople(c.People, s))
 	f.Merge("Certificates", validateCertificates(c.Certificates, c.People))
 	f.Merge("HostKeys", validateHostKeys(c.HostKeys, c.People, s))
@@ -168,8 +174,10 @@ func validateHostKeys(h settings.HostKeys, p settings.People, s SSH) error {
 	if p.FIPSKeysOnly && len(h.Kinds) == 1 && h.Kinds[0] == "ed25519" {
 		f.Add("Kinds", "hold Ed25519 alone, which no client in FIPS mode can verify", `add "rsa", or "ecdsa" with SSH.AllowECDSAHostKey`)
 	}
-	if h.Version != "" && !versionForm.MatchString(h.Version) {
-		f.Addf("Version", "use letters, digits, - and _ up to 32", "%q can't be part of a parameter's name", h.Version)
+	for _, v := range []struct{ field, given string }{{"Version", h.Version}, {"Next", h.Next}} {
+		if !versionForm.MatchString(v.given) {
+			f.Addf(v.field, "use letters, digits and ._- up to 64", "%q can't be part of a parameter's name", v.given)
+		}
 	}
 	return f.Err()
 }
@@ -183,10 +191,10 @@ func prefix(s string) *check.Fault {
 }
 
 var (
-	nameForm    = regexp.MustCompile(`^[a-z][a-z0-9._-]{0,31}$`)
+	nameForm    = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}[a-z0-9]$`) // as the people program has it
 	objectForm  = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,255}$`)
 	prefixForm  = regexp.MustCompile(`^([A-Za-z0-9._=-]{1,64}/){1,8}$`)
-	versionForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
+	versionForm = regexp.MustCompile(`^[A-Za-z0-9_.-]{0,64}$`)
 )
 
 // choices writes what the bootstrap itself goes by, as shell. Every value is of
@@ -202,6 +210,5 @@ func (c Config) choices() []byte {
 	flag("AUDIT_IMMUTABLE", !c.Hardening.MutableAuditRules)
 	flag("SECOND_FACTOR", c.Choices.SecondFactor.AtLogin)
 	fmt.Fprintf(&b, "RECORD_PREFIX=%s\n", c.Choices.Recording.Prefix)
-	fmt.Fprintf(&b, "SUDO=%q\n", strings.Join(c.Choices.People.Sudo, " "))
 	return []byte(b.String())
 }

@@ -131,10 +131,9 @@ type SSH struct {
 	// LoginGraceTime is how long a client may take to log in, 10 s to 2 min, in
 	// whole seconds. Defaults to 30 s.
 	LoginGraceTime time.Duration
-	// IdleTimeout ends a session in which nothing was typed or shown for so
-	// long, 1 min to 12 h, in whole seconds. Defaults to 15 min. sshd keeps it
-	// from OpenSSH 9.2 on; before that the login shell does, as far as a person
-	// lets it.
+	// IdleTimeout ends a session in which nothing was typed for so long, 1 min to
+	// 12 h, in whole seconds. Defaults to 15 min. The recorder keeps it, and sshd
+	// besides from OpenSSH 9.2 on, which counts what is shown as well.
 	IdleTimeout time.Duration
 	// NoIdleTimeout lets a forgotten session stay open for ever.
 	NoIdleTimeout bool

@@ -281,7 +281,7 @@ func TestChoicesFaults(t *testing.T) {
 		`Choices.HostKeys.Kinds[1]: "dsa" is not known: did you mean "rsa"? use one of ed25519, rsa, ecdsa`,
 		`Choices.HostKeys.Kinds[2]: is "ecdsa", which isn't offered: set SSH.AllowECDSAHostKey, or leave it out`,
 		`Choices.HostKeys.Kinds[3]: "ed25519" is named twice: name each kind once`,
-		`Choices.HostKeys.Version: "a/b" can't be part of a parameter's name: use letters, digits, - and _ up to 32`,
+		`Choices.HostKeys.Version: "a/b" can't be part of a parameter's name: use letters, digits and ._- up to 64`,
 		`Hardening.UpdateRelease: "2023.9.20251117" is set, yet nothing is updated: leave it out, or NoUpdates and GoldenImage`,
 	}, strings.Split(err.Error(), "\n"))
 
@@ -312,9 +312,8 @@ func TestSettingsReachTheHost(t *testing.T) {
 	decoder.DisallowUnknownFields()
 	require.NoError(t, decoder.Decode(&got))
 	assert.Equal(t, c.withDefaults().Choices, got)
-	assert.Equal(t, settings.Recording{Prefix: "sessions/", KeepDays: 7, MinFreeMiB: 256}, got.Recording)
+	assert.Equal(t, settings.Recording{Prefix: "sessions/", KeepDays: 7, MinFreeMiB: 256, IdleTimeout: 15 * time.Minute}, got.Recording)
 	assert.Equal(t, []string{"ed25519", "rsa"}, got.HostKeys.Kinds)
-	assert.Equal(t, authorityKey+"\n", texts["authorities"])
 	assert.Equal(t, strings.Repeat("0", 64)+"\n", texts["bundle.sha256"])
 	assert.Equal(t, `GOLDEN_IMAGE=
 UPDATES=yes
@@ -324,7 +323,6 @@ BANS=yes
 AUDIT_IMMUTABLE=yes
 SECOND_FACTOR=
 RECORD_PREFIX=sessions/
-SUDO="alice bob"
 `, texts["choices.sh"])
 }
 

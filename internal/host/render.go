@@ -164,9 +164,6 @@ func (c Config) payload() ([]file, error) {
 	if c.SSH.Banner != "" {
 		list = append(list, file{"banner", []byte(strings.TrimRight(c.SSH.Banner, "\n") + "\n")})
 	}
-	if len(c.Choices.Certificates.Authorities) > 0 {
-		list = append(list, file{"authorities", []byte(strings.Join(c.Choices.Certificates.Authorities, "\n") + "\n")})
-	}
 	slices.SortFunc(list, func(a, b file) int { return strings.Compare(a.name, b.name) })
 	return list, nil
 }

@@ -579,12 +579,10 @@ func TestOlderSSHDGetsWhatItKnows(t *testing.T) {
 	assert.NotContains(t, got, "ChannelTimeout")
 	assert.NotContains(t, got, "ssh_host_rsa_key")
 	assert.NotContains(t, got, "?")
-	assert.Equal(t, "readonly TMOUT=900\n", l.read("etc/profile.d/postern-idle.sh"))
 
 	l.write("etc/ssh/ssh_host_rsa_key", "3072")
 	require.Equal(t, 0, l.boot(Config{SSH: SSH{AllowECDSAHostKey: true, NoIdleTimeout: true}}).code)
 	assert.Contains(t, l.read(dropInFile), "\nHostKeyAlgorithms ssh-ed25519,rsa-sha2-512,rsa-sha2-256,ecdsa-sha2-nistp256\n")
-	assert.False(t, l.exists("etc/profile.d/postern-idle.sh"))
 }
 
 func TestDebianHasNoPackageOfTheAgent(t *testing.T) {

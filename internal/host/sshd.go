@@ -11,8 +11,8 @@ import (
 
 // Where sshd reads what certificates are held against.
 const (
-	authoritiesFile = "/etc/postern/authorities"
-	revokedFile     = "/etc/postern/revoked"
+	authoritiesFile = "/etc/postern/authorities.pub"
+	revokedFile     = "/etc/postern/revoked.krl"
 )
 
 // The algorithms, the preferred first. The host drops what its sshd does not
@@ -81,8 +81,7 @@ func pubkeyAlgorithms(signatures []string) []string {
 // conditional and settled by sshd.sh on the host: "?kex", "?cipher", "?mac" and
 // "?key-sig" keep of the list what `ssh -Q` names; "?opt" keeps the line where
 // sshd knows the keyword; "?host" writes the host keys that there are, "?open" the
-// targets from the environment; "?idle" is for the login shell where sshd has no
-// ChannelTimeout. What follows the first Match line holds for that block alone.
+// targets from the environment. What follows the first Match line holds for that block alone.
 func (c Config) dropIn() []byte {
 	s, second := c.SSH, c.Choices.SecondFactor.AtLogin
 	var b strings.Builder
@@ -154,7 +153,6 @@ func (c Config) dropIn() []byte {
 	line("ClientAliveCountMax 3")
 	line("?opt PerSourceMaxStartups 10")
 	if s.IdleTimeout > 0 {
-		line("?idle %d", s.IdleTimeout/time.Second)
 		line("?opt ChannelTimeout session:*=%d", s.IdleTimeout/time.Second)
 		line("?opt UnusedConnectionTimeout %d", s.IdleTimeout/time.Second)
 	}

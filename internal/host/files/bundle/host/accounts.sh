@@ -59,22 +59,19 @@ demote() {
   done
 }
 
-# sudo_rules: named people may become root, by a one-time password that PAM asks
-# our own program for, in a PAM service of its own: sudo of others stays as it is.
+# sudo_rules: sudo asks people for a one-time password, in a PAM service of its own,
+# so that sudo of others stays as it is. Who may use it is the people program's.
 sudo_rules() {
-  local name file="$ROOT/etc/sudoers.d/00-postern" temp
+  local temp
   put "$ROOT/etc/pam.d/postern-sudo" 0644 <<'END'
 auth     required pam_exec.so seteuid expose_authtok quiet /opt/postern/bin/postern-host totp
 account  required pam_unix.so
 session  required pam_limits.so
 END
   temp=$(mktemp)
-  {
-    printf 'Defaults:%%%s pam_service=postern-sudo, pam_login_service=postern-sudo, timestamp_timeout=0, passwd_tries=2, env_reset, !visiblepw\n' "$PEOPLE_GROUP"
-    for name in $SUDO; do printf '%s ALL=(ALL:ALL) PASSWD: ALL\n' "$name"; done
-  } >"$temp"
+  printf 'Defaults:%%%s pam_service=postern-sudo, pam_login_service=postern-sudo\n' "$PEOPLE_GROUP" >"$temp"
   says visudo -c -q -f "$temp" || die "visudo refuses the rules for sudo: $SAID"
-  put "$file" 0440 <"$temp"
+  put "$ROOT/etc/sudoers.d/00-postern" 0440 <"$temp"
   rm -f "$temp"
 }
 
@@ -88,11 +85,7 @@ step_accounts() {
   add_shell
   user=$(image_user)
   if [[ -n $user ]]; then demote "$user"; else note 'the image has no user of its own'; fi
-  if have sudo; then
-    sudo_rules
-  elif [[ -n $SUDO ]]; then
-    die "sudo is not installed, yet these people may use it: $SUDO"
-  fi
+  if have sudo; then sudo_rules; fi
 }
 
 check_accounts() {

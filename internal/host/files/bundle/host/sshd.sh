@@ -4,7 +4,6 @@
 # through sshd.
 
 SSHD=''
-IDLE=''
 readonly SSHD_CONFIG="$ROOT/etc/ssh/sshd_config"
 readonly SSHD_DROP_IN="$ROOT/etc/ssh/sshd_config.d/00-postern.conf"
 readonly SSHD_CANDIDATE="$STATE/sshd-candidate"
@@ -70,6 +69,11 @@ host_keys() {
     printf 'HostKey %s\n' "$key"
     [[ ! -s $key-cert.pub ]] || printf 'HostCertificate %s\n' "$key-cert.pub"
   done
+  # Those of the next version are told to clients that log in, and not used yet.
+  for kind in "$@"; do
+    key="$ROOT/etc/ssh/ssh_host_${kind}_next_key"
+    [[ ! -f $key ]] || printf 'HostKey %s\n' "$key"
+  done
   [[ -n $algorithms ]] || die 'there is no host key to offer: in FIPS mode allow the ECDSA one'
   printf 'HostKeyAlgorithms %s\n' "${algorithms#,}"
 }
@@ -100,7 +104,6 @@ drop_in() {
           note "this sshd has no $keyword"
         fi
         ;;
-      idle) IDLE=$keyword ;;
       open) permit_open "$keyword" ;;
       host)
         # shellcheck disable=SC2086 # a list of kinds
@@ -195,17 +198,6 @@ second_factor() {
   first_line "$ROOT/etc/pam.d/sshd" "$SECOND_FACTOR_LINE"
 }
 
-# idle_shell: an sshd that can't end idle sessions leaves it to the login shell,
-# which a person can get around.
-idle_shell() {
-  local file="$ROOT/etc/profile.d/postern-idle.sh"
-  if [[ -z $IDLE ]] || grep -q '^ChannelTimeout ' "$SSHD_DROP_IN"; then
-    rm -f "$file"
-    return
-  fi
-  printf 'readonly TMOUT=%s\n' "$IDLE" | put "$file" 0644
-}
-
 # instance_connect: does sshd ask EC2 Instance Connect for keys? By its own
 # configuration (Amazon Linux) or by the command line of its unit (Ubuntu).
 instance_connect() {
@@ -229,9 +221,8 @@ step_sshd() {
   if instance_connect; then connect=yes; fi
 
   if [[ -f $HOST_DIR/banner ]]; then put "$ETC/banner" 0644 <"$HOST_DIR/banner"; fi
-  if [[ -f $HOST_DIR/authorities ]]; then put "$ETC/authorities" 0644 <"$HOST_DIR/authorities"; fi
   # sshd lets in nobody while the list is missing: the people program fills it.
-  [[ -e $ETC/revoked ]] || put "$ETC/revoked" 0644 </dev/null
+  [[ -e $ETC/revoked.krl ]] || put "$ETC/revoked.krl" 0644 </dev/null
   second_factor
   drop_in >"$SSHD_CANDIDATE"
   sshd_save
@@ -261,6 +252,5 @@ step_sshd() {
   fi
   UNDO=
   rm -rf "$SSHD_BACKUP" "$SSHD_CANDIDATE"
-  idle_shell
   sshd_environment
 }
