@@ -552,6 +552,11 @@ func (w *Writer) even(name string) ([]byte, error) {
 // mend closes the segment that a crash left open. text is what it holds.
 func (w *Writer) mend(text []byte) error {
 	s := w.segment
+	var rest []byte
+	if len(text) > 0 && text[len(text)-1] != '\n' {
+		rest = []byte("\n")
+	}
+	text = slices.Concat(text, rest)
 	head, first := headOf(text)
 	w.id, w.at = head.Chain, lastTime(text)
 	if w.n > 1 {
@@ -570,11 +575,6 @@ func (w *Writer) mend(text []byte) error {
 			}
 		}
 	}
-	var rest []byte
-	if len(text) > 0 && text[len(text)-1] != '\n' {
-		rest = []byte("\n")
-	}
-	text = slices.Concat(text, rest)
 	if torn := unnamed(text); torn > 0 {
 		mark := wrap(w.o.Suffix, w.elapsed(), Mark{Kind: MarkTorn, Chain: w.id, Segment: w.n, Time: now(), Bytes: torn})
 		rest, text = slices.Concat(rest, mark), slices.Concat(text, mark)
@@ -583,7 +583,6 @@ func (w *Writer) mend(text []byte) error {
 		if err := w.write(rest, nil); err != nil {
 			return err
 		}
-		head, _ = headOf(text)
 	}
 	if head.Kind == "" {
 		var lines []byte
