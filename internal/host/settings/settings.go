@@ -165,6 +165,10 @@ type HostKeys struct {
 	Kinds []string `json:"kinds"`
 	// Version is part of where they are kept: another one makes new keys.
 	Version string `json:"version,omitempty"`
+	// Next is the version after this one: its keys are made ahead and told to
+	// clients that log in (UpdateHostKeys), so that they know them when Version
+	// becomes it. "": none.
+	Next string `json:"next,omitempty"`
 	// Certificate is signed by an authority of the user's: the host publishes its
 	// keys and takes the certificates that it finds beside them.
 	Certificate bool `json:"certificate,omitempty"`
