@@ -3,14 +3,14 @@
 #
 #   hack/test.sh [TIER...]      default: every tier
 #
-# Tiers: unit synth shell lint emulator moto. A tier that this machine can't run
+# Tiers: unit synth shell lint emulator moto host. A tier that this machine can't run
 # says so and does not fail the run, unless CI=true: then it does.
 # Exit code: 0 all green, 1 a tier failed (or did not run, under CI=true), 2 usage.
 #
 # GOLANGCI_LINT, GOFUMPT and SHFMT name the tools; the Makefile sets and builds them.
 set -euo pipefail
 
-readonly all_tiers=(unit shell lint synth emulator moto)
+readonly all_tiers=(unit shell lint synth emulator moto host)
 readonly cannot_run=77
 
 # Packages with a tier of their own, which unit and synth leave out.
@@ -173,6 +173,17 @@ tier_moto() {
   have moto_server || cannot "no moto_server: pip install 'moto[server,all]==5.2.1'"
   grep -rqs '^func TestMoto' test/emulator || cannot 'no TestMoto in test/emulator'
   go test -count=1 -timeout 20m -run '^TestMoto' ./test/emulator/...
+}
+
+# The tests know themselves whether they can run, and leave the reason in a file.
+tier_host() {
+  [[ -d test/host ]] || cannot 'no test/host'
+  local code=0
+  # sbin, which a user's PATH may lack, has what sets up a network.
+  PATH="$PATH:/usr/sbin:/sbin" POSTERN_DID_NOT_RUN="$work/host" \
+    go test -count=1 -timeout 20m ./test/host/... || code=$?
+  [[ ! -s $work/host ]] || cannot "$(<"$work/host")"
+  return "$code"
 }
 
 main "$@"
