@@ -319,16 +319,14 @@ func (s *Session) RunFor(command string, within time.Duration) (out string, code
 	s.read = s.output.Len()
 	start := s.read
 	s.mu.Unlock()
-	s.Type(fmt.Sprintf(`%s; echo "@""@%d:$?:"`, command, s.marks))
+	s.Type(fmt.Sprintf(`echo "@""@%[2]d<"; %[1]s; echo "@""@%[2]d:$?:"`, command, s.marks))
 	found, err := s.Wait(fmt.Sprintf(`@@%d:(\d+):`, s.marks), within)
 	s.mu.Lock()
 	text := s.output.String()[start:]
 	s.mu.Unlock()
 	text, _, _ = strings.Cut(text, fmt.Sprintf("@@%d:", s.marks))
-	// The echo of the line that was typed is not the command's.
-	if _, rest, ok := strings.Cut(text, fmt.Sprintf(`@%d:$?:"`, s.marks)); ok {
-		text = rest
-	}
+	// What the terminal echoed is not the command's.
+	_, text, _ = strings.Cut(text, fmt.Sprintf("@@%d<", s.marks))
 	text = strings.TrimSpace(strings.ReplaceAll(text, "\r", ""))
 	if err != nil {
 		return text, 0, err
