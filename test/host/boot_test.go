@@ -32,6 +32,7 @@ func userData(t *testing.T, c host.Config) []byte {
 
 // The bootstrap comes up, says so, and sshd is what was promised.
 func TestBoot(t *testing.T) {
+	t.Parallel()
 	l := lab.Boot(t, lab.Options{UserData: userData(t, hardened())})
 	signal := l.WaitSignal(t)
 	t.Logf("signal after %s, %d requests", signal.At.Round(10*time.Millisecond), len(l.Requests()))
@@ -57,6 +58,7 @@ func TestBoot(t *testing.T) {
 
 // A check that fails is signalled, and named where one looks first.
 func TestFailedCheckIsSignalledAndNamed(t *testing.T) {
+	t.Parallel()
 	l := lab.Boot(t, lab.Options{
 		UserData: userData(t, hardened()),
 		// sshd runs with an option that beats every file.

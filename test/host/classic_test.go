@@ -14,7 +14,8 @@ import (
 // The control works as its authors meant it to: attacks that succeed there succeed
 // against a host that does record.
 func TestClassicHostRecords(t *testing.T) {
-	l := lab.BootClassic(t, lab.Options{Name: "classic"})
+	t.Parallel()
+	l := shared.serialClassic.lock(t)
 	l.Person("alice")
 	l.ClassicSync(t)
 	s := l.Login(t, "alice")

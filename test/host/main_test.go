@@ -27,6 +27,6 @@ func TestMain(m *testing.M) {
 		fmt.Printf("made %s in %s\n", folder, took.Round(time.Second))
 	}
 	code := m.Run()
-	shared.close()
+	closeShared()
 	os.Exit(code)
 }
