@@ -68,6 +68,10 @@ test-fuzz: ## Each fuzz target for a while (FUZZTIME=3s)
 test-emulator: node_modules/.package-lock.json ## Deploy, ask, update, destroy: on our own CloudFormation and on moto
 	@hack/test.sh emulator moto
 
+.PHONY: test-host
+test-host: ## Boot the bastion's user data on a real system and attack it there (root, Linux)
+	@hack/test.sh host
+
 .PHONY: bench
 bench: test/bench/node_modules/.package-lock.json ## Measure what docs/performance.md states (BENCH="-only suite": make test itself)
 	@go test ./test/bench

@@ -3,7 +3,7 @@
 #
 #   hack/test.sh [TIER...]      default: every tier
 #
-# Tiers: unit synth shell lint fuzz emulator moto. A tier that this machine can't run
+# Tiers: unit synth shell lint fuzz emulator moto host. A tier that this machine can't run
 # says so and does not fail the run, unless CI=true: then it does.
 # Exit code: 0 all green, 1 a tier failed (or did not run, under CI=true), 2 usage.
 #
@@ -11,7 +11,7 @@
 # FUZZTIME is how long each fuzz target runs: 3s, and 30s under CI=true.
 set -euo pipefail
 
-readonly all_tiers=(unit shell lint fuzz synth emulator moto)
+readonly all_tiers=(unit shell lint fuzz synth emulator moto host)
 readonly cannot_run=77
 
 # Packages with a tier of their own, which unit and synth leave out.
@@ -187,6 +187,17 @@ tier_moto() {
   have moto_server || cannot "no moto_server: pip install 'moto[server,all]==5.2.1'"
   grep -rqs '^func TestMoto' test/emulator || cannot 'no TestMoto in test/emulator'
   go test -count=1 -timeout 20m -run '^TestMoto' ./test/emulator/...
+}
+
+# The tests know themselves whether they can run, and leave the reason in a file.
+tier_host() {
+  [[ -d test/host ]] || cannot 'no test/host'
+  local code=0
+  # sbin, which a user's PATH may lack, has what sets up a network.
+  PATH="$PATH:/usr/sbin:/sbin" POSTERN_DID_NOT_RUN="$work/host" \
+    go test -count=1 -timeout 20m -parallel 6 ./test/host/... || code=$?
+  [[ ! -s $work/host ]] || cannot "$(<"$work/host")"
+  return "$code"
 }
 
 main "$@"
