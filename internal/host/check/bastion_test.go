@@ -30,10 +30,12 @@ import (
 	"github.com/postern-cdk/postern/internal/host/chain"
 	"github.com/postern-cdk/postern/internal/host/event"
 	"github.com/postern-cdk/postern/internal/host/identity"
+	"github.com/postern-cdk/postern/internal/host/people"
 	"github.com/postern-cdk/postern/internal/host/settings"
+	"github.com/postern-cdk/postern/internal/host/ship"
 )
 
-const path = "/postern/Access/Bastion"
+const parameterPath = "/postern/Access/Bastion"
 
 // bastion is a host with an sshd and a recorder that keep every promise but those
 // that are named.
@@ -72,13 +74,13 @@ func newBastion(t *testing.T, broken ...string) *bastion {
 	require.NoError(t, err)
 	line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(b.signer.PublicKey())))
 	b.write(root, "/etc/ssh/ssh_host_ed25519_key.pub", line)
-	b.published = identity.Alias(path) + " " + line
-	kept, err := json.Marshal(identity.Kept{At: time.Now(), Keys: map[string]string{identity.KeyParameter(path, "", identity.Ed25519): line}})
+	b.published = identity.Alias(parameterPath) + " " + line
+	kept, err := json.Marshal(identity.Kept{At: time.Now(), Keys: map[string]string{identity.KeyParameter(parameterPath, "", identity.Ed25519): line}})
 	require.NoError(t, err)
 	b.write(root, settings.StateDir+"/host-keys.json", string(kept))
 	b.write(root, "/proc/meminfo", "MemTotal: 500000 kB\nMemAvailable:     200000 kB\n")
-	b.status(root, settings.RunDir+"/people.json", time.Now(), `"people":3`)
-	b.status(root, settings.RunDir+"/ship.json", time.Now(), `"backlog":0,"lag":0`)
+	b.say(root, "people", people.Status{Success: time.Now(), People: 3})
+	b.say(root, "ship", ship.Status{Time: time.Now()})
 
 	metadata := httptest.NewServer(http.HandlerFunc(b.metadata))
 	t.Cleanup(metadata.Close)
@@ -97,8 +99,8 @@ func newBastion(t *testing.T, broken ...string) *bastion {
 
 	b.Host = &Host{
 		Root: root, SSH: listener.Addr().String(), IMDS: metadata.URL, Clock: served.URL, Parameters: b,
-		Delivered: func(_, session string) (bool, error) {
-			return strings.HasPrefix(session, "2026") && !b.is("delivery"), nil
+		Delivered: func(_, session string) (bool, bool, error) {
+			return session != "" && !b.is("logs"), session != "" && !b.is("bucket"), nil
 		},
 		Probe: func(_ context.Context, user, address string) error {
 			assert.Equal(t, settings.CheckUser, user)
@@ -113,7 +115,7 @@ func newBastion(t *testing.T, broken ...string) *bastion {
 		chronyc:    filepath.Join(root, "chronyc"),
 		appendOnly: func(string) (bool, error) { return !b.is("changeable"), nil },
 	}
-	b.InstanceID, b.Region, b.ParameterPath = "i-0abc", "eu-west-1", path
+	b.InstanceID, b.Region, b.ParameterPath = "i-0abc", "eu-west-1", parameterPath
 	b.LogGroup, b.RecordBucket, b.PeopleBucket = "/postern", "records", "people"
 	b.Recording.MinFreeMiB = 1
 	b.HostKeys.Kinds = []string{identity.Ed25519}
@@ -138,9 +140,12 @@ func (b *bastion) write(root, name, text string) {
 	require.NoError(b.t, os.WriteFile(filepath.Join(root, name), []byte(text+"\n"), 0o600))
 }
 
-func (b *bastion) status(root, name string, at time.Time, rest string) {
+// say writes what a service says of itself.
+func (b *bastion) say(root, service string, status any) {
 	b.t.Helper()
-	b.write(root, name, fmt.Sprintf(`{"at":%q,%s}`, at.Format(time.RFC3339Nano), rest))
+	text, err := json.Marshal(status)
+	require.NoError(b.t, err)
+	b.write(root, settings.RunDir+"/"+service+".json", string(text))
 }
 
 // line is what one check printed.
@@ -167,7 +172,7 @@ func (b *bastion) check(names ...string) (map[string]line, error) {
 }
 
 func (b *bastion) GetParameters(_ context.Context, in *ssm.GetParametersInput, _ ...func(*ssm.Options)) (*ssm.GetParametersOutput, error) {
-	assert.Equal(b.t, []string{path + "/known_hosts"}, in.Names)
+	assert.Equal(b.t, []string{parameterPath + "/known_hosts"}, in.Names)
 	return &ssm.GetParametersOutput{Parameters: []types.Parameter{{Name: &in.Names[0], Value: &b.published}}}, nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/postern-cdk/postern/internal/host/event"
 	"github.com/postern-cdk/postern/internal/host/identity"
 	"github.com/postern-cdk/postern/internal/host/settings"
+	"github.com/postern-cdk/postern/internal/host/ship"
 )
 
 // Host is what is asked. The zero value of all but Settings is the host that the
@@ -33,9 +34,9 @@ type Host struct {
 	Clock string
 	// Parameters is Parameter Store. nil: that of the region.
 	Parameters identity.Parameters
-	// Delivered tells whether a session has arrived where it is shipped to. nil: what
-	// the shipper says.
-	Delivered func(root, session string) (bool, error)
+	// Delivered tells whether a session has arrived in CloudWatch Logs and in the
+	// bucket. nil: what the shipper has had acknowledged.
+	Delivered func(root, session string) (logs, bucket bool, err error)
 	// Probe connects as another user. nil: by a program that runs as that user.
 	Probe func(ctx context.Context, user, address string) error
 
@@ -161,7 +162,7 @@ func (h *Host) defaults() {
 	set(&h.Clock, "https://s3."+h.Region+"."+domain+"/")
 	set(&h.chronyc, "chronyc")
 	if h.Delivered == nil {
-		h.Delivered = delivered
+		h.Delivered = ship.Delivered
 	}
 	if h.Probe == nil {
 		h.Probe = probe

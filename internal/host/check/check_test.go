@@ -19,7 +19,9 @@ import (
 
 	"github.com/postern-cdk/postern/internal/host/event"
 	"github.com/postern-cdk/postern/internal/host/identity"
+	"github.com/postern-cdk/postern/internal/host/people"
 	"github.com/postern-cdk/postern/internal/host/settings"
+	"github.com/postern-cdk/postern/internal/host/ship"
 )
 
 func TestAHostThatKeepsItsPromises(t *testing.T) {
@@ -103,21 +105,36 @@ func TestEachPromiseBroken(t *testing.T) {
 }
 
 func TestDelivery(t *testing.T) {
-	b := newBastion(t, "delivery")
-	b.defaults()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	_, err := b.shipping(ctx)
-	require.ErrorContains(t, err, "has not arrived in CloudWatch Logs and the bucket")
-	b.logout()
-
-	b = newBastion(t)
-	b.status(b.Root, settings.RunDir+"/ship.json", time.Now().Add(-2*time.Minute), `"lag":0`)
+	for broken, missing := range map[string]string{"logs": "CloudWatch Logs", "bucket": "the bucket records"} {
+		b := newBastion(t, broken)
+		b.say(b.Root, "ship", ship.Status{Bucket: ship.Sink{Error: "AccessDenied"}})
+		b.defaults()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := b.shipping(ctx)
+		require.ErrorContains(t, err, "has not arrived in "+missing+": AccessDenied")
+		b.logout()
+	}
+	for says, status := range map[string]ship.Status{
+		"the journal is not shipped: no such program": {Time: time.Now(), Journal: "no such program"},
+	} {
+		b := newBastion(t)
+		b.say(b.Root, "ship", status)
+		lines, err := b.check("shipping")
+		require.Error(t, err)
+		assert.Contains(t, lines["shipping"].Detail, says)
+	}
+	b := newBastion(t)
+	require.NoError(t, os.Remove(b.path(ship.StatusFile)))
 	lines, err := b.check("shipping")
 	require.Error(t, err)
-	assert.Contains(t, lines["shipping"].Detail, "/run/postern/ship.json is 2m0s old")
-
-	b = newBastion(t)
+	assert.Contains(t, lines["shipping"].Detail, "what the shipper says of itself: ")
+	b = newBastion(t, "logs")
+	b.LogGroup = ""
+	lines, err = b.check("shipping")
+	require.NoError(t, err)
+	assert.Contains(t, lines["shipping"].Detail, "NOTHING GOES TO CLOUDWATCH LOGS")
+	b = newBastion(t, "logs", "bucket")
 	b.LogGroup, b.RecordBucket = "", ""
 	lines, err = b.check("shipping")
 	require.NoError(t, err)
@@ -127,23 +144,27 @@ func TestDelivery(t *testing.T) {
 func TestPeople(t *testing.T) {
 	for says, prepare := range map[string]func(*bastion){
 		"no such file": func(b *bastion) { require.NoError(t, os.Remove(b.path(settings.RunDir+"/people.json"))) },
-		"is 6m0s old": func(b *bastion) {
-			b.status(b.Root, settings.RunDir+"/people.json", time.Now().Add(-6*time.Minute), `"people":3`)
+		"since 2026-01-01T00:00:00Z: listing failed": func(b *bastion) {
+			b.say(b.Root, "people", people.Status{Time: time.Now(), Success: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Faults: []string{"listing failed"}})
 		},
-		"people/public-keys says: listing failed": func(b *bastion) {
-			b.status(b.Root, settings.RunDir+"/people.json", time.Now(), `"faults":["listing failed"]`)
+		"as s3://people/public-keys says, since the boot: listing failed": func(b *bastion) {
+			b.say(b.Root, "people", people.Status{Time: time.Now(), Faults: []string{"listing failed"}})
 		},
-		"/run/postern/people.json: invalid": func(b *bastion) { b.write(b.Root, settings.RunDir+"/people.json", "x") },
+		"invalid character": func(b *bastion) { b.write(b.Root, settings.RunDir+"/people.json", "x") },
 	} {
 		b := newBastion(t)
-		b.People.Prefix = "public-keys/"
+		b.Choices.People.Prefix = "public-keys/"
 		prepare(b)
 		lines, err := b.check("people")
 		require.Error(t, err, says)
 		assert.Contains(t, lines["people"].Detail, says)
 	}
 	b := newBastion(t)
+	b.say(b.Root, "people", people.Status{Success: time.Now().Add(-time.Minute), Faults: []string{"throttled"}})
+	_, err := b.check("people")
+	require.NoError(t, err, "one failed run is not a broken promise")
 	b.PeopleBucket = ""
+	b.Host = &Host{Settings: b.Settings, Root: b.Root}
 	lines, err := b.check("people")
 	require.NoError(t, err)
 	assert.Contains(t, lines["people"].Detail, "NOBODY HAS AN ACCOUNT")
@@ -151,12 +172,12 @@ func TestPeople(t *testing.T) {
 
 func TestHostKeys(t *testing.T) {
 	for says, prepare := range map[string]func(*bastion){
-		"sshd offers no key of kind rsa":            func(b *bastion) { b.HostKeys.Kinds = append(b.HostKeys.Kinds, identity.RSA) },
-		"kind ed25519, which is not kept":           func(b *bastion) { b.HostKeys.Kinds = nil },
-		"the host keys are not kept":                func(b *bastion) { require.NoError(t, os.Remove(b.path(settings.StateDir+"/host-keys.json"))) },
-		"and no key is kept":                        func(b *bastion) { b.HostKeys.Version = "2" },
-		"not published in " + path + "/known_hosts": func(b *bastion) { b.published = "other " + strings.Fields(b.published)[1] },
-		"the next key of kind ed25519":              func(b *bastion) { b.HostKeys.Next = "2" },
+		"sshd offers no key of kind rsa":                     func(b *bastion) { b.HostKeys.Kinds = append(b.HostKeys.Kinds, identity.RSA) },
+		"kind ed25519, which is not kept":                    func(b *bastion) { b.HostKeys.Kinds = nil },
+		"the host keys are not kept":                         func(b *bastion) { require.NoError(t, os.Remove(b.path(settings.StateDir+"/host-keys.json"))) },
+		"and no key is kept":                                 func(b *bastion) { b.HostKeys.Version = "2" },
+		"not published in " + parameterPath + "/known_hosts": func(b *bastion) { b.published = "other " + strings.Fields(b.published)[1] },
+		"the next key of kind ed25519":                       func(b *bastion) { b.HostKeys.Next = "2" },
 	} {
 		b := newBastion(t)
 		prepare(b)
@@ -220,7 +241,7 @@ func TestAKeyThatAKilledRunLeftIsRemoved(t *testing.T) {
 func TestTheKeyIsRemovedWhateverHappens(t *testing.T) {
 	b := newBastion(t)
 	seen := false
-	b.Delivered = func(string, string) (bool, error) {
+	b.Delivered = func(string, string) (bool, bool, error) {
 		_, err := os.Stat(b.keyFile())
 		seen = err == nil
 		panic("broken")

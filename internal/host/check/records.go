@@ -7,57 +7,22 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
+	"path"
 	"strings"
 	"time"
 
+	"github.com/postern-cdk/postern/internal/host/people"
 	"github.com/postern-cdk/postern/internal/host/settings"
+	"github.com/postern-cdk/postern/internal/host/ship"
 )
 
-// What the services write about themselves, and how old it may be.
-const (
-	peopleFile = settings.RunDir + "/people.json"
-	shipFile   = settings.RunDir + "/ship.json"
-	peopleAge  = 5 * time.Minute // five times the timer's period
-	shipAge    = time.Minute
-)
-
-// status is what a service writes about itself, as far as it is read here.
-type status struct {
-	At     time.Time `json:"at"`
-	People int       `json:"people"`
-	Faults []string  `json:"faults"`
-	// Backlog is what waits to be shipped, in bytes.
-	Backlog int64   `json:"backlog"`
-	Lag     float64 `json:"lag"` // seconds
-}
-
-// fresh reads what a service wrote about itself, if that is not too old.
-func (h *Host) fresh(name string, age time.Duration) (status, error) {
-	var s status
-	text, err := os.ReadFile(h.path(name))
-	if err != nil {
-		return s, err
-	}
-	if err := json.Unmarshal(text, &s); err != nil {
-		return s, fmt.Errorf("%s: %w", name, err)
-	}
-	if old := h.now().Sub(s.At); old > age {
-		return s, fmt.Errorf("%s is %s old, and is written all the time", name, old.Round(time.Second))
-	}
-	return s, nil
-}
+// peopleAge is five times the period of the timer.
+const peopleAge = 5 * time.Minute
 
 // shipping follows the session of the recording check to where records are kept.
 func (h *Host) shipping(ctx context.Context) (string, error) {
-	var to []string
-	if h.Group(settings.LogSessions) != "" {
-		to = append(to, "CloudWatch Logs")
-	}
-	if h.RecordBucket != "" {
-		to = append(to, "the bucket")
-	}
-	if len(to) == 0 {
+	logs, bucket := h.Group(settings.LogSessions) != "", h.RecordBucket != ""
+	if !logs && !bucket {
 		return "NOTHING IS SHIPPED: records are on this host only, and end with it", nil
 	}
 	seen, err := h.have(ctx)
@@ -66,20 +31,51 @@ func (h *Host) shipping(ctx context.Context) (string, error) {
 	}
 	begin := time.Now()
 	if err := until(ctx, func() error {
-		arrived, err := h.Delivered(h.Root, seen.id)
-		if err == nil && !arrived {
-			err = fmt.Errorf("session %s has not arrived in %s", seen.id, strings.Join(to, " and "))
+		inLogs, inBucket, err := h.Delivered(h.Root, seen.id)
+		var missing []string
+		if logs && !inLogs {
+			missing = append(missing, "CloudWatch Logs")
+		}
+		if bucket && !inBucket {
+			missing = append(missing, "the bucket "+h.RecordBucket)
+		}
+		if err == nil && len(missing) > 0 {
+			err = fmt.Errorf("session %s has not arrived in %s", seen.id, strings.Join(missing, " and "))
 		}
 		return err
 	}); err != nil {
+		if s, statusErr := h.shipper(); statusErr == nil && s.Logs.Error+s.Bucket.Error != "" {
+			err = fmt.Errorf("%w: %s", err, strings.TrimSpace(s.Logs.Error+" "+s.Bucket.Error))
+		}
 		return "", err
 	}
-	s, err := h.fresh(shipFile, shipAge)
+	took := time.Since(begin).Round(100 * time.Millisecond)
+	s, err := h.shipper()
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("what the shipper says of itself: %w", err)
 	}
-	return fmt.Sprintf("session %s arrived in %s within %s; %d bytes are waiting, for %.0f s", seen.id,
-		strings.Join(to, " and "), time.Since(begin).Round(100*time.Millisecond), s.Backlog, s.Lag), nil
+	// Its age says nothing: it is written where it changes.
+	if s.Journal != "" {
+		return "", fmt.Errorf("the journal is not shipped: %s", s.Journal)
+	}
+	detail := fmt.Sprintf("session %s arrived within %s; %d s behind", seen.id, took, max(s.Logs.LagSeconds, s.Bucket.LagSeconds))
+	if !logs {
+		detail += "; NOTHING GOES TO CLOUDWATCH LOGS"
+	}
+	if !bucket {
+		detail += "; NOTHING GOES TO A BUCKET"
+	}
+	return detail, nil
+}
+
+// shipper is what the shipper says of itself.
+func (h *Host) shipper() (ship.Status, error) {
+	var s ship.Status
+	text, err := os.ReadFile(h.path(ship.StatusFile))
+	if err != nil {
+		return s, err
+	}
+	return s, json.Unmarshal(text, &s)
 }
 
 // people asks whether accounts are as the bucket says.
@@ -87,12 +83,17 @@ func (h *Host) people(context.Context) (string, error) {
 	if h.PeopleBucket == "" {
 		return "NOBODY HAS AN ACCOUNT: there is no bucket of public keys", nil
 	}
-	s, err := h.fresh(peopleFile, peopleAge)
+	s, err := people.ReadStatus(h.Root)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("what the last reconcile says of itself: %w", err)
 	}
-	if len(s.Faults) > 0 {
-		return "", fmt.Errorf("people are not as %s says: %s", filepath.Join(h.PeopleBucket, h.People.Prefix), strings.Join(s.Faults, "; "))
+	// One run may fail, as a request does.
+	if old := h.now().Sub(s.Success); old > peopleAge {
+		since := "since " + s.Success.UTC().Format(time.RFC3339)
+		if s.Success.IsZero() {
+			since = "since the boot"
+		}
+		return "", fmt.Errorf("people are not as s3://%s says, %s: %s", path.Join(h.PeopleBucket, h.Choices.People.Prefix), since, strings.Join(s.Faults, "; "))
 	}
-	return fmt.Sprintf("%d people as of %s", s.People, s.At.UTC().Format(time.RFC3339)), nil
+	return fmt.Sprintf("%d people as of %s, %d objects refused", s.People, s.Success.UTC().Format(time.RFC3339), s.Refused), nil
 }
