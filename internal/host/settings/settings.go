@@ -123,6 +123,8 @@ type Recording struct {
 	KeepDays int `json:"keepDays"`
 	// MinFreeMiB of disk below which sessions end and no new one begins.
 	MinFreeMiB int `json:"minFreeMiB"`
+	// IdleTimeout ends a session in which nothing was typed for so long. 0: never.
+	IdleTimeout time.Duration `json:"idleTimeout,omitempty"`
 }
 
 // People and their keys.
