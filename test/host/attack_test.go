@@ -95,8 +95,9 @@ func (a Attack) run(t *testing.T) {
 
 func (a Attack) must(t *testing.T, target *Target, succeed bool) {
 	t.Helper()
+	start := time.Now()
 	succeeded, evidence := a.Try(target)
-	t.Log(evidence)
+	t.Logf("%s: %s", time.Since(start).Round(time.Millisecond), evidence)
 	switch {
 	case succeed && !succeeded:
 		t.Errorf("vacuous: the attack does not even succeed on the control: %s", evidence)
@@ -133,6 +134,10 @@ func (a Attack) classic(t *testing.T) *Target {
 		name := fresh()
 		target.ClassicPerson(t, name)
 		target.Others = append(target.Others, name)
+	}
+	if a.Serial {
+		// A cycle of the classic script takes a second for each person.
+		t.Cleanup(func() { target.ClassicForget(t, append(target.Others, target.Person)...) })
 	}
 	return target
 }

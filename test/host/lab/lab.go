@@ -96,6 +96,25 @@ func Missing() error {
 	return nil
 }
 
+// With makes the options those of a deployment: its user data, and its assets where
+// the host looks for them.
+func (o Options) With(d *Deployment) Options {
+	o.UserData = d.UserData
+	prepare := o.Prepare
+	o.Prepare = func(l *Lab) {
+		for _, asset := range d.Assets {
+			// A host that misses an asset says so itself.
+			if data, err := os.ReadFile(asset.Path); err == nil {
+				l.S3.PutIn(asset.Bucket, asset.Key, data)
+			}
+		}
+		if prepare != nil {
+			prepare(l)
+		}
+	}
+	return o
+}
+
 // Boot starts a host and ends it with the test. It returns while the host boots.
 func Boot(t testing.TB, o Options) *Lab {
 	t.Helper()
