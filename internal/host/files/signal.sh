@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2153,SC2154 # the files read and set each other's variables
 # CloudFormation hears how it went, whatever happened.
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_SignalResource.html
 
@@ -29,6 +29,7 @@ finish() {
   trap - EXIT ERR
   set +e
   if [[ -n $UNDO ]]; then "$UNDO"; fi
+  if [[ $CHECKED != yes && -z $SEALED ]]; then seal; fi
   if [[ $status == 0 && $CHECKED == yes ]]; then
     if signal SUCCESS; then
       now_ms
@@ -38,6 +39,9 @@ finish() {
     STEP=signal REASON='CloudFormation could not be told of the success'
   fi
   event bootstrap result failure step "$STEP" reason "${REASON:-exit status $status}" steps "${TIMES# }"
+  if [[ ! -e $UNSEALED ]]; then
+    event note step "$STEP" text 'sshd STAYS CLOSED; Session Manager works. Mend what is named above and run /var/lib/postern/host/main.sh, or replace the instance'
+  fi
   signal FAILURE || event signal status FAILURE result 'not sent: the stack waits until its timeout'
   exit 1
 }

@@ -123,6 +123,8 @@ type Recording struct {
 	KeepDays int `json:"keepDays"`
 	// MinFreeMiB of disk below which sessions end and no new one begins.
 	MinFreeMiB int `json:"minFreeMiB"`
+	// IdleTimeout ends a session in which nothing was typed for so long. 0: never.
+	IdleTimeout time.Duration `json:"idleTimeout,omitempty"`
 }
 
 // People and their keys.
@@ -163,6 +165,10 @@ type HostKeys struct {
 	Kinds []string `json:"kinds"`
 	// Version is part of where they are kept: another one makes new keys.
 	Version string `json:"version,omitempty"`
+	// Next is the version after this one: its keys are made ahead and told to
+	// clients that log in (UpdateHostKeys), so that they know them when Version
+	// becomes it. "": none.
+	Next string `json:"next,omitempty"`
 	// Certificate is signed by an authority of the user's: the host publishes its
 	// keys and takes the certificates that it finds beside them.
 	Certificate bool `json:"certificate,omitempty"`

@@ -1,0 +1,250 @@
+//go:build linux
+
+package recorder
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strconv"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// ChildCommand is the hidden subcommand of postern-host that becomes a session's
+// shell.
+const ChildCommand = "session-child"
+
+// child is what the process that becomes a session's shell is told.
+type child struct {
+	UID, GID int
+	Groups   []int
+	Home     string
+	Path     string
+	Args     []string
+	Env      []string
+	// Terminal says that a new one is to be made; else its streams are 0, 1 and 2.
+	Terminal   bool
+	Modes      *unix.Termios
+	Rows, Cols uint16
+	// Administrator may become root by sudo.
+	Administrator bool
+	// Bare leaves out what needs more rights than a test may have.
+	Loginuid bool
+}
+
+// The files that a child is started with, beside its streams.
+const (
+	childSpec   = 3
+	childSocket = 4
+	childHook   = 5
+)
+
+// hookFD is where a session's shell finds the pipe of its hook.
+const hookFD = 200
+
+// Child turns this process into a person's shell. It doesn't return.
+func Child() {
+	// What seccomp, prctl and mount set counts for the thread, and execve takes the
+	// thread that calls it.
+	runtime.LockOSThread()
+	err := becomeShell()
+	_ = unix.Sendmsg(childSocket, []byte("error "+err.Error()), nil, nil, 0)
+	os.Exit(failedStatus)
+}
+
+const failedStatus = 254
+
+func becomeShell() error {
+	spec := os.NewFile(childSpec, "spec")
+	text, err := io.ReadAll(spec)
+	if err != nil {
+		return err
+	}
+	_ = spec.Close()
+	var c child
+	if err := json.Unmarshal(text, &c); err != nil {
+		return err
+	}
+	if err := seclude(); err != nil {
+		return err
+	}
+	if c.Terminal {
+		if err := c.terminal(); err != nil {
+			return fmt.Errorf("terminal: %w", err)
+		}
+	}
+	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("100"), 0)
+	if c.Loginuid {
+		// Audit rules go by it. A system without audit has no such file.
+		_ = os.WriteFile("/proc/self/loginuid", []byte(strconv.Itoa(c.UID)), 0)
+	}
+	for resource, limit := range map[int]unix.Rlimit{
+		unix.RLIMIT_CORE:   {},
+		unix.RLIMIT_NPROC:  {Cur: sessionTasks * 2, Max: sessionTasks * 2},
+		unix.RLIMIT_NOFILE: {Cur: 1024, Max: 4096},
+	} {
+		if err := unix.Setrlimit(resource, &limit); err != nil {
+			return err
+		}
+	}
+	unix.Umask(0o077)
+	// 200 is not among the files that a shell uses by itself.
+	if err := unix.Dup3(childHook, hookFD, 0); err != nil {
+		return err
+	}
+	_ = unix.Close(childHook)
+
+	rules := forPeople()
+	if c.Administrator {
+		rules = forEverybody()
+	} else {
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			return err
+		}
+		for n := uintptr(0); n <= unix.CAP_LAST_CAP+8; n++ {
+			if err := unix.Prctl(unix.PR_CAPBSET_DROP, n, 0, 0, 0); err != nil && !errors.Is(err, unix.EINVAL) {
+				return err
+			}
+		}
+	}
+	listener, err := install(rules)
+	if err != nil {
+		return fmt.Errorf("seccomp: %w", err)
+	}
+	if err := unix.Sendmsg(childSocket, []byte("ready"), unix.UnixRights(listener), nil, 0); err != nil {
+		return err
+	}
+	_ = unix.Close(listener)
+	var answer [8]byte
+	if n, err := unix.Read(childSocket, answer[:]); err != nil || string(answer[:max(n, 0)]) != "go" {
+		return errors.New("not let go")
+	}
+	// Of this thread only, which is the one that stays.
+	if err := drop(c); err != nil {
+		return err
+	}
+	if unix.Chdir(c.Home) != nil {
+		if err := unix.Chdir("/"); err != nil {
+			return err
+		}
+	}
+	unix.CloseOnExec(childSocket)
+	if err := syscall.Exec(c.Path, c.Args, c.Env); err != nil {
+		return fmt.Errorf("%s: %w", c.Path, err)
+	}
+	return nil
+}
+
+// drop leaves root for the person.
+func drop(c child) error {
+	groups := make([]uint32, 0, len(c.Groups)+1)
+	for _, g := range c.Groups {
+		groups = append(groups, uint32(g))
+	}
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(unsafe.Pointer(unsafe.SliceData(append(groups, 0)))), 0); errno != 0 {
+		return fmt.Errorf("groups: %w", errno)
+	}
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, uintptr(c.GID), uintptr(c.GID), uintptr(c.GID)); errno != 0 {
+		return fmt.Errorf("group: %w", errno)
+	}
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(c.UID), uintptr(c.UID), uintptr(c.UID)); errno != 0 {
+		return fmt.Errorf("user: %w", errno)
+	}
+	return nil
+}
+
+// seclude gives the session a view of the system of its own: terminals of other
+// sessions, processes of other users and the sockets of user managers, which would
+// start programs outside of the session, are not in it.
+func seclude() error {
+	const safe = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+	if err := unix.Mount("devpts", "/dev/pts", "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"); err != nil {
+		return fmt.Errorf("/dev/pts: %w", err)
+	}
+	if err := unix.Mount("proc", "/proc", "proc", safe, "hidepid=2"); err != nil {
+		return fmt.Errorf("/proc: %w", err)
+	}
+	if _, err := os.Stat("/run/user"); err == nil {
+		if err := unix.Mount("tmpfs", "/run/user", "tmpfs", safe|unix.MS_RDONLY, "size=4k,mode=0755"); err != nil {
+			return fmt.Errorf("/run/user: %w", err)
+		}
+	}
+	return nil
+}
+
+// terminal makes the session's own and hands the other side of it over.
+func (c *child) terminal() error {
+	master, err := unix.Open("/dev/pts/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0); err != nil {
+		return err
+	}
+	n, err := unix.IoctlGetUint32(master, unix.TIOCGPTN)
+	if err != nil {
+		return err
+	}
+	path := "/dev/pts/" + strconv.Itoa(int(n))
+	slave, err := unix.Open(path, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(unix.Fchown(slave, c.UID, 5), unix.Fchmod(slave, 0o620)); err != nil {
+		return err
+	}
+	if c.Modes != nil {
+		if err := unix.IoctlSetTermios(slave, unix.TCSETS, c.Modes); err != nil {
+			return err
+		}
+	}
+	if err := unix.IoctlSetWinsize(slave, unix.TIOCSWINSZ, &unix.Winsize{Row: c.Rows, Col: c.Cols}); err != nil {
+		return err
+	}
+	if err := unix.IoctlSetInt(slave, unix.TIOCSCTTY, 0); err != nil {
+		return err
+	}
+	for fd := range 3 {
+		if err := unix.Dup3(slave, fd, 0); err != nil {
+			return err
+		}
+	}
+	c.Env = append(c.Env, "SSH_TTY="+path)
+	if err := unix.Sendmsg(childSocket, []byte("terminal"), unix.UnixRights(master), nil, 0); err != nil {
+		return err
+	}
+	return errors.Join(unix.Close(master), unix.Close(slave))
+}
+
+// install puts this thread under rules and returns where the kernel tells of what
+// they say is to be told.
+func install(rules []rule) (int, error) {
+	filter, err := assemble(program(rules))
+	if err != nil {
+		return -1, err
+	}
+	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	// Without the second flag, each signal to a process that waits for the answer
+	// makes it ask again. Linux has it from 5.19 on.
+	for _, flags := range []uintptr{
+		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
+		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER,
+	} {
+		fd, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&prog)))
+		runtime.KeepAlive(filter)
+		if errno == 0 {
+			unix.CloseOnExec(int(fd))
+			return int(fd), nil
+		}
+		if errno != unix.EINVAL {
+			return -1, errno
+		}
+	}
+	return -1, unix.EINVAL
+}
