@@ -3,14 +3,15 @@
 #
 #   hack/test.sh [TIER...]      default: every tier
 #
-# Tiers: unit synth shell lint emulator moto host. A tier that this machine can't run
+# Tiers: unit synth shell lint fuzz emulator moto host. A tier that this machine can't run
 # says so and does not fail the run, unless CI=true: then it does.
 # Exit code: 0 all green, 1 a tier failed (or did not run, under CI=true), 2 usage.
 #
 # GOLANGCI_LINT, GOFUMPT and SHFMT name the tools; the Makefile sets and builds them.
+# FUZZTIME is how long each fuzz target runs: 3s, and 30s under CI=true.
 set -euo pipefail
 
-readonly all_tiers=(unit shell lint synth emulator moto host)
+readonly all_tiers=(unit shell lint fuzz synth emulator moto host)
 readonly cannot_run=77
 
 # Packages with a tier of their own, which unit and synth leave out.
@@ -159,6 +160,19 @@ tier_lint() {
   fi
   go vet ./...
   "$GOLANGCI_LINT" run ./...
+}
+
+tier_fuzz() {
+  local time=${FUZZTIME:-3s} file name
+  [[ -n ${FUZZTIME:-} || ${CI:-} != true ]] || time=30s
+  local -a targets
+  lines targets git grep -hoE --untracked '^func Fuzz[A-Za-z0-9_]+' -- '*_test.go'
+  for name in "${targets[@]#func }"; do
+    file=$(git grep -lE --untracked "^func $name\\(" -- '*_test.go')
+    # One target of one package at a time is all that go test takes.
+    go test -run '^$' -fuzz "^$name\$" -fuzztime "$time" "./${file%/*}"
+  done
+  echo "${#targets[@]} targets, $time each" >>"$work/why"
 }
 
 tier_emulator() {
