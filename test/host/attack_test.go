@@ -146,7 +146,7 @@ func (a Attack) hardened(t *testing.T) *Target {
 	target := &Target{T: t, Person: fresh()}
 	switch {
 	case a.Alone:
-		target.Lab = lab.Boot(t, lab.Options{Name: "hardened", DiskMiB: a.DiskMiB, UserData: userData(t, hardened())})
+		target.Lab = lab.Boot(t, with(t, hardened(), lab.Options{Name: "hardened", DiskMiB: a.DiskMiB}))
 		require.Equal(t, "SUCCESS", target.WaitSignal(t).Status)
 	case a.Serial || a.Weaken != nil:
 		target.Lab = shared.serialHardened.lock(t)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/postern-cdk/postern/internal/host"
 	"github.com/postern-cdk/postern/test/host/lab"
 )
 
@@ -31,11 +30,11 @@ var shared = struct{ classic, hardened, serialClassic, serialHardened sharedHost
 }
 
 func newHardened(name string) (*lab.Lab, error) {
-	u, err := host.Render(hardened())
+	d, err := deployment(hardened())
 	if err != nil {
 		return nil, err
 	}
-	l, err := lab.New(lab.Options{Name: name, UserData: []byte(u.Script)})
+	l, err := lab.New(lab.Options{Name: name}.With(d))
 	if err != nil {
 		return nil, err
 	}
