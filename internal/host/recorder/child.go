@@ -43,6 +43,7 @@ const (
 	childSpec   = 3
 	childSocket = 4
 	childHook   = 5
+	childGroup  = 6
 )
 
 // hookFD is where a session's shell finds the pipe of its hook.
@@ -61,6 +62,10 @@ func Child() {
 const failedStatus = 254
 
 func becomeShell() error {
+	if _, err := unix.Write(childGroup, []byte("0")); err != nil {
+		return fmt.Errorf("control group: %w", err)
+	}
+	_ = unix.Close(childGroup)
 	spec := os.NewFile(childSpec, "spec")
 	text, err := io.ReadAll(spec)
 	if err != nil {

@@ -585,10 +585,10 @@ func (s *session) spawn(c child) (*net.UnixConn, *os.File, error) {
 	s.cmd.Args[0] = "postern-host"
 	s.cmd.Env = []string{}
 	s.cmd.Dir = "/"
-	s.cmd.ExtraFiles = []*os.File{specRead, theirs, hookWrite}
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{
-		Setsid: true, Unshareflags: unix.CLONE_NEWNS, UseCgroupFD: true, CgroupFD: int(group.Fd()),
-	}
+	s.cmd.ExtraFiles = []*os.File{specRead, theirs, hookWrite, group}
+	// The child goes to its group by itself: from 6.14 on Linux ends what is cloned
+	// into a group, where the one it comes from was ever killed whole.
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Unshareflags: unix.CLONE_NEWNS}
 	if !s.term {
 		for i := range 3 {
 			read, write, err := os.Pipe()
