@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/postern-cdk/postern/internal/host"
 )
 
 // programs are compiled from bin/NAME to bin/NAME of the bundle. People run their
@@ -18,6 +20,7 @@ var programs = []struct {
 	mode int64
 }{
 	{"postern-host", 0o700},
+	{"postern-shell", 0o711},
 }
 
 // remade is set for the process that produce starts, so that it starts none itself.
@@ -67,6 +70,19 @@ func compileAndPack(ctx context.Context, module, architecture, file string) erro
 		entries = append(entries, entry{"bin/" + program.name, program.mode, data})
 	}
 	return pack(entries, file)
+}
+
+// fixed are the files that no compiler makes.
+func fixed() ([]entry, error) {
+	files, err := host.BundleFiles()
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]entry, len(files))
+	for i, file := range files {
+		entries[i] = entry{file.Name, int64(file.Mode.Perm()), file.Data}
+	}
+	return entries, nil
 }
 
 // goCommand runs go in the folder of our module, as if it were nobody's.
