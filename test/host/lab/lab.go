@@ -37,7 +37,8 @@ type Options struct {
 	UserData []byte
 	// Files are put into the root before it boots, by path. They replace what is there.
 	Files map[string]File
-	// DiskMiB is how much can be written. Defaults to 512.
+	// DiskMiB is how much can be written. Defaults to 2048, of which only what is
+	// written takes memory.
 	DiskMiB int
 	// DefaultUser is whom the image's cloud-init makes. Defaults to what the image says.
 	DefaultUser string
@@ -137,7 +138,7 @@ func New(o Options) (l *Lab, err error) {
 		o.Name = "host"
 	}
 	if o.DiskMiB == 0 {
-		o.DiskMiB = 512
+		o.DiskMiB = 2048
 	}
 	sweep()
 	lower, err := RootFS()
