@@ -104,9 +104,14 @@ func (c *cloud) serveIMDS(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(status)
 			return
 		}
+		if seconds := r.Header.Get(tokenTTL); seconds != "" && r.Method == http.MethodPut {
+			w.Header().Set(tokenTTL, seconds) // the SDKs take a token without it for none
+		}
 		_, _ = w.Write(out.([]byte))
 	})
 }
+
+const tokenTTL = "X-Aws-Ec2-Metadata-Token-Ttl-Seconds"
 
 var version = regexp.MustCompile(`^/(latest|\d{4}-\d\d-\d\d|1\.0)/`)
 
@@ -119,7 +124,7 @@ func (m *IMDS) answer(c *call) (any, error) {
 		return nil, &apiError{status: http.StatusForbidden}
 	}
 	if c.r.Method == http.MethodPut && path == "api/token" {
-		seconds, err := strconv.Atoi(c.r.Header.Get("X-Aws-Ec2-Metadata-Token-Ttl-Seconds"))
+		seconds, err := strconv.Atoi(c.r.Header.Get(tokenTTL))
 		if err != nil || seconds < 1 || seconds > 21600 {
 			return nil, &apiError{status: http.StatusBadRequest}
 		}
