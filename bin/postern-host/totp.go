@@ -38,8 +38,7 @@ func init() {
 	command := &cobra.Command{
 		Use:   "totp",
 		Short: "Check the one-time code on the standard input, for pam_exec",
-		// pam_exec hands on what its line has for PAM itself, such as authtok_type.
-		Args: cobra.ArbitraryArgs,
+		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(command.Context(), totpTime)
 			defer cancel()
