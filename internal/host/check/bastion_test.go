@@ -35,7 +35,7 @@ import (
 	"github.com/postern-cdk/postern/internal/host/ship"
 )
 
-const path = "/postern/Access/Bastion"
+const parameterPath = "/postern/Access/Bastion"
 
 // bastion is a host with an sshd and a recorder that keep every promise but those
 // that are named.
@@ -74,8 +74,8 @@ func newBastion(t *testing.T, broken ...string) *bastion {
 	require.NoError(t, err)
 	line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(b.signer.PublicKey())))
 	b.write(root, "/etc/ssh/ssh_host_ed25519_key.pub", line)
-	b.published = identity.Alias(path) + " " + line
-	kept, err := json.Marshal(identity.Kept{At: time.Now(), Keys: map[string]string{identity.KeyParameter(path, "", identity.Ed25519): line}})
+	b.published = identity.Alias(parameterPath) + " " + line
+	kept, err := json.Marshal(identity.Kept{At: time.Now(), Keys: map[string]string{identity.KeyParameter(parameterPath, "", identity.Ed25519): line}})
 	require.NoError(t, err)
 	b.write(root, settings.StateDir+"/host-keys.json", string(kept))
 	b.write(root, "/proc/meminfo", "MemTotal: 500000 kB\nMemAvailable:     200000 kB\n")
@@ -115,7 +115,7 @@ func newBastion(t *testing.T, broken ...string) *bastion {
 		chronyc:    filepath.Join(root, "chronyc"),
 		appendOnly: func(string) (bool, error) { return !b.is("changeable"), nil },
 	}
-	b.InstanceID, b.Region, b.ParameterPath = "i-0abc", "eu-west-1", path
+	b.InstanceID, b.Region, b.ParameterPath = "i-0abc", "eu-west-1", parameterPath
 	b.LogGroup, b.RecordBucket, b.PeopleBucket = "/postern", "records", "people"
 	b.Recording.MinFreeMiB = 1
 	b.HostKeys.Kinds = []string{identity.Ed25519}
@@ -172,7 +172,7 @@ func (b *bastion) check(names ...string) (map[string]line, error) {
 }
 
 func (b *bastion) GetParameters(_ context.Context, in *ssm.GetParametersInput, _ ...func(*ssm.Options)) (*ssm.GetParametersOutput, error) {
-	assert.Equal(b.t, []string{path + "/known_hosts"}, in.Names)
+	assert.Equal(b.t, []string{parameterPath + "/known_hosts"}, in.Names)
 	return &ssm.GetParametersOutput{Parameters: []types.Parameter{{Name: &in.Names[0], Value: &b.published}}}, nil
 }
 

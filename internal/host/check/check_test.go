@@ -116,7 +116,6 @@ func TestDelivery(t *testing.T) {
 		b.logout()
 	}
 	for says, status := range map[string]ship.Status{
-		"says nothing of itself since 2m0s":           {Time: time.Now().Add(-2 * time.Minute)},
 		"the journal is not shipped: no such program": {Time: time.Now(), Journal: "no such program"},
 	} {
 		b := newBastion(t)
@@ -125,9 +124,14 @@ func TestDelivery(t *testing.T) {
 		require.Error(t, err)
 		assert.Contains(t, lines["shipping"].Detail, says)
 	}
-	b := newBastion(t, "logs")
-	b.LogGroup = ""
+	b := newBastion(t)
+	require.NoError(t, os.Remove(b.path(ship.StatusFile)))
 	lines, err := b.check("shipping")
+	require.Error(t, err)
+	assert.Contains(t, lines["shipping"].Detail, "what the shipper says of itself: ")
+	b = newBastion(t, "logs")
+	b.LogGroup = ""
+	lines, err = b.check("shipping")
 	require.NoError(t, err)
 	assert.Contains(t, lines["shipping"].Detail, "NOTHING GOES TO CLOUDWATCH LOGS")
 	b = newBastion(t, "logs", "bucket")
@@ -168,12 +172,12 @@ func TestPeople(t *testing.T) {
 
 func TestHostKeys(t *testing.T) {
 	for says, prepare := range map[string]func(*bastion){
-		"sshd offers no key of kind rsa":            func(b *bastion) { b.HostKeys.Kinds = append(b.HostKeys.Kinds, identity.RSA) },
-		"kind ed25519, which is not kept":           func(b *bastion) { b.HostKeys.Kinds = nil },
-		"the host keys are not kept":                func(b *bastion) { require.NoError(t, os.Remove(b.path(settings.StateDir+"/host-keys.json"))) },
-		"and no key is kept":                        func(b *bastion) { b.HostKeys.Version = "2" },
-		"not published in " + path + "/known_hosts": func(b *bastion) { b.published = "other " + strings.Fields(b.published)[1] },
-		"the next key of kind ed25519":              func(b *bastion) { b.HostKeys.Next = "2" },
+		"sshd offers no key of kind rsa":                     func(b *bastion) { b.HostKeys.Kinds = append(b.HostKeys.Kinds, identity.RSA) },
+		"kind ed25519, which is not kept":                    func(b *bastion) { b.HostKeys.Kinds = nil },
+		"the host keys are not kept":                         func(b *bastion) { require.NoError(t, os.Remove(b.path(settings.StateDir+"/host-keys.json"))) },
+		"and no key is kept":                                 func(b *bastion) { b.HostKeys.Version = "2" },
+		"not published in " + parameterPath + "/known_hosts": func(b *bastion) { b.published = "other " + strings.Fields(b.published)[1] },
+		"the next key of kind ed25519":                       func(b *bastion) { b.HostKeys.Next = "2" },
 	} {
 		b := newBastion(t)
 		prepare(b)
