@@ -31,8 +31,8 @@ func (h *Host) forwarding(ctx context.Context) (string, error) {
 			open = append(open, what)
 		case !errors.As(err, &refused):
 			open = append(open, fmt.Sprintf("%s (the connection broke: %v)", what, err))
-		case refused.Reason == ssh.ConnectionFailed && !strings.Contains(refused.Message, "prohibited"):
-			// sshd tried.
+		case kind == "direct-tcpip" && refused.Reason == ssh.ConnectionFailed && !strings.Contains(refused.Message, "prohibited"):
+			// sshd tried. Of the other kinds it gives this reason for whatever it refuses.
 			open = append(open, what)
 		}
 	}
