@@ -375,7 +375,7 @@ func TestAStoppedLoginShellIsRecordedFurther(t *testing.T) {
 	s := l.login("alice")
 	s.run(fmt.Sprintf("kill -STOP %d", client(t, "alice")))
 	s.run("echo still-here")
-	assert.Contains(t, l.recording(s.id, 'o'), "\nstill-here")
+	assert.Regexp(t, "[\r\n]still-here\r\n", l.recording(s.id, 'o'))
 	require.NoError(t, s.client.Close())
 	assert.NotEmpty(t, l.ending(s.id)["why"])
 }
@@ -466,7 +466,7 @@ func TestShellTricksDoNotStopTheRecording(t *testing.T) {
 		s.send(line + "\n")
 		time.Sleep(150 * time.Millisecond)
 		s.run("/bin/echo after-the-trick")
-		assert.Contains(t, l.recording(s.id, 'o'), "\nafter-the-trick", line)
+		assert.Regexp(t, "[\r\n]after-the-trick\r\n", l.recording(s.id, 'o'), line)
 		l.awaitLogged("exec", func(m map[string]any) bool {
 			return m["session"] == s.id && fmt.Sprint(m["argv"]) == "[/bin/echo after-the-trick]"
 		})
@@ -537,9 +537,9 @@ print("x32", os.waitpid(pid, 0)[1])
 	for _, want := range []string{
 		"unshare EPERM", "clone-user EPERM", "clone3 ENOSYS", "ptrace EPERM", "bpf EPERM", "io_uring EPERM", "userfaultfd EPERM", "keyctl EPERM",
 		"perf EPERM", "setns EPERM", "mount EPERM", "vm_write EPERM", "TIOCSTI EPERM", "TIOCSTI-high EPERM",
-		"socket 38 EAFNOSUPPORT", "socket 40 EAFNOSUPPORT", "socket 17 EAFNOSUPPORT", "x32 159",
+		"socket 38 EAFNOSUPPORT", "socket 40 EAFNOSUPPORT", "socket 17 EAFNOSUPPORT", "x32 31",
 	} {
-		assert.Contains(t, out, "\n"+want, want)
+		assert.Regexp(t, "[\r\n]"+want+"\r\n", out)
 	}
 	// What people do need.
 	assert.Contains(t, s.run("ls | cat; (sleep 0.1 & wait); echo fine-$?"), "fine-0")
@@ -622,7 +622,7 @@ func TestFullDiskEndsSessions(t *testing.T) {
 	require.NoError(t, unix.Statfs(settings.LogDir, &stat))
 	filler, err := os.Create(settings.LogDir + "/filler")
 	require.NoError(t, err)
-	defer os.Remove(filler.Name())
+	defer func() { _ = os.Remove(filler.Name()); _ = filler.Close() }()
 	require.NoError(t, unix.Fallocate(int(filler.Fd()), 0, 0, int64(stat.Bavail)*stat.Bsize-8<<20))
 	require.Error(t, s.ends())
 	assert.Contains(t, s.out.String(), "can't be recorded any more")
@@ -645,11 +645,11 @@ func TestNoDiskAtAllShowsNothingUnrecorded(t *testing.T) {
 	require.NoError(t, unix.Statfs(settings.LogDir, &stat))
 	filler, err := os.Create(settings.LogDir + "/filler")
 	require.NoError(t, err)
-	defer os.Remove(filler.Name())
+	defer func() { _ = os.Remove(filler.Name()); _ = filler.Close() }()
 	require.NoError(t, unix.Fallocate(int(filler.Fd()), 0, 0, int64(stat.Bavail)*stat.Bsize))
 	s.send("head -c 300000 /dev/zero | tr '\\0' x; /bin/echo un''recorded\n")
 	require.Error(t, s.ends())
-	assert.NotContains(t, s.out.String(), "\nunrecorded")
+	assert.NotContains(t, s.out.String(), "unrecorded")
 	assert.Contains(t, l.log.String(), `{"postern":"alarm","name":"recording-failed"`)
 }
 

@@ -181,6 +181,9 @@ func (r *Recorder) open() error {
 			if err := os.MkdirAll(r.path(dir, part), 0o700); err != nil {
 				return err
 			}
+			if err := os.Chmod(r.path(dir, part), 0o700); err != nil {
+				return err
+			}
 			f, err := os.Open(r.path(dir, part))
 			if err != nil {
 				return err

@@ -242,8 +242,12 @@ func (s *session) streamOut(i int) {
 func (s *session) closeOut(i int) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	if unix.Shutdown(s.fd(i), unix.SHUT_WR) != nil && i == 1 {
-		_ = s.outer[i].Close()
+	if unix.Shutdown(s.fd(i), unix.SHUT_WR) == nil {
+		return
+	}
+	_ = s.outer[i].Close()
+	if i == 2 {
+		_, _ = s.conn.Write([]byte("quiet\n"))
 	}
 }
 
