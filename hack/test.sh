@@ -195,7 +195,7 @@ tier_host() {
   local code=0
   # sbin, which a user's PATH may lack, has what sets up a network.
   PATH="$PATH:/usr/sbin:/sbin" POSTERN_DID_NOT_RUN="$work/host" \
-    go test -count=1 -timeout 20m -parallel 6 ./test/host/... || code=$?
+    go test -count=1 -timeout 20m -parallel 12 ./test/host/... || code=$?
   [[ ! -s $work/host ]] || cannot "$(<"$work/host")"
   return "$code"
 }

@@ -72,6 +72,8 @@ func init() {
 			key := lab.NewKey()
 			x.S3.Put("public-keys/k", lab.AuthorizedKey(key))
 			x.S3.Put("public-keys/k /root/.ssh/authorized_keys --grants /eve.pub", lab.AuthorizedKey(key))
+			defer x.S3.Delete("public-keys/k")
+			defer x.S3.Delete("public-keys/k /root/.ssh/authorized_keys --grants /eve.pub")
 			x.Cycle()
 			client, err := x.Dial("root", lab.SSHOptions{Key: key})
 			if err == nil {

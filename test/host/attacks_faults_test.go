@@ -61,9 +61,9 @@ func init() {
 				return out == "still-here", fmt.Sprintf("%q, %v", out, err)
 			})
 		}},
-		Attack{Group: "disk", Name: "on a full disk the session goes on unrecorded", Alone: true, DiskMiB: 128, Try: func(x *Target) (bool, string) {
+		Attack{Group: "disk", Name: "on a full disk the session goes on unrecorded", Alone: true, DiskMiB: 1024, Try: func(x *Target) (bool, string) {
 			return x.Try(func(s *lab.Session) (bool, string) {
-				if _, _, err := s.RunFor(`head -c 1G /dev/zero >big 2>/dev/null`, time.Minute); err != nil {
+				if _, _, err := s.RunFor(`head -c 2G /dev/zero >big 2>/dev/null`, time.Minute); err != nil {
 					return false, err.Error()
 				}
 				out, _, err := s.RunFor(`head -c 200000 /dev/zero | tr '\0' x | fold -w 100 >/dev/tty; echo un"seen"`, 10*time.Second)

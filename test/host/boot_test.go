@@ -3,7 +3,10 @@
 package host_test
 
 import (
+	"context"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/postern-cdk/postern/internal/host"
+	"github.com/postern-cdk/postern/internal/host/bundle"
 	"github.com/postern-cdk/postern/test/host/lab"
 )
 
@@ -19,21 +23,42 @@ func hardened() host.Config {
 	return host.Config{
 		Region: lab.Region, StackName: "Access", SignalResource: "BastionASG", LogGroup: "/postern/bastion",
 		AllocationID: "eipalloc-0123456789abcdef0",
+		RecordBucket: lab.RecordBucket, PeopleBucket: lab.PeopleBucket, ParameterPath: "/postern/Access/Bastion",
 	}
 }
 
-func userData(t *testing.T, c host.Config) []byte {
-	t.Helper()
+// theBundle is built once, for the machine that runs the tests.
+var theBundle = sync.OnceValues(func() (bundle.Bundle, error) {
+	architecture := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
+	return bundle.Build(context.Background(), bundle.Options{Architecture: architecture})
+})
+
+// deployment renders a configuration with the bundle of this module.
+func deployment(c host.Config) (*lab.Deployment, error) {
+	b, err := theBundle()
+	if err != nil {
+		return nil, err
+	}
+	c.BundleBucket, c.BundleKey, c.BundleSHA256 = lab.BundleBucket, b.SHA256+".tar.gz", b.SHA256
 	u, err := host.Render(c)
+	if err != nil {
+		return nil, err
+	}
+	return &lab.Deployment{UserData: []byte(u.Script), Assets: []lab.Asset{{Bucket: c.BundleBucket, Key: c.BundleKey, Path: b.Path}}}, nil
+}
+
+// with is the options for a host of that configuration.
+func with(t *testing.T, c host.Config, o lab.Options) lab.Options {
+	t.Helper()
+	d, err := deployment(c)
 	require.NoError(t, err)
-	require.LessOrEqual(t, u.Size(), host.Limit)
-	return []byte(u.Script)
+	return o.With(d)
 }
 
 // The bootstrap comes up, says so, and sshd is what was promised.
 func TestBoot(t *testing.T) {
 	t.Parallel()
-	l := lab.Boot(t, lab.Options{UserData: userData(t, hardened())})
+	l := lab.Boot(t, with(t, hardened(), lab.Options{}))
 	signal := l.WaitSignal(t)
 	t.Logf("signal after %s, %d requests", signal.At.Round(10*time.Millisecond), len(l.Requests()))
 	assert.Equal(t, lab.Signal{At: signal.At, Status: "SUCCESS", Stack: "Access", Resource: "BastionASG", UniqueID: lab.InstanceID}, signal)
@@ -59,11 +84,10 @@ func TestBoot(t *testing.T) {
 // A check that fails is signalled, and named where one looks first.
 func TestFailedCheckIsSignalledAndNamed(t *testing.T) {
 	t.Parallel()
-	l := lab.Boot(t, lab.Options{
-		UserData: userData(t, hardened()),
+	l := lab.Boot(t, with(t, hardened(), lab.Options{
 		// sshd runs with an option that beats every file.
 		Files: map[string]lab.File{"/etc/default/ssh": {Data: []byte("SSHD_OPTS='-o PasswordAuthentication=yes'\n")}},
-	})
+	}))
 	signal := l.WaitSignal(t)
 	assert.Equal(t, "FAILURE", signal.Status)
 	lab.Eventually(t, 5*time.Second, "the console names the check", func() bool {

@@ -7,9 +7,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
-	"github.com/postern-cdk/postern/internal/host"
 	"github.com/postern-cdk/postern/test/host/lab"
 )
 
@@ -31,17 +28,19 @@ var shared = struct{ classic, hardened, serialClassic, serialHardened sharedHost
 }
 
 func newHardened(name string) (*lab.Lab, error) {
-	u, err := host.Render(hardened())
+	d, err := deployment(hardened())
 	if err != nil {
 		return nil, err
 	}
-	l, err := lab.New(lab.Options{Name: name, UserData: []byte(u.Script)})
+	l, err := lab.New(lab.Options{Name: name}.With(d))
 	if err != nil {
 		return nil, err
 	}
 	signal, err := l.TrySignal()
 	if err == nil && signal.Status != "SUCCESS" {
-		err = fmt.Errorf("%s signals %+v:\n%s", name, signal, l.Console())
+		failed, _, _ := l.TryRoot("journalctl --no-pager -q -b -o cat -t postern | grep -E '\"(fail|failure|alarm)\"'; " +
+			"for unit in $(systemctl list-units --failed --plain --no-legend | cut -d' ' -f1); do journalctl --no-pager -q -b -u $unit; done")
+		err = fmt.Errorf("%s signals %+v:\n%s", name, signal, failed)
 	}
 	if err != nil {
 		l.Close()
@@ -53,8 +52,14 @@ func newHardened(name string) (*lab.Lab, error) {
 // get is the host for tests that don't disturb each other.
 func (h *sharedHost) get(t *testing.T) *lab.Lab {
 	t.Helper()
-	h.once.Do(func() { h.lab, h.err = h.boot() })
-	require.NoError(t, h.err)
+	h.once.Do(func() {
+		if h.lab, h.err = h.boot(); h.err != nil {
+			t.Log(h.err)
+		}
+	})
+	if h.err != nil {
+		t.Fatal("the host that this test shares does not come up: the first test that wanted it says why")
+	}
 	return h.lab
 }
 

@@ -20,14 +20,6 @@ import (
 	"time"
 )
 
-// What the lab's account is called.
-const (
-	Region     = "eu-west-1"
-	Account    = "123456789012"
-	InstanceID = "i-0123456789abcdef0"
-	RoleName   = "lab-bastion"
-)
-
 // services have an address each, in this order, so that one can be unreachable
 // while another isn't. "" is whatever else a host asks for.
 var services = []string{"", "s3", "logs", "ssm", "cloudformation", "ec2", "autoscaling", "sts", "monitoring", "kms"}

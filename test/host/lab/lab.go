@@ -37,7 +37,8 @@ type Options struct {
 	UserData []byte
 	// Files are put into the root before it boots, by path. They replace what is there.
 	Files map[string]File
-	// DiskMiB is how much can be written. Defaults to 512.
+	// DiskMiB is how much can be written. Defaults to 2048, of which only what is
+	// written takes memory.
 	DiskMiB int
 	// DefaultUser is whom the image's cloud-init makes. Defaults to what the image says.
 	DefaultUser string
@@ -96,6 +97,25 @@ func Missing() error {
 	return nil
 }
 
+// With makes the options those of a deployment: its user data, and its assets where
+// the host looks for them.
+func (o Options) With(d *Deployment) Options {
+	o.UserData = d.UserData
+	prepare := o.Prepare
+	o.Prepare = func(l *Lab) {
+		for _, asset := range d.Assets {
+			// A host that misses an asset says so itself.
+			if data, err := os.ReadFile(asset.Path); err == nil {
+				l.S3.PutIn(asset.Bucket, asset.Key, data)
+			}
+		}
+		if prepare != nil {
+			prepare(l)
+		}
+	}
+	return o
+}
+
 // Boot starts a host and ends it with the test. It returns while the host boots.
 func Boot(t testing.TB, o Options) *Lab {
 	t.Helper()
@@ -118,7 +138,7 @@ func New(o Options) (l *Lab, err error) {
 		o.Name = "host"
 	}
 	if o.DiskMiB == 0 {
-		o.DiskMiB = 512
+		o.DiskMiB = 2048
 	}
 	sweep()
 	lower, err := RootFS()
