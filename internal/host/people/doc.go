@@ -1,0 +1,2 @@
+// Package people keeps the accounts on a bastion.
+package people
