@@ -189,14 +189,7 @@ func (r *Recorder) sweep() {
 			continue
 		}
 		_ = unix.Kill(pid, unix.SIGKILL)
-		key := strconv.Itoa(uid) + " " + again.exe
-		r.mu.Lock()
-		first := !r.told[key] && len(r.told) < 1000
-		if first {
-			r.told[key] = true
-		}
-		r.mu.Unlock()
-		if first {
+		if r.once(strconv.Itoa(uid) + " " + again.exe) {
 			r.log.Alarm("unrecorded-process", "a person's program ran outside of a session and was ended", "uid", uid, "program", again.exe, "pid", pid)
 		}
 	}

@@ -71,9 +71,9 @@ type Recorder struct {
 	mu       sync.Mutex
 	sessions map[string]*session
 	stopping bool
-	broken   error              // why no session begins now
-	seen     map[int]*throttles // who had a session
-	told     map[string]bool
+	broken   error                // why no session begins now
+	seen     map[int]*throttles   // who had a session
+	told     map[string]time.Time // alarms that would come again and again
 	running  sync.WaitGroup
 	greeting map[int]int // connections that no session is of yet, by user
 }
@@ -89,7 +89,7 @@ func (r *Recorder) run(ctx context.Context, cgroup string) error {
 	debug.SetGCPercent(50)
 	// Files that programs of the session are handed must not be readable by others.
 	unix.Umask(0o077)
-	r.sessions, r.seen, r.told, r.greeting = map[string]*session{}, map[int]*throttles{}, map[string]bool{}, map[int]int{}
+	r.sessions, r.seen, r.told, r.greeting = map[string]*session{}, map[int]*throttles{}, map[string]time.Time{}, map[int]int{}
 	if r.free == nil {
 		r.free = freeBytes
 	}
@@ -157,6 +157,20 @@ func (r *Recorder) tick(n int) {
 	if n%2 == 1 {
 		r.sweep()
 	}
+}
+
+// once tells whether something has not been told for an hour.
+func (r *Recorder) once(what string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if last, found := r.told[what]; found && time.Since(last) < time.Hour {
+		return false
+	}
+	if len(r.told) > 1000 {
+		clear(r.told)
+	}
+	r.told[what] = time.Now()
+	return true
 }
 
 // guard keeps a fault in one place from ending all sessions.
@@ -392,8 +406,16 @@ func (r *Recorder) recoverSessions() {
 		if !e.IsDir() {
 			continue
 		}
-		o := r.options(chain.Cast, filepath.Join(string(settings.LogSessions), e.Name()))
 		dir := filepath.Join(base, e.Name())
+		// Most are ended, or delivered and gone.
+		last := lastSegment(dir)
+		if len(last) == 0 {
+			continue
+		}
+		if mark, ok := chain.ParseMark([]byte(last[len(last)-1])); ok && mark.Kind == chain.MarkEnd {
+			continue
+		}
+		o := r.options(chain.Cast, filepath.Join(string(settings.LogSessions), e.Name()))
 		o.First = func() []byte { return chain.Header{Width: 80, Height: 24, Session: chain.Session{ID: e.Name()}}.Line() }
 		o.End = func() []byte {
 			return chain.AppendEvent(nil, lastTime(dir), chain.EventMarker, []byte("the recorder or the host stopped without ending this session"))

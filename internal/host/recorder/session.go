@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -185,7 +186,9 @@ func (r *Recorder) greet(conn *net.UnixConn) {
 	}()
 	p, err := r.identify(conn, fds)
 	if err != nil {
-		r.log.Alarm("session-refused", "someone who isn't the login shell asked for a session", "uid", uid, "reason", err)
+		if r.once(strconv.Itoa(uid) + " " + err.Error()) {
+			r.log.Alarm("session-refused", "someone who isn't the login shell asked for a session", "uid", uid, "reason", err)
+		}
 		_, _ = conn.Write([]byte("refused This bastion: " + oneLine(err.Error()) + ".\n"))
 		return
 	}
@@ -205,7 +208,9 @@ func (r *Recorder) greet(conn *net.UnixConn) {
 	}
 	b := r.beginning(p, false)
 	b.Reason = reason.Error()
-	_, _ = r.entry(time.Now(), "refused", "", b)
+	now := time.Now()
+	_, _ = r.entry(now, "refused", "", b)
+	_ = r.text.write(textLine(now, p.address, p.name, "-", "recorder", p.home, "refused: "+p.command))
 	_, _ = conn.Write([]byte("refused " + oneLine(string(text)) + "\n"))
 }
 
