@@ -55,7 +55,7 @@ func journalctl(_ context.Context, cursor string) (Journal, error) {
 	}
 	cmd := exec.Command("journalctl", arguments...) // ended by Close, when it was drained
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "SYSTEMD_LOG_LEVEL=err")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	endWithUs(cmd)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
