@@ -918,8 +918,12 @@ func (r *run) keepHome(name string, uid int) error {
 
 // endSessions returns those of whom nothing runs any more.
 func (r *run) endSessions(ctx context.Context, names []string, uids []int) []string {
-	if r.End != nil {
+	if a, err := readAccounts(r.Root); r.End != nil {
 		for _, name := range names {
+			// A run before this one may have come as far as the account.
+			if err == nil && a.passwd.get(name) == nil {
+				continue
+			}
 			if err := r.End(ctx, name); err != nil {
 				// The processes are ended below; what ran as root in a session is not.
 				r.fail("people-removal-stuck", fmt.Errorf("the recorder could not end the sessions of %s: %w", name, err))

@@ -1,0 +1,2 @@
+// Package totp is the second factor.
+package totp
