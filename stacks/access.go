@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -79,7 +80,10 @@ func (s *accessStack) addBastion(c *config.Config, a *archiveStack, n *networkSt
 	p := &bastion.Props{
 		Vpc:                 n.network.Vpc(),
 		Key:                 a.archive.Key(),
+		Bucket:              a.archive.Bucket(),
 		LogGroup:            a.hostLogs,
+		LogGroups:           a.kinds,
+		Host:                s.host(&b.Host, a),
 		Endpoints:           n.endpoints,
 		ExistingEndpoints:   services(c.Endpoints.Existing),
 		Address:             addresses[b.Address],
@@ -119,6 +123,35 @@ func (s *accessStack) addBastion(c *config.Config, a *archiveStack, n *networkSt
 	}
 }
 
+// host is what the configuration says of the host, as the construct takes it.
+func (s *accessStack) host(h *config.Host, a *archiveStack) bastion.Host {
+	const day = 24 * time.Hour
+	commands := bastion.CommandsRefused
+	if h.Recording.Commands == config.CommandsRecorded {
+		commands = bastion.CommandsRecorded
+	}
+	var people awss3.IBucket
+	if h.People.BucketName != "" {
+		people = awss3.Bucket_FromBucketAttributes(s, jsii.String("People"), &awss3.BucketAttributes{
+			BucketName: jsii.String(h.People.BucketName), EncryptionKey: a.archive.Key(),
+		})
+	}
+	return bastion.Host{
+		Recording: bastion.Recording{
+			Commands: commands, Input: h.Recording.Input, KeepDays: h.Recording.KeepDays, MinFreeMiB: h.Recording.MinFreeMiB,
+		},
+		People: bastion.People{
+			Bucket: people, Prefix: h.People.Prefix, Sudo: h.People.Sudo, SecondFactor: h.People.SecondFactor,
+			MaxShrinkPercent: h.People.MaxShrinkPercent, AllowEmpty: h.People.AllowEmpty, FIPSKeysOnly: h.People.FipsKeysOnly,
+			WarnKeyAge: time.Duration(h.People.WarnKeyAgeDays) * day, MaxKeyAge: time.Duration(h.People.MaxKeyAgeDays) * day,
+		},
+		Certificates: bastion.Certificates(h.Certificates),
+		HostKeys:     bastion.HostKeys(h.HostKeys),
+		Hardening:    bastion.Hardening(h.Hardening),
+		Bundle:       h.Bundle,
+	}
+}
+
 // saidByArchive is why a key's second warning is one too many.
 const saidByArchive = "the archive lists every statement that the key needs"
 
@@ -139,7 +172,13 @@ func (s *accessStack) addOutputs() {
 		return
 	}
 	output(s, "StartSession", s.bastion.StartSessionCommand(), "a shell on the bastion through Session Manager")
+	if known := s.bastion.KnownHostsCommand(); known != "" {
+		output(s, "KnownHosts", known, "makes the bastion's host keys known, once")
+	}
 	output(s, "SSHConfig", s.bastion.SSHConfig("postern", "ec2-user"), "a block for ~/.ssh/config")
+	output(s, "AddPerson", s.bastion.AddPersonCommand("alice", "alice.pub"), "gives alice an account within a minute")
+	output(s, "RemovePerson", s.bastion.RemovePersonCommand("alice"), "locks alice out within a minute")
+	output(s, "Replay", s.bastion.ReplayScript(), "plays the session that the shell variable session names")
 	if s.instanceConnect != nil {
 		output(s, "InstanceConnectSSH", s.instanceConnect.SSHCommand(`"`+s.bastion.InstanceIDCommand()+`"`, "ec2-user"), "SSH to the bastion through EC2 Instance Connect Endpoint")
 	}

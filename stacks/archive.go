@@ -9,6 +9,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/postern-cdk/postern/constructs/archive"
+	"github.com/postern-cdk/postern/constructs/bastion"
 	"github.com/postern-cdk/postern/stacks/config"
 )
 
@@ -17,6 +18,7 @@ type archiveStack struct {
 	archive *archive.Archive
 	// hostLogs and flowLogs live here so that they outlive the doors they record.
 	hostLogs awslogs.ILogGroup
+	kinds    bastion.LogGroups
 	flowLogs awslogs.ILogGroup
 }
 
@@ -38,12 +40,23 @@ func newArchiveStack(scope constructs.Construct, c *config.Config) *archiveStack
 		ap.Key = awskms.Key_FromKeyArn(s, jsii.String("Key"), jsii.String(c.Archive.KeyArn))
 	}
 	if c.Archive.BucketName != "" {
-		ap.Bucket = awss3.Bucket_FromBucketName(s, jsii.String("Bucket"), jsii.String(c.Archive.BucketName))
+		ap.Bucket = awss3.Bucket_FromBucketAttributes(s, jsii.String("Bucket"), &awss3.BucketAttributes{
+			BucketName: jsii.String(c.Archive.BucketName), EncryptionKey: ap.Key,
+		})
 		ap.ObjectLock = archive.ObjectLock{}
 	}
 	s.archive = archive.New(s, "Archive", ap)
 	if !c.Bastion.Absent {
 		s.hostLogs = s.archive.AddLogGroup("Host")
+		// Each kind of record has its own readers.
+		s.kinds = bastion.LogGroups{
+			Sessions: s.archive.AddLogGroup("Sessions"),
+			Commands: s.archive.AddLogGroup("Commands"),
+			People:   s.archive.AddLogGroup("People"),
+			SSHD:     s.archive.AddLogGroup("Sshd"),
+			Sudo:     s.archive.AddLogGroup("Sudo"),
+			Audit:    s.archive.AddLogGroup("Audit"),
+		}
 	}
 	if c.Network.Vpc == nil && c.Network.FlowLogs != config.FlowLogsToBucket {
 		s.flowLogs = s.archive.AddLogGroup("FlowLogs")
@@ -61,7 +74,8 @@ func (s *archiveStack) export(c *config.Config) {
 	if c.Archive.BucketName == "" {
 		s.ExportValue(s.archive.Bucket().BucketArn(), nil)
 	}
-	for _, group := range []awslogs.ILogGroup{s.hostLogs, s.flowLogs} {
+	k := s.kinds
+	for _, group := range []awslogs.ILogGroup{s.hostLogs, s.flowLogs, k.Sessions, k.Commands, k.People, k.SSHD, k.Sudo, k.Audit} {
 		if group != nil {
 			s.ExportValue(group.LogGroupName(), nil)
 			s.ExportValue(group.LogGroupArn(), nil)

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
@@ -86,13 +87,15 @@ func groupOf(t *testing.T, template assertions.Template) map[string]any {
 	return only(t, template, "AWS::AutoScaling::AutoScalingGroup")
 }
 
-// statementsOf are those of the bastion's own policy, by Sid.
+// statementsOf are those of the bastion's own policies, by Sid.
 func statementsOf(t *testing.T, template assertions.Template) map[string]map[string]any {
 	t.Helper()
-	document := propertiesOf(t, template, "AWS::IAM::ManagedPolicy", "BastionPolicy")["PolicyDocument"].(map[string]any)
 	bySid := map[string]map[string]any{}
-	for _, statement := range document["Statement"].([]any) {
-		bySid[statement.(map[string]any)["Sid"].(string)] = statement.(map[string]any)
+	for _, id := range []string{"BastionPolicy", "BastionRecordsPolicy"} {
+		document := propertiesOf(t, template, "AWS::IAM::ManagedPolicy", id)["PolicyDocument"].(map[string]any)
+		for _, statement := range document["Statement"].([]any) {
+			bySid[statement.(map[string]any)["Sid"].(string)] = statement.(map[string]any)
+		}
 	}
 	return bySid
 }
@@ -170,7 +173,7 @@ func TestBastionByDefault(t *testing.T) {
 				for id := range *template.FindResources(jsii.String("AWS::AutoScaling::AutoScalingGroup"), nil) {
 					logicalID = id
 				}
-				assert.Contains(t, environment, `REGION=us-east-1\nSTACK=Test\nSIGNAL_RESOURCE=`+logicalID+`\nLOG_GROUP="`)
+				assert.Contains(t, environment, `REGION=us-east-1\nSTACK=Test\nSIGNAL_RESOURCE=`+logicalID+`\nBUNDLE_BUCKET=`)
 				assert.Contains(t, environment, `{"Ref":"BastionLogGroup`)
 				assert.Contains(t, environment, `ALLOCATION_ID=\n`)
 			})
@@ -215,10 +218,20 @@ func TestBastionByDefault(t *testing.T) {
 						"ssm:UpdateInstanceInformation", "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
 						"ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel",
 					},
-					"Log":       []any{"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"},
-					"Metrics":   "cloudwatch:PutMetricData",
-					"GroupName": "ec2:DescribeTags",
-					"Ready":     "cloudformation:SignalResource",
+					"Log":           []any{"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"},
+					"Metrics":       "cloudwatch:PutMetricData",
+					"GroupName":     "ec2:DescribeTags",
+					"Ready":         "cloudformation:SignalResource",
+					"Bundle":        "s3:GetObject",
+					"Records":       "s3:PutObject",
+					"RecordsKey":    "kms:GenerateDataKey",
+					"PeopleNames":   "s3:ListBucket",
+					"PeopleKeys":    "s3:GetObject",
+					"PeopleKeysKey": "kms:Decrypt",
+					"Kept":          []any{"ssm:GetParameter", "ssm:GetParameters"},
+					"Keep":          "ssm:PutParameter",
+					"Publish":       "ssm:PutParameter",
+					"KeptKey":       []any{"kms:Decrypt", "kms:Encrypt"},
 				}, actions)
 				assert.Contains(t, textOf(t, statements["Log"]["Resource"]), "BastionLogGroup")
 				assert.Equal(t, map[string]any{"Ref": "AWS::StackId"}, statements["Ready"]["Resource"])
@@ -229,7 +242,7 @@ func TestBastionByDefault(t *testing.T) {
 				assert.Equal(t, "Retain", key["DeletionPolicy"])
 				properties := key["Properties"].(map[string]any)
 				assert.Equal(t, true, properties["EnableKeyRotation"])
-				assert.Equal(t, []string{"AutoScalingVolumes", "AutoScalingVolumeGrants", "CloudWatchLogs"}, sidsOf(t, properties["KeyPolicy"]))
+				assert.Equal(t, archiveKeySids, sidsOf(t, properties["KeyPolicy"]))
 				group := byLogicalName(t, template, "AWS::Logs::LogGroup")["BastionLogGroup"]
 				assert.Equal(t, "Retain", group["DeletionPolicy"])
 				assert.Contains(t, textOf(t, group["Properties"]), `"KmsKeyId":{"Fn::GetAtt":["BastionKey`)
@@ -533,7 +546,11 @@ func TestBastionWithRole(t *testing.T) {
 	template := cdktest.Template(stack)
 	assert.Equal(t, role, b.Role())
 	assert.Empty(t, byLogicalName(t, template, "AWS::IAM::Role"))
-	assert.Equal(t, []any{"people"}, only(t, template, "AWS::IAM::ManagedPolicy")["Properties"].(map[string]any)["Roles"])
+	policies := byLogicalName(t, template, "AWS::IAM::ManagedPolicy")
+	require.Len(t, policies, 2)
+	for id, policy := range policies {
+		assert.Equal(t, []any{"people"}, policy["Properties"].(map[string]any)["Roles"], id)
+	}
 	assert.Equal(t, []any{"people"}, only(t, template, "AWS::IAM::InstanceProfile")["Properties"].(map[string]any)["Roles"])
 }
 
@@ -552,14 +569,25 @@ func TestBastionWithImportedKey(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	key := awskms.Key_FromKeyArn(stack, jsii.String("Key"), jsii.String("arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"))
 	vpc := userVpc(stack)
-	bastion.New(stack, "Bastion", &bastion.Props{Vpc: vpc, Key: key})
-	bastion.New(stack, "Second", &bastion.Props{Vpc: vpc, Key: key, LogGroup: awslogs.LogGroup_FromLogGroupName(stack, jsii.String("Log"), jsii.String("log"))})
+	bucket := awss3.Bucket_FromBucketAttributes(stack, jsii.String("Records"), &awss3.BucketAttributes{
+		BucketName: jsii.String("records"), EncryptionKey: key,
+	})
+	bastion.New(stack, "Bastion", &bastion.Props{Vpc: vpc, Key: key, Bucket: bucket})
+	bastion.New(stack, "Second", &bastion.Props{
+		Vpc: vpc, Key: key, Bucket: bucket, LogGroup: awslogs.LogGroup_FromLogGroupName(stack, jsii.String("Log"), jsii.String("log")),
+	})
 	warnings := warningsOf(stack)
 	require.Len(t, warnings, 2)
 	assert.Contains(t, warnings[0], "[ack: postern:bastion-key-policy]")
 	assert.Contains(t, warnings[0], `"Sid":"AutoScalingVolumeGrants"`)
 	assert.Contains(t, warnings[0], `"Sid":"CloudWatchLogs"`)
 	assert.NotContains(t, warnings[1], `"Sid":"CloudWatchLogs"`)
+
+	own := cdktest.NewStack(t)
+	bastion.New(own, "Bastion", &bastion.Props{Vpc: userVpc(own), Key: awskms.Key_FromKeyArn(own, jsii.String("Key"), key.KeyArn())})
+	warnings = warningsOf(own)
+	require.Len(t, warnings, 1, "the archive that the bastion makes says it all, once")
+	assert.Contains(t, warnings[0], "[ack: postern:archive-key-policy]")
 	template := cdktest.Template(stack)
 	assert.Empty(t, byLogicalName(t, template, "AWS::KMS::Key"))
 	assert.Equal(t, "arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef",
@@ -766,20 +794,120 @@ func TestBastionCommands(t *testing.T) {
 	const push = `id="` + instance + `" && aws ec2-instance-connect send-ssh-public-key --region us-east-1 --instance-id "$id" --instance-os-user ec2-user` +
 		` --ssh-public-key "file://$HOME/.ssh/id_ed25519.pub" && `
 	assert.Equal(t, `aws ssm start-session --region us-east-1 --target "`+instance+`"`, plain(private.StartSessionCommand()))
-	assert.Equal(t, push+`ssh -o ProxyCommand="aws ssm start-session --region us-east-1 --target $id --document-name AWS-StartSSHSession --parameters portNumber=22" ec2-user@"$id"`,
+	assert.Equal(t, push+`ssh -o HostKeyAlias=postern-Test-Bastion -o StrictHostKeyChecking=yes -o ProxyCommand="aws ssm start-session --region us-east-1 --target $id --document-name AWS-StartSSHSession --parameters portNumber=22" ec2-user@"$id"`,
 		plain(private.SSHCommand("ec2-user")))
-	assert.Equal(t, push+`ssh ec2-user@bastion.example.com`, plain(named.SSHCommand("ec2-user")))
+	assert.Equal(t, push+`ssh -o HostKeyAlias=postern-Test-Named -o StrictHostKeyChecking=yes ec2-user@bastion.example.com`, plain(named.SSHCommand("ec2-user")))
 	const match = `Match originalhost door exec "aws ec2-instance-connect send-ssh-public-key --region us-east-1 --instance-id ` + instance +
 		` --instance-os-user ec2-user --ssh-public-key file://$HOME/.ssh/id_ed25519.pub >/dev/null"` + "\n  User ec2-user\n"
 	assert.Equal(t, match+"  HostName door\n"+
 		"  ProxyCommand aws ssm start-session --region us-east-1 --target "+instance+" --document-name AWS-StartSSHSession --parameters portNumber=22\n"+
-		"  IdentitiesOnly yes\n  IdentityFile ~/.ssh/id_ed25519\n", plain(private.SSHConfig("door", "ec2-user")))
-	assert.Equal(t, match+"  HostName bastion.example.com\n  IdentitiesOnly yes\n  IdentityFile ~/.ssh/id_ed25519\n",
+		"  HostKeyAlias postern-Test-Bastion\n  StrictHostKeyChecking yes\n  IdentitiesOnly yes\n  IdentityFile ~/.ssh/id_ed25519\n", plain(private.SSHConfig("door", "ec2-user")))
+	assert.Equal(t, match+"  HostName bastion.example.com\n  HostKeyAlias postern-Test-Named\n  StrictHostKeyChecking yes\n  IdentitiesOnly yes\n  IdentityFile ~/.ssh/id_ed25519\n",
 		plain(named.SSHConfig("door", "ec2-user")))
 
 	closed := bastion.New(stack, "Closed", &bastion.Props{Vpc: vpc, Address: bastion.AddressElasticIP})
 	assert.Contains(t, closed.SSHConfig("door", "ec2-user"), "  ProxyCommand aws ssm start-session", "an address that lets nobody in is no way in")
 	assert.Contains(t, closed.SSHCommand("ec2-user"), "-o ProxyCommand=")
+
+	bucket := *private.Bucket().BucketName()
+	assert.Equal(t, "aws ssm get-parameter --region us-east-1 --name /postern/Test/Bastion/known_hosts --query Parameter.Value --output text >> ~/.ssh/known_hosts",
+		private.KnownHostsCommand())
+	assert.Equal(t, "aws s3 cp --region us-east-1 alice.pub s3://"+bucket+"/public-keys/alice.pub", private.AddPersonCommand("alice", "alice.pub"))
+	assert.Equal(t, "aws s3 rm --region us-east-1 s3://"+bucket+"/public-keys/alice.pub", private.RemovePersonCommand("alice"))
+	const session = "20261121T234501Z-0a1b2c3d"
+	assert.Equal(t, `to=$(mktemp -d) && aws s3 cp --region us-east-1 --recursive --exclude "*" --include "*/`+session+`/*" "s3://`+bucket+`/sessions/2026/11/21/" "$to" && `+
+		`cat "$to"/*/`+session+`/*.cast > "$to/session.cast" && asciinema play "$to/session.cast"`, private.ReplayCommand(session))
+	out, err := exec.Command("bash", "-c", "session="+session+"; cat <<END\n"+strings.NewReplacer("$(mktemp -d)", "to", bucket, "records").Replace(private.ReplayScript())+"\nEND").Output()
+	require.NoError(t, err)
+	assert.Contains(t, string(out), "/sessions/2026/11/21/")
+	assert.Contains(t, cdktest.Panic(t, func() { private.RemovePersonCommand("a;b") }), `bastion "Test/Bastion": RemovePersonCommand: name: "a;b" can't be the name of an account`)
+	assert.Contains(t, cdktest.Panic(t, func() { private.ReplayCommand("last") }), `"last" is not the ID of a session`)
+
+	ephemeral := bastion.New(stack, "Ephemeral", &bastion.Props{Vpc: vpc, Host: bastion.Host{HostKeys: bastion.HostKeys{Ephemeral: true}}})
+	assert.Empty(t, ephemeral.KnownHostsCommand())
+	assert.NotContains(t, ephemeral.SSHConfig("door", "ec2-user"), "HostKey")
+}
+
+// What the role may do on the buckets, the keys and the parameters is what the
+// host is told to use, and nothing next to it.
+func TestBastionRecordsAndSecrets(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	store := archive.New(stack, "Archive", nil)
+	people := awss3.NewBucket(stack, jsii.String("People"), &awss3.BucketProps{
+		Encryption: awss3.BucketEncryption_KMS, Versioned: jsii.Bool(true), EnforceSSL: jsii.Bool(true),
+	})
+	vpc := userVpc(stack)
+	b := bastion.New(stack, "Bastion", &bastion.Props{
+		Vpc: vpc, Key: store.Key(), Bucket: store.Bucket(), LogGroup: store.AddLogGroup("Host"),
+		LogGroups: bastion.LogGroups{Sessions: store.AddLogGroup("Sessions"), Audit: store.AddLogGroup("Audit")},
+		Host: bastion.Host{
+			Recording:    bastion.Recording{Commands: bastion.CommandsRecorded, Input: true},
+			People:       bastion.People{Bucket: people, Prefix: "ops/keys/", Sudo: []string{"alice"}, MaxKeyAge: 365 * 24 * time.Hour},
+			Certificates: bastion.Certificates{RevocationKey: "ops/revoked.krl"},
+			HostKeys:     bastion.HostKeys{Version: "2026", NextVersion: "2027"},
+		},
+	})
+	database := awsec2.NewSecurityGroup(stack, jsii.String("Database"), &awsec2.SecurityGroupProps{Vpc: vpc, AllowAllOutbound: jsii.Bool(false)})
+	b.AllowTo(database, 5432, "psql")
+	b.AllowTo(database, 443, "its console")
+	b.AllowTo(database, 5432, "psql")
+	template := cdktest.Template(stack)
+
+	assert.Equal(t, archiveKeySids, sidsOf(t, byLogicalName(t, template, "AWS::KMS::Key")["ArchiveKey"]["Properties"].(map[string]any)["KeyPolicy"]))
+	assert.NotContains(t, byLogicalName(t, template, "AWS::S3::Bucket"), "BastionArchiveBucket")
+	environment := environmentOf(t, template)
+	for _, want := range []string{
+		`BUNDLE_BUCKET=cdk-hnb659fds-assets-123456789012-us-east-1\nBUNDLE_KEY=`,
+		`.gz\nLOG_GROUP="`,
+		`\nLOG_GROUP_SESSIONS=",{"Ref":"ArchiveSessions`,
+		`\nLOG_GROUP_COMMANDS=\n`,
+		`\nLOG_GROUP_AUDIT=",{"Ref":"ArchiveAudit`,
+		`\nRECORD_BUCKET=",{"Ref":"ArchiveBucket`,
+		`\nPEOPLE_BUCKET=",{"Ref":"People`,
+		`\nPARAMETER_PATH=/postern/Test/Bastion\nKEY_ID=",{"Fn::GetAtt":["ArchiveKey`,
+		`\nEGRESS_PORTS=443 5432\n`,
+	} {
+		assert.Contains(t, environment, want)
+	}
+
+	role := statementsOf(t, template)
+	resources := func(sid string) string { return textOf(t, role[sid]["Resource"]) }
+	assert.Regexp(t, `^"arn:aws:s3:::cdk-hnb659fds-assets-123456789012-us-east-1/[0-9a-f]{64}\.gz"$`, resources("Bundle"))
+	assert.Regexp(t, `^{"Fn::Join":\["",\[{"Fn::GetAtt":\["ArchiveBucket\w+","Arn"\]},"/sessions/\*"\]\]}$`, resources("Records"))
+	assert.Regexp(t, `^{"Fn::GetAtt":\["People\w+","Arn"\]}$`, resources("PeopleNames"))
+	assert.JSONEq(t, `{"StringEquals":{"s3:prefix":"ops/keys/"}}`, textOf(t, role["PeopleNames"]["Condition"]))
+	assert.Regexp(t, `"/ops/keys/\*".*"/ops/revoked\.krl"`, resources("PeopleKeys"))
+	assert.Contains(t, resources("RecordsKey"), "ArchiveKey")
+	assert.Contains(t, textOf(t, role["RecordsKey"]["Condition"]), `"kms:ViaService":"s3.us-east-1.amazonaws.com"`)
+	assert.Contains(t, resources("PeopleKeysKey"), "PeopleKey")
+	assert.Contains(t, textOf(t, role["PeopleKeysKey"]["Condition"]), `"kms:EncryptionContext:aws:s3:arn":[{"Fn::GetAtt":["People`)
+	const path = `"arn:aws:ssm:us-east-1:123456789012:parameter/postern/Test/Bastion/`
+	assert.Equal(t, 2, strings.Count(resources("Keep"), path))
+	assert.Contains(t, resources("Keep"), path+`host-keys/*"`)
+	assert.Contains(t, resources("Keep"), path+`totp/*"`)
+	assert.JSONEq(t, `{"StringEquals":{"ssm:Overwrite":"false"}}`, textOf(t, role["Keep"]["Condition"]), "a host adds keys and never replaces one")
+	assert.Contains(t, resources("Publish"), path+`known_hosts"`)
+	assert.Equal(t, 1, strings.Count(resources("Publish"), path))
+	assert.Contains(t, textOf(t, role["KeptKey"]["Condition"]), `"kms:EncryptionContext:PARAMETER_ARN":[`)
+	for sid, statement := range role {
+		assert.NotContains(t, strings.ToLower(textOf(t, statement["Action"])), "delete", sid)
+	}
+	for id, policy := range byLogicalName(t, template, "AWS::IAM::ManagedPolicy") {
+		document := policy["Properties"].(map[string]any)["PolicyDocument"]
+		assert.Less(t, len(textOf(t, document)), 4500, "%s: IAM takes 6,144 characters, and names may be longer elsewhere", id)
+	}
+	assert.Contains(t, resources("Log"), "ArchiveSessions")
+	assert.Empty(t, warningsOf(stack))
+}
+
+func TestBastionWarnsOfABucketWhoseKeyIsUnknown(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	bastion.New(stack, "Bastion", &bastion.Props{
+		Vpc: userVpc(stack), Bucket: awss3.Bucket_FromBucketName(stack, jsii.String("Records"), jsii.String("records")),
+	})
+	warnings := warningsOf(stack)
+	require.Len(t, warnings, 1)
+	assert.Contains(t, warnings[0], "the key of the imported Bucket isn't known here")
 }
 
 // The blocks hold shell within a quoted argument: whether that works, only ssh

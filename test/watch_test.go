@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsautoscaling"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
@@ -200,6 +202,39 @@ func TestWatchHostWithoutAgent(t *testing.T) {
 	template := cdktest.Template(stack)
 	assert.Len(t, byLogicalName(t, template, "AWS::CloudWatch::Alarm"), 3)
 	assert.NotContains(t, dashboardBody(t, template), "mem_used_percent")
+}
+
+// A host that names its log group is held to its promises: by what it tells, and
+// by its telling nothing.
+func TestWatchOfPromises(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	log := awslogs.NewLogGroup(stack, jsii.String("Log"), nil)
+	watch.New(stack, "Watch", nil).AddHost(hostIn(stack, "Bastion"), &watch.HostOptions{LogGroup: log, UnprovenMinutes: 60})
+	template := cdktest.Template(stack)
+
+	filters := byLogicalName(t, template, "AWS::Logs::MetricFilter")
+	require.Len(t, filters, 2)
+	for id, want := range map[string]string{
+		"WatchBastionBroken": `{ ($.postern = "alarm") || (($.postern = "check") && ($.result = "fail")) }`,
+		"WatchBastionChecks": `{ $.postern = "check" }`,
+	} {
+		p := filters[id]["Properties"].(map[string]any)
+		assert.Equal(t, want, p["FilterPattern"], id)
+		assert.Contains(t, textOf(t, p["LogGroupName"]), `{"Ref":"Log`)
+		name := strings.TrimPrefix(id, "WatchBastion") + " Test/Watch/Bastion"
+		assert.JSONEq(t, `[{"MetricName":"`+name+`","MetricNamespace":"Postern/Bastion","MetricValue":"1"}]`, textOf(t, p["MetricTransformations"]),
+			"no default value: no data means no line, which is another alarm's matter")
+	}
+	alarms := byLogicalName(t, template, "AWS::CloudWatch::Alarm")
+	broken := alarms["WatchBastionHostPromise"]["Properties"].(map[string]any)
+	assert.Equal(t, "Broken Test/Watch/Bastion", broken["MetricName"])
+	assert.NotContains(t, broken, "Dimensions")
+	assert.Equal(t, "notBreaching", broken["TreatMissingData"])
+	assert.InDelta(t, 600, broken["Period"], 0, "longer than the host waits between two checks")
+	unproven := alarms["WatchBastionHostUnproven"]["Properties"].(map[string]any)
+	assert.Equal(t, "breaching", unproven["TreatMissingData"])
+	assert.InDelta(t, 6, unproven["EvaluationPeriods"], 0)
+	assert.Contains(t, textOf(t, unproven["Metrics"]), "FILL(checks, 0)")
 }
 
 func TestWatchWithOwnTopic(t *testing.T) {

@@ -60,7 +60,7 @@ func admit(group awsec2.SecurityGroup, p *Props) {
 }
 
 // AllowTo lets the bastion reach a TCP port of target, both ways of it: egress
-// here, ingress there. The rules are made in the bastion's stack, and why is
+// here, ingress there, and for people on the host through its own firewall. The rules are made in the bastion's stack, and why is
 // their description.
 func (b *Bastion) AllowTo(target awsec2.IConnectable, port int, why string) {
 	var faults check.Faults
@@ -77,6 +77,7 @@ func (b *Bastion) AllowTo(target awsec2.IConnectable, port int, why string) {
 		faults.Add("target", "has no security group", "pass something that has one, or use Connections().AllowTo with a peer")
 	}
 	b.must("AllowTo", faults.Err())
+	b.ports = append(b.ports, port)
 
 	for _, group := range groups {
 		id := "To" + *awscdk.Names_NodeUniqueId(group.Node()) + strconv.Itoa(port)

@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -19,6 +21,7 @@ import (
 	"github.com/postern-cdk/postern/constructs/network"
 	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/host"
+	"github.com/postern-cdk/postern/internal/host/settings"
 	"github.com/postern-cdk/postern/internal/policy"
 	"github.com/postern-cdk/postern/internal/tree"
 )
@@ -39,6 +42,14 @@ type Bastion struct {
 	elasticIP     awsec2.CfnEIP
 	address       string
 	open          bool
+
+	bucket       awss3.IBucket // records
+	peopleBucket awss3.IBucket
+	peoplePrefix string
+	keys         awskms.IKey
+	bundle       awss3assets.Asset
+	parameters   string // the path of what the host keeps, or ""
+	ports        []int  // that people reach from the host
 }
 
 var (
@@ -46,8 +57,9 @@ var (
 	_ awsiam.IGrantable   = (*Bastion)(nil)
 )
 
-// services that the host talks to: sessions, its log, its metrics and the
-// description of its group in their names, the signal that it is ready.
+// services that the host talks to: sessions and what it keeps, its log, its
+// metrics and the description of its group in their names, the signal that it is
+// ready.
 var services = []endpoints.Service{
 	endpoints.SSM, endpoints.SSMMessages, endpoints.Logs, endpoints.Monitoring, endpoints.EC2, endpoints.CloudFormation,
 }
@@ -68,8 +80,14 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 
 	// Each question to the tree is a call to another process: what doesn't change
 	// is asked for once.
-	b := &Bastion{scope: attach.ScopeOf(scope)}
-	userData, err := b.render(&p, *awscdk.Stack_Of(scope).StackName())
+	b := &Bastion{scope: attach.ScopeOf(scope), peoplePrefix: p.Host.People.prefix()}
+	made, err := build(&p)
+	tree.Must("bastion", scope, id, err)
+	stack := awscdk.Stack_Of(scope)
+	if !p.Host.HostKeys.Ephemeral {
+		b.parameters = parameterPath(*stack.StackName(), *stack.Node().Path(), *scope.Node().Path()+"/"+id)
+	}
+	userData, err := b.render(&p, *stack.StackName(), made.SHA256)
 	tree.Must("bastion", scope, id, err)
 
 	constructs.NewConstruct_Override(b, scope, &id)
@@ -85,6 +103,8 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 	b.vpc = p.Vpc
 
 	key := b.key(&p)
+	b.keys = key
+	b.makeRecords(&p, made)
 	b.logGroup = p.LogGroup
 	if b.logGroup == nil {
 		b.logGroup = awslogs.NewLogGroup(b, jsii.String("LogGroup"), &awslogs.LogGroupProps{
@@ -100,9 +120,9 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 		b.elasticIP = awsec2.NewCfnEIP(b, jsii.String("Address"), &awsec2.CfnEIPProps{Domain: jsii.String("vpc")})
 		b.address = *b.elasticIP.Ref()
 	}
-	policy := b.makeRole(&p)
+	policies := b.makeRole(&p)
 	b.makeGroup(&p, where, key, userData)
-	b.group.Node().AddDependency(policy)
+	b.group.Node().AddDependency(policies...)
 
 	if p.Address == AddressNetworkLoadBalancer {
 		b.makeLoadBalancer(&p, where)
@@ -136,8 +156,26 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 
 // render makes the user data before what it names: those values are asked for
 // when the template is written.
-func (b *Bastion) render(p *Props, stack string) (*host.UserData, error) {
+func (b *Bastion) render(p *Props, stack, sha256 string) (*host.UserData, error) {
 	config := p.hostConfig()
+	config.BundleSHA256 = sha256
+	config.BundleBucket = late(func() *string { return b.bundle.S3BucketName() })
+	config.BundleKey = late(func() *string { return b.bundle.S3ObjectKey() })
+	config.RecordBucket = late(func() *string { return b.bucket.BucketName() })
+	config.PeopleBucket = config.RecordBucket
+	if p.Host.People.Bucket != nil {
+		config.PeopleBucket = *p.Host.People.Bucket.BucketName()
+	}
+	if b.parameters != "" {
+		config.ParameterPath = b.parameters
+		config.KeyID = late(func() *string { return b.keys.KeyArn() })
+	}
+	// What AllowTo opens is known at the end.
+	config.EgressPorts = late(func() *string { return jsii.String(ports(b.ports)) })
+	config.LogGroups = map[settings.Log]string{}
+	for _, k := range p.LogGroups.list() {
+		config.LogGroups[k.kind] = *k.group.LogGroupName()
+	}
 	config.Region = b.scope.Region
 	config.StackName = stack
 	config.SignalResource = late(func() *string { return b.cfnGroup.LogicalId() })
@@ -313,7 +351,8 @@ var _ awscdk.IStableStringProducer = (*lateString)(nil)
 // Produce implements awscdk.IStableStringProducer.
 func (s *lateString) Produce() *string { return s.produce() }
 
-// Connections opens and closes the bastion's ports, 22 by default.
+// Connections opens and closes the bastion's ports, 22 by default. Ways on are
+// opened by [Bastion.AllowTo]: the host's own firewall knows of those only.
 func (b *Bastion) Connections() awsec2.Connections { return b.connections }
 
 // GrantPrincipal is the role of the instances. A grant gives it to everybody who
@@ -322,6 +361,17 @@ func (b *Bastion) GrantPrincipal() awsiam.IPrincipal { return b.role.GrantPrinci
 
 // Role is the role of the instances.
 func (b *Bastion) Role() awsiam.IRole { return b.role }
+
+// Bucket is where records are locked away.
+func (b *Bastion) Bucket() awss3.IBucket { return b.bucket }
+
+// PeopleBucket is where people's public keys are.
+func (b *Bastion) PeopleBucket() awss3.IBucket { return b.peopleBucket }
+
+// ParameterPath is where in Parameter Store the host keeps its keys and secrets,
+// or "" with ephemeral host keys. The host makes the parameters, so that they
+// stay when the stack goes.
+func (b *Bastion) ParameterPath() string { return b.parameters }
 
 // LogGroup is where the journal of the instances goes.
 func (b *Bastion) LogGroup() awslogs.ILogGroup { return b.logGroup }

@@ -2,7 +2,10 @@ package bastion
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
+
+	"github.com/postern-cdk/postern/internal/check"
 )
 
 // InstanceIDCommand is shell for the ID of the running instance, for commands of
@@ -25,18 +28,24 @@ func (b *Bastion) StartSessionCommand() string {
 // AllowedPrefixLists let somebody in, otherwise through Session Manager. It
 // pushes the public key ~/.ssh/id_ed25519.pub by EC2 Instance Connect first,
 // which holds for 60 seconds.
+// The host must be known by then: see [Bastion.KnownHostsCommand].
 // See https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-connect-methods.html.
 func (b *Bastion) SSHCommand(user string) string {
-	ssh := fmt.Sprintf(`ssh %s@%s`, user, b.address)
+	known := ""
+	for _, option := range b.knownHost() {
+		known += " -o " + strings.Replace(option, " ", "=", 1)
+	}
+	ssh := fmt.Sprintf(`ssh%s %s@%s`, known, user, b.address)
 	if !b.open {
-		ssh = fmt.Sprintf(`ssh -o ProxyCommand="%s" %s@"$id"`, b.proxyCommand("$id"), user)
+		ssh = fmt.Sprintf(`ssh%s -o ProxyCommand="%s" %s@"$id"`, known, b.proxyCommand("$id"), user)
 	}
 	return fmt.Sprintf(`id="%s" && %s && %s`, b.InstanceIDCommand(), b.pushCommand(`"$id"`, user, `"`+publicKey+`"`), ssh)
 }
 
 // SSHConfig is a block for ~/.ssh/config, after which "ssh ALIAS" connects to the
 // bastion as an OS user, the same way as SSHCommand does. Whoever may push a key
-// by EC2 Instance Connect needs no other one.
+// by EC2 Instance Connect needs no other one. The host must be known by then: see
+// [Bastion.KnownHostsCommand].
 func (b *Bastion) SSHConfig(alias, user string) string {
 	// ssh hands both commands to the user's shell, which finds the instance.
 	lines := []string{fmt.Sprintf(`Match originalhost %s exec "%s >/dev/null"`, alias, b.pushCommand(b.InstanceIDCommand(), user, publicKey)), "  User " + user}
@@ -44,6 +53,9 @@ func (b *Bastion) SSHConfig(alias, user string) string {
 		lines = append(lines, "  HostName "+b.address)
 	} else {
 		lines = append(lines, "  HostName "+alias, "  ProxyCommand "+b.proxyCommand(b.InstanceIDCommand()))
+	}
+	for _, option := range b.knownHost() {
+		lines = append(lines, "  "+option)
 	}
 	return strings.Join(append(lines, "  IdentitiesOnly yes", "  IdentityFile ~/.ssh/id_ed25519"), "\n") + "\n"
 }
@@ -59,4 +71,82 @@ func (b *Bastion) pushCommand(instance, user, key string) string {
 func (b *Bastion) proxyCommand(target string) string {
 	return fmt.Sprintf(`aws ssm start-session --region %s --target %s --document-name AWS-StartSSHSession --parameters portNumber=%d`,
 		b.scope.Region, target, sshPort)
+}
+
+// knownHost are options by which ssh knows the host under one name, whichever way
+// it is reached, and takes no other one for it.
+func (b *Bastion) knownHost() []string {
+	if b.parameters == "" {
+		return nil
+	}
+	return []string{"HostKeyAlias " + hostKeyAlias(b.parameters), "StrictHostKeyChecking yes"}
+}
+
+// hostKeyAlias is the name that the host publishes its keys under.
+func hostKeyAlias(path string) string {
+	return strings.ReplaceAll(strings.TrimPrefix(path, "/"), "/", "-")
+}
+
+// KnownHostsCommand adds the bastion's public host keys to ~/.ssh/known_hosts,
+// once for each version of them: they are the same on every instance. It needs
+// ssm:GetParameter on [Bastion.ParameterPath] + "/known_hosts". With ephemeral
+// host keys there is none, and it is "".
+func (b *Bastion) KnownHostsCommand() string {
+	if b.parameters == "" {
+		return ""
+	}
+	return fmt.Sprintf("aws ssm get-parameter --region %s --name %s/known_hosts --query Parameter.Value --output text >> ~/.ssh/known_hosts",
+		b.scope.Region, b.parameters)
+}
+
+var (
+	personForm  = regexp.MustCompile(`^[a-z][a-z0-9._-]{0,31}$`)
+	sessionForm = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$`)
+)
+
+// AddPersonCommand gives a person an account on the bastion within a minute: it
+// puts their public key, a file of yours, where the host looks. More keys of the
+// same person are further lines of the file.
+func (b *Bastion) AddPersonCommand(name, keyFile string) string {
+	return fmt.Sprintf("aws s3 cp --region %s %s %s", b.scope.Region, keyFile, b.personObject("AddPersonCommand", name))
+}
+
+// RemovePersonCommand locks a person out within a minute and ends their sessions.
+// Under versioning and Object Lock the key itself stays, marked as deleted: who
+// had an account when is evidence.
+func (b *Bastion) RemovePersonCommand(name string) string {
+	return fmt.Sprintf("aws s3 rm --region %s %s", b.scope.Region, b.personObject("RemovePersonCommand", name))
+}
+
+func (b *Bastion) personObject(method, name string) string {
+	if !personForm.MatchString(name) {
+		var faults check.Faults
+		faults.Addf("name", "use a lower-case letter, then letters, digits, ., _ and -, up to 32", "%q can't be the name of an account", name)
+		b.must(method, faults.Err())
+	}
+	return fmt.Sprintf("s3://%s/%s%s.pub", *b.peopleBucket.BucketName(), b.peoplePrefix, name)
+}
+
+// ReplayCommand fetches the recording of a session by its ID, such as
+// "20261121T234501Z-0a1b2c3d", and plays it with asciinema. It needs s3:ListBucket
+// and s3:GetObject on [Bastion.Bucket], and kms:Decrypt on its key.
+func (b *Bastion) ReplayCommand(session string) string {
+	if !sessionForm.MatchString(session) {
+		var faults check.Faults
+		faults.Addf("session", "write it such as 20261121T234501Z-0a1b2c3d: the command log names it", "%q is not the ID of a session", session)
+		b.must("ReplayCommand", faults.Err())
+	}
+	return b.replay(session, session[:4]+"/"+session[4:6]+"/"+session[6:8])
+}
+
+// ReplayScript is [Bastion.ReplayCommand] for whichever session the shell variable
+// "session" names.
+func (b *Bastion) ReplayScript() string {
+	return b.replay("$session", "${session:0:4}/${session:4:2}/${session:6:2}")
+}
+
+func (b *Bastion) replay(session, day string) string {
+	return fmt.Sprintf(`to=$(mktemp -d) && aws s3 cp --region %s --recursive --exclude "*" --include "*/%s/*" "s3://%s/%s%s/" "$to" && `+
+		`cat "$to"/*/%s/*.cast > "$to/session.cast" && asciinema play "$to/session.cast"`,
+		b.scope.Region, session, *b.bucket.BucketName(), recordPrefix, day, session)
 }

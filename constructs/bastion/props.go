@@ -1,6 +1,7 @@
 package bastion
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -11,11 +12,13 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 
 	"github.com/postern-cdk/postern/constructs/endpoints"
 	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/host"
+	"github.com/postern-cdk/postern/internal/host/bundle"
 )
 
 // Address is how the bastion is found from outside its network.
@@ -75,6 +78,10 @@ const (
 	DefaultVolumeGiB = 8
 	// DefaultRootDevice is the root device of Amazon Linux 2023.
 	DefaultRootDevice = "/dev/xvda"
+	// Toolchain compiles what runs on the host, whatever Go compiled the app: two
+	// colleagues who deploy would otherwise replace each other's bastion. The go
+	// command fetches it once where it isn't there.
+	Toolchain = bundle.Toolchain
 	// MetricsNamespace is where the bastion puts its metrics in CloudWatch, with
 	// the one dimension AutoScalingGroupName.
 	MetricsNamespace = host.DefaultMetricsNamespace
@@ -181,10 +188,21 @@ type Props struct {
 	// gets the policy statements that it needs; where the CDK can't add them, such
 	// as to an imported key, a warning shows them.
 	Key awskms.IKey
-	// LogGroup the bastion's journal goes to. Defaults to a new encrypted one that
-	// keeps a year and outlives the stack.
+	// Host is what runs on the instance. The zero value is the safest.
+	Host Host
+	// Bucket is where records are locked away, below "sessions/". Defaults to that
+	// of a new archive.Archive, which outlives the stack. The role may write to it
+	// and neither read, replace nor delete what is there. An imported bucket that is
+	// encrypted under a KMS key must name it:
+	// awss3.Bucket_FromBucketAttributes with EncryptionKey.
+	Bucket awss3.IBucket
+	// LogGroup takes the journal, and the kinds of records that LogGroups doesn't
+	// name. Defaults to a new encrypted one that keeps a year and outlives the stack.
 	LogGroup awslogs.ILogGroup
-	// Role of the instances. It gets one customer managed policy of exactly what
+	// LogGroups gives kinds of records a log group of their own, for other readers
+	// or another retention. Defaults to LogGroup for all.
+	LogGroups LogGroups
+	// Role of the instances. It gets two customer managed policies of exactly what
 	// the bastion does. Defaults to a new role.
 	Role awsiam.IRole
 	// PermissionsBoundary of the new role. Defaults to none.
@@ -295,13 +313,26 @@ func (p *Props) validate() error {
 		faults.Add("PermissionsBoundary", "is given together with Role, which has its own",
 			"set the boundary where the role is made, or leave Role out")
 	}
-	faults.Merge("", p.hostConfig().Validate())
+	p.Host.validate(&faults)
+	for _, fault := range check.List(p.hostConfig().Validate()) {
+		faults.Add(fieldOf(fault.Field), fault.Problem, fault.Fix)
+	}
 	return faults.Err()
 }
 
 // hostConfig is what the host is told that needs no construct tree.
 func (p *Props) hostConfig() host.Config {
-	return host.Config{MetricsNamespace: MetricsNamespace, SSH: host.SSH(p.SSH)}
+	choices := p.Host.choices()
+	// sshd knows of idle connections, the recorder of idle people.
+	if !p.SSH.NoIdleTimeout {
+		choices.Recording.IdleTimeout = cmp.Or(p.SSH.IdleTimeout, host.DefaultIdleTimeout)
+	}
+	return host.Config{
+		MetricsNamespace: MetricsNamespace,
+		SSH:              host.SSH(p.SSH),
+		Choices:          choices,
+		Hardening:        p.Host.Hardening,
+	}
 }
 
 func (p *Props) validateAddress(faults *check.Faults) {

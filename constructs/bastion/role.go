@@ -22,10 +22,13 @@ func (b *Bastion) key(p *Props) awskms.IKey {
 	key := p.Key
 	if key == nil {
 		key = awskms.NewKey(b, jsii.String("Key"), &awskms.KeyProps{
-			Description:       jsii.String("Volumes and log of the bastion " + b.path),
+			Description:       jsii.String("Volumes, records and secrets of the bastion " + b.path),
 			EnableKeyRotation: jsii.Bool(true),
 			RemovalPolicy:     awscdk.RemovalPolicy_RETAIN, // what it encrypted is retained too
 		})
+	}
+	if p.Bucket == nil {
+		return key // the archive asks for all of it
 	}
 	needs := func(s policy.Scope) []policy.Statement {
 		statements := policy.AutoScalingVolumeStatements(s)
@@ -41,9 +44,9 @@ func (b *Bastion) key(p *Props) awskms.IKey {
 	return key
 }
 
-// makeRole makes the role and its one policy, which holds exactly what the host
-// does. The policy is returned, for the instances to wait for it.
-func (b *Bastion) makeRole(p *Props) constructs.IDependable {
+// makeRole makes the role and its policies, which hold exactly what the host does.
+// They are returned, for the instances to wait for them.
+func (b *Bastion) makeRole(p *Props) []constructs.IDependable {
 	b.role = p.Role
 	if b.role == nil {
 		b.role = awsiam.NewRole(b, jsii.String("Role"), &awsiam.RoleProps{
@@ -57,7 +60,7 @@ func (b *Bastion) makeRole(p *Props) constructs.IDependable {
 			"ssm:UpdateInstanceInformation",
 			"ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
 			"ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"),
-		allow("Log", []string{*b.logGroup.LogGroupArn()}, nil,
+		allow("Log", b.logGroupArns(p), nil,
 			"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
 		allow("Metrics", []string{"*"}, is("StringEquals", "cloudwatch:namespace", MetricsNamespace), "cloudwatch:PutMetricData"),
 		// The agent puts the group's name on its metrics and finds it in the tags.
@@ -75,14 +78,23 @@ func (b *Bastion) makeRole(p *Props) constructs.IDependable {
 				is("StringEquals", "aws:ResourceTag/"+addressTag, allocation), "ec2:AssociateAddress"),
 		)
 	}
-	managed := awsiam.NewManagedPolicy(b, jsii.String("Policy"), &awsiam.ManagedPolicyProps{
-		Description: jsii.String("All that the bastion " + b.path + " does"),
+	// Two, as IAM counts 6,144 characters for one.
+	return []constructs.IDependable{
+		b.makePolicy("Policy", "How the bastion "+b.path+" is run", statements,
+			"These actions know no narrower resource: ssmmessages, ec2:DescribeTags and cloudwatch:PutMetricData take none, "+
+				"and the agent registers the instance before its ID is known. Metrics are limited by namespace, the address by tag, logs to their groups."),
+		b.makePolicy("RecordsPolicy", "What the bastion "+b.path+" keeps and reads", append(b.recordStatements(p), b.parameterStatements()...),
+			"Objects and parameters are limited to the bastion's own prefixes, where it names them itself, and keys to what they encrypt there."),
+	}
+}
+
+func (b *Bastion) makePolicy(id, description string, statements []awsiam.PolicyStatement, why string) awsiam.ManagedPolicy {
+	managed := awsiam.NewManagedPolicy(b, &id, &awsiam.ManagedPolicyProps{
+		Description: &description,
 		Roles:       &[]awsiam.IRole{b.role},
 		Statements:  &statements,
 	})
-	tree.Acknowledge(managed, "These actions know no narrower resource: ssmmessages, ec2:DescribeTags and cloudwatch:PutMetricData take none, "+
-		"and the agent registers the instance before its ID is known. Metrics are limited by namespace, the address by tag, the log to one group.",
-		"AwsSolutions-IAM5")
+	tree.Acknowledge(managed, why, "AwsSolutions-IAM5")
 	return managed
 }
 

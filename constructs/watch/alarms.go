@@ -7,6 +7,8 @@ const (
 	silentPeriodMinutes = 5
 	loadPeriodMinutes   = 5
 	loadPeriods         = 3
+	// The host checks itself every five minutes, so that each period has a check.
+	promisePeriodMinutes = 10
 )
 
 // The metrics that expressions are written with.
@@ -14,6 +16,7 @@ const (
 	desired   = "desired"
 	inService = "inService"
 	beats     = "beats"
+	checks    = "checks"
 )
 
 // outOfService is 1 while the group wants instances and none is in service. It
@@ -26,6 +29,18 @@ const outOfService = "IF((" + desired + " > 0) AND (" + inService + " < 1), 1, 0
 //
 // docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
 const silent = "IF((" + desired + " > 0) AND (FILL(" + beats + ", 0) < 1), 1, 0)"
+
+// unproven is 1 while the group wants instances and no check is reported. The
+// line that would tell that nothing arrives does not arrive either.
+const unproven = "IF((" + desired + " > 0) AND (FILL(" + checks + ", 0) < 1), 1, 0)"
+
+// What the host reports of its promises, as filter patterns.
+//
+// docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntaxForMetricFilters.html
+const (
+	brokenPromise = `{ ($.postern = "alarm") || (($.postern = "check") && ($.result = "fail")) }`
+	anyCheck      = `{ $.postern = "check" }`
+)
 
 // What somebody reads who was woken by the alarm: what it means, what to do.
 // CloudWatch takes 1024 characters.
@@ -67,4 +82,18 @@ func (n notice) disk(percent int) string {
 	return fmt.Sprintf("A disk of %s has been %d %% full or more for %d minutes; a full one stops logs and logins. "+
 		"Find what grew: du -xh / | sort -h | tail. What is shipped already can go; or replace the instance: "+
 		"aws autoscaling start-instance-refresh --auto-scaling-group-name %s.", n.host, percent, loadPeriods*loadPeriodMinutes, n.group)
+}
+
+func (n notice) broken() string {
+	return fmt.Sprintf("%s reports that it does not keep a promise: recording, shipping, people, host keys, clock or another. Sessions may have been refused for it. "+
+		"Read which one, and why, in its log group: the newest lines with \"postern\":\"alarm\" or \"result\":\"fail\". "+
+		"If nothing explains it, treat the instance as compromised: keep it for analysis. "+
+		"Otherwise replace it: aws autoscaling start-instance-refresh --auto-scaling-group-name %s.", n.host, n.group)
+}
+
+func (n notice) unproven(minutes int) string {
+	return fmt.Sprintf("Nobody knows whether %s records and ships: it has reported no check for %d minutes though an instance should be running. "+
+		"Start a session on the instance through Session Manager and look: systemctl status postern-check.timer postern-ship. "+
+		"If somebody stopped them, treat the instance as compromised: keep it for analysis. "+
+		"Otherwise replace it: aws autoscaling start-instance-refresh --auto-scaling-group-name %s.", n.host, minutes, n.group)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 
 	"github.com/postern-cdk/postern/internal/check"
@@ -18,6 +19,7 @@ const (
 	DefaultCpuPercent          = 90
 	DefaultMemoryPercent       = 90
 	DefaultDiskPercent         = 85
+	DefaultUnprovenMinutes     = 30
 	DefaultMetricsNamespace    = "Postern/Bastion"
 )
 
@@ -74,6 +76,16 @@ type HostOptions struct {
 	// DiskPercent is the disk use that is reported when it lasts 15 minutes, 1 to
 	// 100. 0 stands for [DefaultDiskPercent].
 	DiskPercent int
+
+	// LogGroup takes what the host tells of its promises. Nil stands for the host's
+	// own, where it has a method LogGroup, as a bastion does; without one there are
+	// no alarms on promises.
+	LogGroup awslogs.ILogGroup
+
+	// UnprovenMinutes is how long the host may report no check of its promises, a
+	// multiple of 10 from 20 to 1440. It checks itself every five minutes. 0 stands
+	// for [DefaultUnprovenMinutes].
+	UnprovenMinutes int
 
 	// MetricsNamespace is where the CloudWatch agent puts its metrics. Empty stands
 	// for [DefaultMetricsNamespace].
@@ -132,6 +144,7 @@ func (o *HostOptions) withDefaults() HostOptions {
 		{&q.CpuPercent, DefaultCpuPercent},
 		{&q.MemoryPercent, DefaultMemoryPercent},
 		{&q.DiskPercent, DefaultDiskPercent},
+		{&q.UnprovenMinutes, DefaultUnprovenMinutes},
 	} {
 		if *field.value == 0 {
 			*field.value = field.fallback
@@ -153,6 +166,10 @@ func (o *HostOptions) validate() error {
 	if silent := o.SilentMinutes; silent < silentPeriodMinutes || silent > maxMinutes || silent%silentPeriodMinutes != 0 {
 		faults.Addf("SilentMinutes", fmt.Sprintf("use a multiple of %d from %d to %d", silentPeriodMinutes, silentPeriodMinutes, maxMinutes),
 			"%d can't be counted in steps of %d minutes", silent, silentPeriodMinutes)
+	}
+	if unproven := o.UnprovenMinutes; unproven < 2*promisePeriodMinutes || unproven > maxMinutes || unproven%promisePeriodMinutes != 0 {
+		faults.Addf("UnprovenMinutes", fmt.Sprintf("use a multiple of %d from %d to %d", promisePeriodMinutes, 2*promisePeriodMinutes, maxMinutes),
+			"%d can't be counted in steps of %d minutes", unproven, promisePeriodMinutes)
 	}
 	faults.Check("CpuPercent", check.Between(o.CpuPercent, 1, 100))
 	faults.Check("MemoryPercent", check.Between(o.MemoryPercent, 1, 100))

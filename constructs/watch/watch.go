@@ -6,6 +6,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/aws-cdk-go/awscdk/v2/interfaces/interfacesawscloudwatch"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -132,10 +133,13 @@ func (w *Watch) AddHost(host Host, options *HostOptions) {
 	if o.Name == "" {
 		o.Name = *host.Node().Id()
 	}
+	if telling, ok := host.(interface{ LogGroup() awslogs.ILogGroup }); ok && o.LogGroup == nil {
+		o.LogGroup = telling.LogGroup()
+	}
 	tree.Must("watch host", w, o.Name, w.validateHost(&o))
 
 	scope := constructs.NewConstruct(w, &o.Name)
-	h := &watched{watch: w, scope: scope, options: &o, periods: map[int]awscdk.Duration{}, notice: notice{host: o.Name, group: host.AutoScalingGroupName()}}
+	h := &watched{watch: w, scope: scope, path: *scope.Node().Path(), options: &o, periods: map[int]awscdk.Duration{}, notice: notice{host: o.Name, group: host.AutoScalingGroupName()}}
 	h.alarms()
 	h.widgets()
 }
@@ -163,12 +167,13 @@ func (p *publish) Bind(constructs.Construct, awscloudwatch.IAlarm) *awscloudwatc
 type watched struct {
 	watch   *Watch
 	scope   constructs.Construct
+	path    string
 	options *HostOptions
 	notice  notice
 	periods map[int]awscdk.Duration
 
-	made                                    []interfacesawscloudwatch.IAlarmRef
-	instances, status, cpu, agent, capacity []awscloudwatch.IMetric
+	made                                          []interfacesawscloudwatch.IAlarmRef
+	instances, status, cpu, told, agent, capacity []awscloudwatch.IMetric
 }
 
 func (h *watched) alarms() {
@@ -191,6 +196,9 @@ func (h *watched) alarms() {
 	h.cpu = []awscloudwatch.IMetric{cpu}
 	h.load("Cpu", n.cpu(o.CpuPercent), cpu, o.CpuPercent)
 
+	if o.LogGroup != nil {
+		h.promises()
+	}
 	if o.WithoutAgent {
 		return
 	}
@@ -205,6 +213,38 @@ func (h *watched) alarms() {
 	h.capacity = []awscloudwatch.IMetric{memory, disk}
 	h.load("Memory", n.memory(o.MemoryPercent), memory, o.MemoryPercent)
 	h.load("Disk", n.disk(o.DiskPercent), disk, o.DiskPercent)
+}
+
+// promises alarms on what the host tells of itself, and on its telling nothing.
+func (h *watched) promises() {
+	o, n := h.options, h.notice
+	broken := h.counted("Broken", brokenPromise)
+	told := h.counted("Checks", anyCheck)
+	h.told = []awscloudwatch.IMetric{broken, told}
+	h.alarm("HostPromise", n.broken(), &condition{
+		metric: broken, at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING,
+	})
+	wanted := h.metric("AWS/AutoScaling", "GroupDesiredCapacity", "Maximum", promisePeriodMinutes)
+	h.alarm("HostUnproven", n.unproven(o.UnprovenMinutes), &condition{
+		metric: h.expression(unproven, promisePeriodMinutes, map[string]awscloudwatch.IMetric{desired: wanted, checks: told}),
+		at:     1, periods: o.UnprovenMinutes / promisePeriodMinutes, missing: awscloudwatch.TreatMissingData_BREACHING,
+	})
+}
+
+// counted is how many lines of the host's log group match a pattern. The metric
+// has no dimension, as it could only come from the lines; its name tells the host.
+func (h *watched) counted(id, pattern string) awscloudwatch.IMetric {
+	namespace, name := h.options.MetricsNamespace, id+" "+h.path
+	awslogs.NewCfnMetricFilter(h.scope, jsii.String(id), &awslogs.CfnMetricFilterProps{
+		LogGroupName:  h.options.LogGroup.LogGroupName(),
+		FilterPattern: &pattern,
+		MetricTransformations: []any{&awslogs.CfnMetricFilter_MetricTransformationProperty{
+			MetricNamespace: &namespace, MetricName: &name, MetricValue: jsii.String("1"),
+		}},
+	})
+	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+		Namespace: &namespace, MetricName: &name, Statistic: jsii.String("Sum"), Period: h.period(promisePeriodMinutes),
+	})
 }
 
 // load alarms on use that lasts. No data is no load: that the host is gone or
@@ -270,6 +310,9 @@ func (h *watched) widgets() {
 		graph(name+": instances", h.instances),
 		graph(name+": failed status checks", h.status),
 		graph(name+": CPU", h.cpu),
+	}
+	if h.told != nil {
+		row = append(row, graph(name+": checks and broken promises", h.told))
 	}
 	if !h.options.WithoutAgent {
 		row = append(row, graph(name+": memory and disk", h.capacity), graph(name+": agent", h.agent))

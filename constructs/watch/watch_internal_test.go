@@ -68,7 +68,7 @@ func TestValidate(t *testing.T) {
 
 func TestHostOptions(t *testing.T) {
 	defaults := HostOptions{
-		OutOfServiceMinutes: 10, SilentMinutes: 15, CpuPercent: 90, MemoryPercent: 90, DiskPercent: 85, MetricsNamespace: "Postern/Bastion",
+		OutOfServiceMinutes: 10, SilentMinutes: 15, CpuPercent: 90, MemoryPercent: 90, DiskPercent: 85, UnprovenMinutes: 30, MetricsNamespace: "Postern/Bastion",
 	}
 	var none *HostOptions
 	assert.Equal(t, defaults, none.withDefaults())
@@ -83,10 +83,11 @@ func TestHostOptions(t *testing.T) {
 		"nothing":     {HostOptions{}, ""},
 		"the longest": {HostOptions{OutOfServiceMinutes: 1440, SilentMinutes: 1440, CpuPercent: 100, MemoryPercent: 100, DiskPercent: 1}, ""},
 		"all at once": {
-			HostOptions{Name: "a/b", OutOfServiceMinutes: 1441, SilentMinutes: 7, CpuPercent: 101, MemoryPercent: -1, DiskPercent: 200, MetricsNamespace: "AWS/EC2"},
+			HostOptions{Name: "a/b", OutOfServiceMinutes: 1441, SilentMinutes: 7, CpuPercent: 101, MemoryPercent: -1, DiskPercent: 200, UnprovenMinutes: 10, MetricsNamespace: "AWS/EC2"},
 			"Name: \"a/b\" can't be the ID of a construct: use plain text without slashes\n" +
 				"OutOfServiceMinutes: 1441 is out of range: use 1 to 1440\n" +
 				"SilentMinutes: 7 can't be counted in steps of 5 minutes: use a multiple of 5 from 5 to 1440\n" +
+				"UnprovenMinutes: 10 can't be counted in steps of 10 minutes: use a multiple of 10 from 20 to 1440\n" +
 				"CpuPercent: 101 is out of range: use 1 to 100\n" +
 				"MemoryPercent: -1 is out of range: use 1 to 100\n" +
 				"DiskPercent: 200 is out of range: use 1 to 100\n" +
@@ -132,6 +133,11 @@ func TestExpressions(t *testing.T) {
 		"silent, wanted is not known":   {silent, metrics{}, missing},
 		"reporting, wanted not known":   {silent, metrics{beats: 5}, missing},
 		"silent though two are running": {silent, metrics{desired: 2}, 1},
+
+		"checks arrive":            {unproven, metrics{desired: 1, checks: 12}, 0},
+		"no check arrives":         {unproven, metrics{desired: 1}, 1},
+		"no check, scaled to zero": {unproven, metrics{desired: 0}, 0},
+		"no check, wanted unknown": {unproven, metrics{}, missing},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, known := evaluate(t, test.expression, test.metrics)
@@ -205,6 +211,7 @@ func TestNoticesFit(t *testing.T) {
 	for name, text := range map[string]string{
 		"outOfService": n.outOfService(1440), "silent": n.silent(1440), "statusCheck": n.statusCheck(),
 		"cpu": n.cpu(100), "memory": n.memory(100), "disk": n.disk(100),
+		"broken": n.broken(), "unproven": n.unproven(1440),
 	} {
 		assert.LessOrEqual(t, len(text), 1024, name)
 		assert.Contains(t, text, n.host, name)

@@ -23,6 +23,7 @@ func main() {
 	host := bastion.New(access, "Bastion", &bastion.Props{
 		Vpc:      team.vpc,
 		Key:      team.key,
+		Bucket:   evidence.Bucket(),
 		LogGroup: evidence.AddLogGroup("Host"),
 	})
 	host.AllowTo(team.database, 5432, "orders database")

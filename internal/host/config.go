@@ -3,15 +3,17 @@ package host
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/postern-cdk/postern/internal/check"
+	"github.com/postern-cdk/postern/internal/host/settings"
 )
 
-// Config is what one host is told. Its zero value makes a host that is
-// hardened and checks itself, but that signals nobody, ships nothing and has no
-// address of its own.
+// Config is what one host is told. Its zero value makes a host that is hardened,
+// records and checks itself, but that signals nobody, ships nothing, lets in
+// nobody but the people of EC2 Instance Connect and has no address of its own.
 //
 // A field marked "may be a token" only reaches the plain environment part of
 // the user data, so that its value may be known as late as at deployment. The
@@ -29,18 +31,52 @@ type Config struct {
 	// https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_SignalResource.html
 	SignalResource string
 
-	// LogGroup is the name of the CloudWatch Logs group that the whole journal
-	// is shipped to, one stream for each instance ID. May be a token. "": the
-	// journal stays on the host. The instance role needs logs:CreateLogStream,
-	// logs:DescribeLogStreams and logs:PutLogEvents on it.
+	// LifecycleHook is the name of the launch hook of the Auto Scaling group, which
+	// takes the host into service when it hears of the success. May be a token. "":
+	// none. The instance role needs autoscaling:CompleteLifecycleAction on the group
+	// and ec2:DescribeTags, to learn its name: it can't be told, because the group
+	// waits for its user data.
+	// https://docs.aws.amazon.com/autoscaling/ec2/userguide/lifecycle-hooks-overview.html
+	LifecycleHook string
+
+	// BundleBucket and BundleKey say where the bundle is: what the host runs
+	// beyond the user data, see [BundleFiles]. Both may be tokens, and [Render]
+	// needs both. The instance role needs s3:GetObject on it.
+	BundleBucket string
+	BundleKey    string
+	// BundleSHA256 is the digest of the bundle in 64 hexadecimal digits. [Render]
+	// needs it: the host refuses every other bundle.
+	BundleSHA256 string
+
+	// LogGroup is the name of the CloudWatch Logs group for the kinds of records
+	// that LogGroups doesn't name. May be a token. "": those stay on the host.
+	// The instance role needs logs:CreateLogStream and logs:PutLogEvents on it.
 	LogGroup string
+	// LogGroups gives kinds of records a log group of their own. Each name may be
+	// a token.
+	LogGroups map[settings.Log]string
+	// RecordBucket takes recordings and the baseline of the integrity check, below
+	// the prefix of Choices.Recording. May be a token. "": they stay on the host.
+	// The instance role needs s3:PutObject there.
+	RecordBucket string
+	// PeopleBucket holds people's public keys, below the prefix of Choices.People.
+	// May be a token. "": nobody has an account of their own. The instance role
+	// needs s3:ListBucket for that prefix and s3:GetObject below it.
+	PeopleBucket string
+	// ParameterPath is where the host keeps its secrets in Parameter Store, such
+	// as "/postern/Access/Bastion". May be a token. "": they live as long as the
+	// instance. The instance role needs ssm:GetParameter and ssm:PutParameter below
+	// it.
+	ParameterPath string
+	// KeyID of the KMS key that encrypts those parameters: an ID, an ARN or an
+	// alias. May be a token. "": the AWS managed key.
+	KeyID string
 	// MetricsNamespace is where the CloudWatch agent puts mem_used_percent and
 	// disk_used_percent, with the one dimension AutoScalingGroupName. Defaults
-	// to [DefaultMetricsNamespace]. Without LogGroup there is no agent and no
-	// metric. The instance role needs cloudwatch:PutMetricData for it, and
-	// ec2:DescribeTags: the agent learns the group's name from the instance's
-	// tags and drops all metrics until it has, so that the EC2 API must be in
-	// reach.
+	// to [DefaultMetricsNamespace]. The instance role needs
+	// cloudwatch:PutMetricData for it, and ec2:DescribeTags: the agent learns the
+	// group's name from the instance's tags and drops all metrics until it has, so
+	// that the EC2 API must be in reach.
 	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch-Agent-Configuration-File-Details.html
 	MetricsNamespace string
 
@@ -48,9 +84,44 @@ type Config struct {
 	// boots. May be a token. "": none. The instance role needs
 	// ec2:AssociateAddress on the address, its instances and their interfaces.
 	AllocationID string
+	// EgressPorts are the TCP ports that people may connect to from the host,
+	// separated by spaces, such as "22 5432". May be a token. The ports of
+	// SSH.PermitOpen are open too. "": none. People reach DNS besides, and nothing
+	// else.
+	EgressPorts string
 
 	// SSH is the configuration of the SSH server.
 	SSH SSH
+	// Choices are those of the programs on the host. Defaults: recordings below
+	// "sessions/", kept on the host for a week after delivery, no session with less
+	// than 256 MiB of disk; people's keys below "public-keys/", at most half of the
+	// people gone at once, RSA keys from SSH.MinRSABits on; host keys Ed25519 and
+	// RSA, and ECDSA with SSH.AllowECDSAHostKey.
+	Choices settings.Choices
+	// Hardening is that of the operating system.
+	Hardening Hardening
+}
+
+// Hardening of the operating system. Its zero value is the safest.
+type Hardening struct {
+	// GoldenImage says that the image brings all that the host needs: nothing is
+	// installed or upgraded, and what is missing fails the self-check.
+	GoldenImage bool
+	// UpdateRelease of Amazon Linux that security updates are taken from, such as
+	// "2023.9.20251117". Amazon Linux pins its repositories to the release of the
+	// image. Defaults to that release, in which there is nothing new: updates then
+	// come with a newer image. Not used on Debian and Ubuntu, which have no such pin.
+	// https://docs.aws.amazon.com/linux/al2023/ug/deterministic-upgrades-usage.html
+	UpdateRelease string
+	// NoUpdates gives up security updates between replacements.
+	NoUpdates bool
+	// NoIntegrityCheck gives up the notice of changed programs and configuration.
+	NoIntegrityCheck bool
+	// NoBans lets one address try to log in as often as it likes. Behind a network
+	// load balancer without client addresses, everybody has the same one.
+	NoBans bool
+	// MutableAuditRules lets root change the audit rules without a reboot.
+	MutableAuditRules bool
 }
 
 // SSH configures sshd. Its zero value is the safest: public keys only, no root,
@@ -68,10 +139,9 @@ type SSH struct {
 	// LoginGraceTime is how long a client may take to log in, 10 s to 2 min, in
 	// whole seconds. Defaults to 30 s.
 	LoginGraceTime time.Duration
-	// IdleTimeout ends a session in which nothing was typed or shown for so
-	// long, 1 min to 12 h, in whole seconds. Defaults to 15 min. sshd keeps it
-	// from OpenSSH 9.2 on; before that the login shell does, as far as a person
-	// lets it.
+	// IdleTimeout ends a session in which nothing was typed for so long, 1 min to
+	// 12 h, in whole seconds. Defaults to 15 min. The recorder keeps it, and sshd
+	// besides from OpenSSH 9.2 on, which counts what is shown as well.
 	IdleTimeout time.Duration
 	// NoIdleTimeout lets a forgotten session stay open for ever.
 	NoIdleTimeout bool
@@ -107,11 +177,21 @@ const (
 	DefaultMinRSABits       = 3072
 )
 
+// Defaults of [settings.Choices].
+const (
+	DefaultRecordPrefix     = "sessions/"
+	DefaultKeepDays         = 7
+	DefaultMinFreeMiB       = 256
+	DefaultPeoplePrefix     = "public-keys/"
+	DefaultMaxShrinkPercent = 50
+)
+
 func (c Config) withDefaults() Config {
 	if c.MetricsNamespace == "" {
 		c.MetricsNamespace = DefaultMetricsNamespace
 	}
 	c.SSH = c.SSH.withDefaults()
+	c.Choices = choicesWithDefaults(c.Choices, c.SSH)
 	return c
 }
 
@@ -134,7 +214,8 @@ func (s SSH) withDefaults() SSH {
 	return s
 }
 
-// Validate reports every fault of the configuration at once, without rendering it.
+// Validate reports every fault of the configuration at once, without rendering
+// it. A bundle may still be missing: only [Render] needs it.
 func (c Config) Validate() error { return c.withDefaults().validate() }
 
 func (c Config) validate() error {
@@ -150,7 +231,47 @@ func (c Config) validate() error {
 	if !namespaceForm.MatchString(c.MetricsNamespace) || strings.HasPrefix(c.MetricsNamespace, "AWS/") {
 		f.Addf("MetricsNamespace", `use letters, digits and .-_/#: up to 255, not beginning with "AWS/"`, "%q is not a namespace for metrics", c.MetricsNamespace)
 	}
+	if c.BundleSHA256 != "" && !digestForm.MatchString(c.BundleSHA256) {
+		f.Addf("BundleSHA256", "write 64 hexadecimal digits in lower case", "%q is not a SHA-256 digest", c.BundleSHA256)
+	}
+	for kind := range c.LogGroups {
+		f.Check(fmt.Sprintf("LogGroups[%q]", kind), check.OneOf(kind, settings.Logs()...))
+	}
+	if !check.Token(c.EgressPorts) {
+		for _, word := range strings.Fields(c.EgressPorts) {
+			if port, err := strconv.Atoi(word); err == nil {
+				f.Check("EgressPorts", check.Port(port))
+			}
+		}
+	}
 	f.Merge("SSH", c.SSH.validate())
+	f.Merge("Choices", validateChoices(c.Choices, c.SSH))
+	f.Merge("Hardening", c.Hardening.validate())
+	return f.Err()
+}
+
+// bundleFaults tells what of the bundle is missing.
+func (c Config) bundleFaults() error {
+	var f check.Faults
+	for _, v := range []struct{ field, given string }{
+		{"BundleBucket", c.BundleBucket}, {"BundleKey", c.BundleKey}, {"BundleSHA256", c.BundleSHA256},
+	} {
+		if v.given == "" {
+			f.Add(v.field, "is empty, yet a host without its bundle can't record", "name the bundle")
+		}
+	}
+	return f.Err()
+}
+
+func (h Hardening) validate() error {
+	var f check.Faults
+	switch {
+	case h.UpdateRelease == "":
+	case !releaseForm.MatchString(h.UpdateRelease):
+		f.Addf("UpdateRelease", "write it as in 2023.9.20251117", "%q is not a release of Amazon Linux 2023", h.UpdateRelease)
+	case h.NoUpdates || h.GoldenImage:
+		f.Addf("UpdateRelease", "leave it out, or NoUpdates and GoldenImage", "%q is set, yet nothing is updated", h.UpdateRelease)
+	}
 	return f.Err()
 }
 
@@ -197,6 +318,8 @@ func seconds(d, low, high time.Duration) *check.Fault {
 
 var (
 	namespaceForm = regexp.MustCompile(`^[A-Za-z0-9._/#:-]{1,255}$`)
+	digestForm    = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	releaseForm   = regexp.MustCompile(`^2023\.[0-9]{1,3}\.20[0-9]{6}$`)
 	hostForm      = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?|[0-9A-Fa-f:]{0,30}:[0-9A-Fa-f:.]{0,30})$`)
 )
 
@@ -211,10 +334,20 @@ type value struct {
 	most  int // bytes that the value can have once it is resolved, for the budget
 }
 
+var (
+	groupForm  = regexp.MustCompile(`^[A-Za-z0-9._/#-]{1,512}$`)
+	bucketForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+)
+
+const (
+	groupFix  = "write the name of a log group: letters, digits and .-_/# up to 512"
+	bucketFix = "write the name of a bucket"
+)
+
 // environment lists the deploy-time values in the order they are written. The
 // forms are repeated in files/environment.sh, where tokens are resolved.
 func (c Config) environment() []value {
-	return []value{
+	list := []value{
 		{
 			"REGION", "Region", c.Region, regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-[0-9]+$`),
 			"write it as in us-east-1", 32,
@@ -228,15 +361,42 @@ func (c Config) environment() []value {
 			"write a logical ID: letters and digits", 255,
 		},
 		{
-			"LOG_GROUP", "LogGroup", c.LogGroup, regexp.MustCompile(`^[A-Za-z0-9._/#-]{1,512}$`),
-			"write the name of a log group: letters, digits and .-_/# up to 512", 512,
+			"LIFECYCLE_HOOK", "LifecycleHook", c.LifecycleHook, regexp.MustCompile(`^[A-Za-z0-9_/-]{1,255}$`),
+			"write the name of a lifecycle hook: letters, digits and -_/ up to 255", 255,
 		},
+		{"BUNDLE_BUCKET", "BundleBucket", c.BundleBucket, bucketForm, bucketFix, 63},
 		{
+			"BUNDLE_KEY", "BundleKey", c.BundleKey, regexp.MustCompile(`^[A-Za-z0-9._/-]{1,255}$`),
+			"write the key of an object: letters, digits and ._/- up to 255", 255,
+		},
+		{"LOG_GROUP", "LogGroup", c.LogGroup, groupForm, groupFix, 512},
+	}
+	for _, kind := range settings.Logs() {
+		list = append(list, value{
+			"LOG_GROUP_" + strings.ToUpper(string(kind)), fmt.Sprintf("LogGroups[%q]", kind), c.LogGroups[kind], groupForm, groupFix, 512,
+		})
+	}
+	return append(list,
+		value{"RECORD_BUCKET", "RecordBucket", c.RecordBucket, bucketForm, bucketFix, 63},
+		value{"PEOPLE_BUCKET", "PeopleBucket", c.PeopleBucket, bucketForm, bucketFix, 63},
+		value{
+			"PARAMETER_PATH", "ParameterPath", c.ParameterPath, regexp.MustCompile(`^(/[A-Za-z0-9._-]+)+$`),
+			"write it as in /postern/Access/Bastion, without a slash at its end", 255,
+		},
+		value{
+			"KEY_ID", "KeyID", c.KeyID, regexp.MustCompile(`^[A-Za-z0-9:/_-]{1,256}$`),
+			"write the ID, the ARN or the alias of a KMS key", 256,
+		},
+		value{
 			"ALLOCATION_ID", "AllocationID", c.AllocationID, regexp.MustCompile(`^eipalloc-[0-9a-f]+$`),
 			"write the allocation ID of an Elastic IP address, such as eipalloc-0123456789abcdef0", 32,
 		},
-		{"PERMIT_OPEN", "", permitOpen(c.SSH.PermitOpen), nil, "", 0},
-	}
+		value{
+			"EGRESS_PORTS", "EgressPorts", c.EgressPorts, regexp.MustCompile(`^[0-9]{1,5}( [0-9]{1,5})*$`),
+			"write ports separated by one space each, such as 22 5432", 255,
+		},
+		value{"PERMIT_OPEN", "", permitOpen(c.SSH.PermitOpen), nil, "", 0},
+	)
 }
 
 func (v value) fault() *check.Fault {

@@ -7,6 +7,8 @@ import (
 	"compress/gzip"
 	"embed"
 	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -57,7 +59,7 @@ func Render(c Config) (*UserData, error) { return render(c, Limit) }
 
 func render(c Config, limit int) (*UserData, error) {
 	c = c.withDefaults()
-	if err := c.validate(); err != nil {
+	if err := errors.Join(c.validate(), c.bundleFaults()); err != nil {
 		return nil, err
 	}
 	payload, err := c.payload()
@@ -136,7 +138,7 @@ func (c Config) payload() ([]file, error) {
 	}
 	var list []file
 	for _, entry := range entries {
-		if entry.Name() == "userdata.sh" {
+		if entry.IsDir() || entry.Name() == "userdata.sh" {
 			continue
 		}
 		data, err := files.ReadFile(path.Join("files", entry.Name()))
@@ -145,16 +147,22 @@ func (c Config) payload() ([]file, error) {
 		}
 		list = append(list, file{entry.Name(), withoutComments(data)})
 	}
-	list = append(list, file{"sshd.conf", c.SSH.dropIn()})
+	choices, err := json.Marshal(c.Choices)
+	if err != nil {
+		return nil, err
+	}
+	agent, err := c.agentConfig()
+	if err != nil {
+		return nil, err
+	}
+	list = append(list,
+		file{"bundle.sha256", []byte(c.BundleSHA256 + "\n")},
+		file{"settings.json", append(choices, '\n')},
+		file{"choices.sh", c.choices()},
+		file{"agent.json", agent},
+		file{"sshd.conf", c.dropIn()})
 	if c.SSH.Banner != "" {
 		list = append(list, file{"banner", []byte(strings.TrimRight(c.SSH.Banner, "\n") + "\n")})
-	}
-	for _, source := range []logSource{journald, logFile} {
-		data, err := c.agentConfig(source)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, file{"agent-" + string(source) + ".json", data})
 	}
 	slices.SortFunc(list, func(a, b file) int { return strings.Compare(a.name, b.name) })
 	return list, nil

@@ -1,8 +1,14 @@
 package host
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +28,8 @@ type lab struct {
 	path []string // of the fakes
 	// system is the PATH after them
 	system string
+	// digest of the bundle
+	digest string
 }
 
 // outcome is what one run did.
@@ -32,31 +40,98 @@ type outcome struct {
 	calls  []string // of the fakes, but for sleep and logger
 }
 
-// newLab makes an Amazon Linux 2023 as it comes: sshd that includes drop-ins,
-// the SSM agent, no CloudWatch agent.
+// newLab makes an Amazon Linux 2023 as it comes: sshd that includes drop-ins and
+// runs, a user who is root, the SSM agent, no CloudWatch agent, a kernel with
+// nftables and an audit system that records nothing.
 func newLab(t *testing.T) *lab {
 	t.Helper()
 	fakes, err := filepath.Abs("testdata")
 	require.NoError(t, err)
-	l := &lab{t: t, root: t.TempDir(), path: []string{fakes + "/bin", fakes + "/sshd"}, system: os.Getenv("PATH") + ":/usr/sbin"}
+	l := &lab{t: t, root: t.TempDir(), path: []string{fakes + "/bin", fakes + "/sshd"}, system: os.Getenv("PATH") + ":/usr/sbin:/sbin"}
 	l.write("etc/os-release", "NAME=\"Amazon Linux\"\nID=\"amzn\"\nID_LIKE=\"fedora\"\n")
 	l.write("etc/ssh/sshd_config", "# as it comes\nInclude "+l.root+"/etc/ssh/sshd_config.d/*.conf\nAuthorizedKeysCommand /opt/aws/bin/eic_run_authorized_keys %u %f\nAuthorizedKeysCommandUser ec2-instance-connect\n")
 	l.write("etc/ssh/ssh_host_ed25519_key", "key")
+	l.write("etc/passwd", "root:x:0:0:root:/root:/bin/bash\nec2-user:x:1000:1000:EC2 Default User:/home/ec2-user:/bin/bash\nssm-user:x:1001:1001::/home/ssm-user:/bin/bash\n")
+	l.write("etc/group", "root:x:0:\nec2-user:x:1000:\nwheel:x:10:ec2-user\nssm-user:x:1001:\n")
+	l.write("etc/cloud/cloud.cfg", "system_info:\n  default_user:\n    name: ec2-user\n    lock_passwd: true\n")
+	l.write("etc/sudoers.d/90-cloud-init-users", "ec2-user ALL=(ALL) NOPASSWD:ALL\n")
+	l.write("etc/sudoers.d/ssm-agent-users", "ssm-user ALL=(ALL) NOPASSWD:ALL\n")
+	l.write("home/ec2-user/.ssh/authorized_keys", "ssh-ed25519 AAAA image\n")
+	l.write("etc/pam.d/su", "auth sufficient pam_rootok.so\n")
+	l.write("etc/pam.d/sshd", "#%PAM-1.0\nauth substack password-auth\n")
+	l.write("etc/resolv.conf", "nameserver 10.0.0.2\nnameserver fd00::2%eth0\n")
+	l.write("etc/shells", "/bin/bash\n")
+	l.write("etc/audit/rules.d/audit.rules", "-D\n-a never,task\n")
+	l.write("proc/sys/kernel/kptr_restrict", "0\n")
+	l.write("proc/sys/kernel/yama/ptrace_scope", "0\n")
+	l.write("proc/sys/user/max_user_namespaces", "7000\n")
+	l.write("proc/sys/net/ipv4/ip_forward", "1\n")
+	l.write("proc/net/tcp", "  sl  local_address rem_address   st\n   0: 0100007F:0016 00000000:0000 01 x\n")
 	l.write("opt/aws/bin/eic_run_authorized_keys", "")
 	l.write("proc/77/cmdline", "sshd: /usr/sbin/sshd -D [listener] 0 of 10-60 startups")
 	l.write("dev/null-dir/x", "")
 	l.fake("active-sshd", "")
+	l.fake("enabled-sshd", "")
 	l.fake("installed-amazon-ssm-agent", "")
 	l.fake("active-amazon-ssm-agent", "")
 	l.fake("calls", "")
+	l.fake("socket", recorderSocket)
+	l.digest = l.fakeBundle()
 	return l
+}
+
+// recorderSocket is one that somebody listens on. Its path is short: a socket's
+// must be.
+var recorderSocket string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		panic(err)
+	}
+	recorderSocket = filepath.Join(dir, "s")
+	listener, err := net.Listen("unix", recorderSocket)
+	if err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = listener.Close()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// fakeBundle packs the real files and fakes of the programs, and returns the digest.
+func (l *lab) fakeBundle() string {
+	l.t.Helper()
+	list, err := BundleFiles()
+	require.NoError(l.t, err)
+	program, err := os.ReadFile("testdata/bin/postern-host")
+	require.NoError(l.t, err)
+	list = append(list, File{"bin/postern-host", 0o700, program}, File{"bin/postern-shell", 0o711, program})
+	var packed bytes.Buffer
+	gz := gzip.NewWriter(&packed)
+	archive := tar.NewWriter(gz)
+	for _, f := range list {
+		require.NoError(l.t, archive.WriteHeader(&tar.Header{Name: f.Name, Mode: int64(f.Mode), Size: int64(len(f.Data))}))
+		_, err := archive.Write(f.Data)
+		require.NoError(l.t, err)
+	}
+	require.NoError(l.t, archive.Close())
+	require.NoError(l.t, gz.Close())
+	l.fake("bundle", packed.String())
+	return fmt.Sprintf("%x", sha256.Sum256(packed.Bytes()))
 }
 
 // debian turns it into a Debian without any agent.
 func (l *lab) debian() {
 	l.write("etc/os-release", "ID=debian\n")
 	l.fake("active-ssh", "")
-	for _, gone := range []string{"active-sshd", "installed-amazon-ssm-agent", "active-amazon-ssm-agent"} {
+	l.fake("enabled-ssh", "")
+	l.write("etc/passwd", "root:x:0:0:root:/root:/bin/bash\nadmin:x:1000:1000:Debian:/home/admin:/bin/bash\n")
+	l.write("etc/group", "root:x:0:\nadmin:x:1000:\nsudo:x:27:admin\n")
+	l.write("etc/cloud/cloud.cfg", "system_info:\n  default_user:\n    name: admin\n")
+	l.write("etc/sudoers.d/90-cloud-init-users", "admin ALL=(ALL) NOPASSWD:ALL\n")
+	for _, gone := range []string{"active-sshd", "enabled-sshd", "installed-amazon-ssm-agent", "active-amazon-ssm-agent"} {
 		require.NoError(l.t, os.Remove(filepath.Join(l.root, "fake", gone)))
 	}
 }
@@ -87,9 +162,19 @@ const dropInFile = "etc/ssh/sshd_config.d/00-postern.conf"
 // boot runs the user data of a configuration as cloud-init would.
 func (l *lab) boot(c Config) outcome {
 	l.t.Helper()
+	return l.bootScript(l.render(c))
+}
+
+// render makes the user data of a configuration, with the lab's bundle.
+func (l *lab) render(c Config) string {
+	l.t.Helper()
+	if c.BundleBucket == "" {
+		c.BundleBucket, c.BundleKey = "assets", "bundle.tar.gz"
+	}
+	c.BundleSHA256 = l.digest
 	u, err := Render(c)
 	require.NoError(l.t, err)
-	return l.bootScript(u.Script)
+	return u.Script
 }
 
 func (l *lab) bootScript(script string) outcome {
@@ -111,6 +196,7 @@ func (l *lab) run(args ...string) outcome {
 	cmd.Env = []string{
 		"PATH=" + strings.Join(append(slices.Clone(l.path), l.system), ":"),
 		"POSTERN_ROOT=" + l.root, "FAKE=" + l.root + "/fake", "TMPDIR=" + l.t.TempDir(),
+		"POSTERN_FAKES=" + l.path[0],
 	}
 	out, err := cmd.CombinedOutput()
 	o := outcome{code: cmd.ProcessState.ExitCode(), out: string(out)}
@@ -187,18 +273,24 @@ func TestBootSignalsSuccessOnce(t *testing.T) {
 	}, o.called("aws ec2"))
 	assert.Less(t, index(o.calls, "aws ec2"), index(o.calls, "dnf install"), "the address is the way to the packages")
 	assert.Less(t, index(o.calls, "agent-ctl"), index(o.calls, "aws cloudformation"), "the signal is last")
-	assert.Contains(t, l.read("etc/postern/cloudwatch-agent.json"), `"log_group_name": "/postern/bastion"`)
+	assert.Contains(t, l.read("etc/postern/cloudwatch-agent.json"), `"mem_used_percent"`)
 	assert.Contains(t, l.read(dropInFile), "\nPermitOpen db.internal:5432 [2001:db8::7]:6379\n")
 	assert.Equal(t, "Keep out.\nYou are recorded.\n", l.read("etc/postern/banner"))
-	for _, name := range []string{"environment", "tools", "identity", "address", "sshd", "agent", "selfcheck"} {
+	for _, name := range []string{
+		"environment", "seal", "tools", "identity", "address", "settings", "bundle", "packages", "accounts", "confine", "kernel", "hostkeys", "sshd",
+		"units", "firewall", "audit", "fail2ban", "agent", "people", "care", "unseal", "selfcheck", "open",
+	} {
 		event := o.event("step", "name", name, "result", "ok")
 		require.NotNil(t, event, name)
 		assert.IsType(t, float64(0), event["ms"])
 	}
-	for _, name := range []string{"sshd-config", "sshd-effective", "sshd-running", "instance-connect", "cloudwatch-agent", "ssm-agent", "imds-v2"} {
+	for _, name := range []string{
+		"packages", "accounts", "confine", "kernel", "sshd-config", "sshd-effective", "sshd-running", "second-factor", "instance-connect", "ssm-agent",
+		"imds-v2", "units", "firewall", "audit", "fail2ban", "cloudwatch-agent", "timers", "integrity", "recording", "shipping",
+	} {
 		assert.NotNil(t, o.event("check", "name", name, "result", "pass"), name)
 	}
-	assert.Regexp(t, `^environment=\d+ms .*selfcheck=\d+ms$`, o.event("bootstrap", "result", "success")["steps"])
+	assert.Regexp(t, `^environment=\d+ms .*open=\d+ms$`, o.event("bootstrap", "result", "success")["steps"])
 
 	mode, err := os.Stat(filepath.Join(l.root, "var/lib/postern"))
 	require.NoError(t, err)
@@ -219,8 +311,7 @@ func TestBootOfTheZeroConfiguration(t *testing.T) {
 	l := newLab(t)
 	o := l.boot(Config{})
 	require.Equal(t, 0, o.code, o.out)
-	assert.Empty(t, o.called("aws"), "nobody waits for a signal")
-	assert.Empty(t, o.called("dnf"), "nothing is shipped")
+	assert.Equal(t, []string{"aws s3api get-object --region eu-west-1 --bucket assets --key bundle.tar.gz " + l.root + "/var/lib/postern/bundle"}, o.called("aws"), "nobody waits for a signal")
 	assert.Contains(t, l.read(dropInFile), "\nDisableForwarding yes\n")
 	assert.NotNil(t, o.event("signal", "result", "nobody waits for it"))
 }
@@ -230,10 +321,14 @@ func TestAgainChangesNothing(t *testing.T) {
 	l := newLab(t)
 	require.Equal(t, 0, l.boot(full()).code)
 	before := l.snapshot()
-	for _, o := range []outcome{l.again(), l.boot(full())} {
+	for range 2 {
+		o := l.again()
 		require.Equal(t, 0, o.code, o.out)
 		assert.Empty(t, o.signals(), "told before")
 		assert.Empty(t, o.called("systemctl"), "nothing is reloaded")
+		assert.Empty(t, o.called("pkill"), "nobody is sent away")
+		assert.Empty(t, o.called("usermod"))
+		assert.Empty(t, o.called("aws s3api"), "the bundle is there")
 		assert.Empty(t, o.called("agent-ctl"))
 		assert.Empty(t, o.called("dnf"))
 		after := l.snapshot()
@@ -253,7 +348,7 @@ func (l *lab) snapshot() map[string]string {
 		switch {
 		case err != nil:
 			return err
-		case name == "fake":
+		case name == "fake" || name == "run":
 			return filepath.SkipDir
 		case d.IsDir() || name == "part-001" || name == "dev/console":
 			return nil
@@ -275,13 +370,9 @@ func TestAStepThatFailsIsNamed(t *testing.T) {
 			func(l *lab) { l.fake("aws-associate-address-fails", "99") }, "address",
 			"could not take the Elastic IP address eipalloc-0123456789abcdef0: the notes above say why; the EC2 API must be reachable without it",
 		},
-		"no repository": {
-			func(l *lab) { l.fake("dnf-fails", "99") }, "agent",
-			"amazon-cloudwatch-agent could not be installed: dnf needs a way to its repositories, such as the S3 gateway endpoint",
-		},
 		"agent refuses": {
 			func(l *lab) { l.fake("agent-refuses", "") }, "agent",
-			"the CloudWatch agent 1.300070.0b1500 refuses its configuration: see ROOT/opt/aws/amazon-cloudwatch-agent/logs",
+			"the CloudWatch agent refuses its configuration: see ROOT/opt/aws/amazon-cloudwatch-agent/logs",
 		},
 		"agent dies":        {func(l *lab) { l.fake("agent-dies", "") }, "selfcheck", "failed checks: cloudwatch-agent"},
 		"SSM agent stopped": {func(l *lab) { _ = os.Remove(l.root + "/fake/active-amazon-ssm-agent") }, "selfcheck", "failed checks: ssm-agent"},
@@ -291,7 +382,7 @@ func TestAStepThatFailsIsNamed(t *testing.T) {
 			"failed checks: sshd-running",
 		},
 		"sshd stopped, two checks": {
-			func(l *lab) { _ = os.Remove(l.root + "/fake/active-sshd"); l.fake("imds-v1", "200") }, "selfcheck",
+			func(l *lab) { l.fake("dies-sshd", ""); l.fake("imds-v1", "200") }, "selfcheck",
 			"failed checks: sshd-running imds-v2",
 		},
 		"no host key": {
@@ -302,7 +393,7 @@ func TestAStepThatFailsIsNamed(t *testing.T) {
 			},
 			"sshd", "there is no host key to offer: in FIPS mode allow the ECDSA one",
 		},
-		"line that fails": {func(l *lab) { l.fake("usermod-fails", "9") }, "agent", "line 7: usermod -a -G systemd-journal cwagent"},
+		"line that fails": {func(l *lab) { l.fake("usermod-fails", "9") }, "accounts", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -312,7 +403,7 @@ func TestAStepThatFailsIsNamed(t *testing.T) {
 			step, reason := o.failure(t)
 			assert.Equal(t, c.step, step)
 			if name == "line that fails" {
-				assert.Regexp(t, `^line \d+: usermod -a -G systemd-journal cwagent$`, reason)
+				assert.Regexp(t, `^line \d+: usermod -L -s `, reason)
 			} else {
 				assert.Equal(t, strings.ReplaceAll(c.reason, "ROOT", l.root), reason)
 			}
@@ -339,10 +430,10 @@ func TestEndingEarlyIsNoSuccess(t *testing.T) {
 			l.fake("imds-fails", "99") // stops it before anything happens, unpacked
 			require.Equal(t, 1, l.bootScript(u.Script).code)
 			l.fake("imds-fails", "0")
-			l.write("var/lib/postern/host/agent.sh", "step_agent() {\n"+c.body+"\n}\n")
+			l.write("var/lib/postern/host/instance.sh", l.read("var/lib/postern/host/instance.sh")+"step_address() {\n"+c.body+"\n}\n")
 			o := l.again()
 			step, reason := o.failure(t)
-			assert.Equal(t, "agent", step)
+			assert.Equal(t, "address", step)
 			assert.Regexp(t, "^"+c.reason+"$", reason)
 			assert.Equal(t, []string{"FAILURE"}, o.signals())
 		})
@@ -373,6 +464,41 @@ func TestAWSThatFailsTwice(t *testing.T) {
 	assert.Contains(t, note["text"], "aws ec2 associate-address: An error occurred (AccessDenied)", "the reason is told")
 	assert.Contains(t, l.read("fake/calls"), "sleep 1\n")
 	assert.Contains(t, l.read("fake/calls"), "sleep 2\n")
+}
+
+// The group takes a host into service that has proved itself, and hears nothing
+// of another: what waits in a hook can be looked at.
+func TestLaunchHook(t *testing.T) {
+	t.Parallel()
+	c := full()
+	c.LifecycleHook = "proved"
+	const complete = "aws autoscaling complete-lifecycle-action --region eu-west-1 --lifecycle-hook-name proved" +
+		" --auto-scaling-group-name group-1 --instance-id i-0123456789abcdef0 --lifecycle-action-result CONTINUE"
+
+	l := newLab(t)
+	o := l.boot(c)
+	require.Equal(t, 0, o.code, o.out)
+	assert.Equal(t, []string{complete}, o.called("aws autoscaling"))
+	assert.Contains(t, strings.Join(o.called("aws ec2 describe-tags"), ""), "--filters Name=resource-id,Values=i-0123456789abcdef0 Name=key,Values=aws:autoscaling:groupName")
+	assert.Less(t, index(o.calls, "aws autoscaling"), index(o.calls, "aws cloudformation"))
+	assert.Empty(t, l.again().called("aws autoscaling"), "told before")
+
+	l = newLab(t)
+	l.fake("aws-associate-address-fails", "5")
+	o = l.boot(c)
+	assert.Equal(t, []string{"FAILURE"}, o.signals())
+	assert.Empty(t, o.called("aws autoscaling"))
+
+	l = newLab(t)
+	l.fake("aws-complete-lifecycle-action-fails", "99")
+	o = l.boot(c)
+	_, reason := o.failure(t)
+	assert.Equal(t, "Auto Scaling could not be told of the success", reason)
+	assert.Equal(t, []string{"FAILURE"}, o.signals())
+
+	l = newLab(t)
+	l.fake("no-action", "")
+	assert.Equal(t, []string{"SUCCESS"}, l.boot(c).signals(), "let in by hand")
 }
 
 func TestSuccessThatCannotBeToldIsAFailure(t *testing.T) {
@@ -427,7 +553,7 @@ func TestSSHDIsNeverLeftBroken(t *testing.T) {
 			func(l *lab) { l.fake("sshd-overrides", "/^PermitUserRC/,$ {/^AuthorizedKeysCommand/d}\n") },
 			"EC2 Instance Connect would no longer work",
 		},
-		"reload fails": {func(l *lab) { l.fake("systemctl-reload-or-restart-fails", "1") }, "sshd could not be reloaded"},
+		"reload fails": {func(l *lab) { l.fake("systemctl-try-reload-or-restart-sshd-fails", "1") }, "sshd could not be reloaded"},
 	} {
 		for _, before := range []string{"", own} {
 			t.Run(name+map[bool]string{true: ", nothing before", false: ", own file before"}[before == ""], func(t *testing.T) {
@@ -488,12 +614,10 @@ func TestOlderSSHDGetsWhatItKnows(t *testing.T) {
 	assert.NotContains(t, got, "ChannelTimeout")
 	assert.NotContains(t, got, "ssh_host_rsa_key")
 	assert.NotContains(t, got, "?")
-	assert.Equal(t, "readonly TMOUT=900\n", l.read("etc/profile.d/postern-idle.sh"))
 
 	l.write("etc/ssh/ssh_host_rsa_key", "3072")
 	require.Equal(t, 0, l.boot(Config{SSH: SSH{AllowECDSAHostKey: true, NoIdleTimeout: true}}).code)
 	assert.Contains(t, l.read(dropInFile), "\nHostKeyAlgorithms ssh-ed25519,rsa-sha2-512,rsa-sha2-256,ecdsa-sha2-nistp256\n")
-	assert.False(t, l.exists("etc/profile.d/postern-idle.sh"))
 }
 
 func TestDebianHasNoPackageOfTheAgent(t *testing.T) {
@@ -503,28 +627,10 @@ func TestDebianHasNoPackageOfTheAgent(t *testing.T) {
 	o := l.boot(full())
 	require.Equal(t, 0, o.code, o.out)
 	assert.Empty(t, o.called("dnf"))
-	assert.Equal(t, []string{"systemctl reload-or-restart ssh"}, o.called("systemctl"))
-	assert.Contains(t, o.event("note", "step", "agent")["text"], "NOTHING IS SHIPPED")
-	assert.Contains(t, o.event("check", "name", "cloudwatch-agent")["detail"], "NOTHING IS SHIPPED")
+	assert.NotEmpty(t, o.called("systemctl restart ssh"))
+	assert.Contains(t, o.event("note", "step", "agent")["text"], "no metrics")
+	assert.Contains(t, o.event("check", "name", "cloudwatch-agent")["detail"], "not installed")
 	assert.Contains(t, o.event("check", "name", "ssm-agent")["detail"], "not installed")
-}
-
-func TestAgentTooOldForTheJournal(t *testing.T) {
-	t.Parallel()
-	for version, file := range map[string]bool{
-		"1.300069.9b1": true, "1.247360.0b252252": true, "1.300070.0b1": false, "1.300070.0": false, "1.300100.0b2": false, "2.0.0": false,
-	} {
-		t.Run(version, func(t *testing.T) {
-			t.Parallel()
-			l := newLab(t)
-			l.fake("agent-version", version+"\n")
-			o := l.boot(full())
-			require.Equal(t, 0, o.code, o.out)
-			assert.Equal(t, file, strings.Contains(l.read("etc/postern/cloudwatch-agent.json"), "/var/log/postern/journal.log"))
-			assert.Equal(t, file, l.exists("etc/rsyslog.d/00-postern.conf"))
-			assert.Equal(t, file, len(o.called("systemctl restart rsyslog")) == 1)
-		})
-	}
 }
 
 func TestInstanceConnectThatWasNeverWiredIsToldNotRefused(t *testing.T) {
@@ -572,9 +678,7 @@ func TestHostileValuesAreDataOnly(t *testing.T) {
 			l := newLab(t)
 			c := full()
 			c.LogGroup = token
-			u, err := Render(c)
-			require.NoError(t, err)
-			o := l.bootScript(strings.Replace(u.Script, token, value(l), 1))
+			o := l.bootScript(strings.Replace(l.render(c), token, value(l), 1))
 			step, reason := o.failure(t)
 			assert.Equal(t, "environment", step)
 			assert.Regexp(t, `^environment: [ -~]+$`, reason, "nothing of it drives a terminal")
@@ -597,9 +701,7 @@ func TestHostileTargetOpensNothingMore(t *testing.T) {
 		t.Run(value, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t)
-			u, err := Render(Config{SSH: SSH{PermitOpen: []Target{{token, 5432}}}})
-			require.NoError(t, err)
-			o := l.bootScript(strings.Replace(u.Script, token, value, 1))
+			o := l.bootScript(strings.Replace(l.render(Config{SSH: SSH{PermitOpen: []Target{{token, 5432}}}}), token, value, 1))
 			_, got := o.failure(t)
 			assert.Equal(t, reason, got)
 			assert.False(t, l.exists(dropInFile))

@@ -2,8 +2,17 @@ package host
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/postern-cdk/postern/internal/host/settings"
+)
+
+// Where sshd reads what certificates are held against.
+const (
+	authoritiesFile = "/etc/postern/authorities.pub"
+	revokedFile     = "/etc/postern/revoked.krl"
 )
 
 // The algorithms, the preferred first. The host drops what its sshd does not
@@ -46,11 +55,19 @@ var (
 	}
 )
 
+// fips keeps of a list what a FIPS 140-3 module may sign with: no Ed25519, and no
+// hardware token, whose key is Ed25519 or made outside.
+func fips(list []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(name string) bool {
+		return strings.Contains(name, "ed25519") || strings.HasPrefix(name, "sk-")
+	})
+}
+
 // pubkeyAlgorithms are the signatures accepted of people, each as a bare key and
 // as a certificate.
-func pubkeyAlgorithms() []string {
+func pubkeyAlgorithms(signatures []string) []string {
 	var list []string
-	for _, name := range caSignatureAlgorithms {
+	for _, name := range signatures {
 		bare, vendor, _ := strings.Cut(name, "@")
 		if vendor == "" {
 			vendor = "openssh.com"
@@ -61,26 +78,49 @@ func pubkeyAlgorithms() []string {
 }
 
 // dropIn writes what becomes the drop-in of sshd. A line that begins with "?" is
-// conditional and settled by files/sshd.sh on the host: "?kex", "?cipher",
-// "?mac" and "?key-sig" keep of the list what `ssh -Q` names; "?opt" keeps the
-// line where sshd knows the keyword; "?host" writes the host keys that there are,
-// "?open" the targets from the environment; "?idle" is for the login shell where
-// sshd has no ChannelTimeout.
-func (s SSH) dropIn() []byte {
+// conditional and settled by sshd.sh on the host: "?kex", "?cipher", "?mac" and
+// "?key-sig" keep of the list what `ssh -Q` names; "?opt" keeps the line where
+// sshd knows the keyword; "?host" writes the host keys that there are, "?open" the
+// targets from the environment. What follows the first Match line holds for that block alone.
+func (c Config) dropIn() []byte {
+	s, second := c.SSH, c.Choices.SecondFactor.AtLogin
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 
 	line("# Written by Postern. The first value of a keyword counts, so this file goes first.")
-	line("AuthenticationMethods publickey")
+	if second {
+		line("AuthenticationMethods publickey,keyboard-interactive:pam")
+		line("KbdInteractiveAuthentication yes")
+	} else {
+		line("AuthenticationMethods publickey")
+		line("KbdInteractiveAuthentication no")
+	}
+	line("AllowGroups %s", settings.PeopleGroup)
 	line("PubkeyAuthentication yes")
 	line("PasswordAuthentication no")
 	line("PermitEmptyPasswords no")
-	line("KbdInteractiveAuthentication no")
 	line("HostbasedAuthentication no")
 	line("?opt GSSAPIAuthentication no")
+	line("?opt KerberosAuthentication no")
 	line("PermitRootLogin no")
 	line("UsePAM yes")
 	line("StrictModes yes")
+	// Keys are where their owner can't write. The command that EC2 Instance Connect
+	// brings is asked besides.
+	line("AuthorizedKeysFile %s/%%u", settings.KeysDir)
+	line("AuthorizedPrincipalsFile none")
+	if len(c.Choices.Certificates.Authorities) > 0 {
+		line("TrustedUserCAKeys %s", authoritiesFile)
+	} else {
+		line("TrustedUserCAKeys none")
+	}
+	if c.Choices.Certificates.RevocationKey != "" {
+		line("RevokedKeys %s", revokedFile)
+	} else {
+		line("RevokedKeys none")
+	}
+	line("ExposeAuthInfo yes")
+	line("ForceCommand %s/postern-shell", settings.BinDir)
 	line("PermitUserEnvironment no")
 	line("PermitUserRC no")
 	line("LogLevel VERBOSE")
@@ -113,7 +153,6 @@ func (s SSH) dropIn() []byte {
 	line("ClientAliveCountMax 3")
 	line("?opt PerSourceMaxStartups 10")
 	if s.IdleTimeout > 0 {
-		line("?idle %d", s.IdleTimeout/time.Second)
 		line("?opt ChannelTimeout session:*=%d", s.IdleTimeout/time.Second)
 		line("?opt UnusedConnectionTimeout %d", s.IdleTimeout/time.Second)
 	}
@@ -122,13 +161,18 @@ func (s SSH) dropIn() []byte {
 	line("?kex KexAlgorithms %s", strings.Join(kexAlgorithms, ","))
 	line("?cipher Ciphers %s", strings.Join(ciphers, ","))
 	line("?mac MACs %s", strings.Join(macs, ","))
-	line("?key-sig PubkeyAcceptedAlgorithms %s", strings.Join(pubkeyAlgorithms(), ","))
-	line("?key-sig CASignatureAlgorithms %s", strings.Join(caSignatureAlgorithms, ","))
+	signatures := caSignatureAlgorithms
+	if c.Choices.People.FIPSKeysOnly {
+		signatures = fips(signatures)
+	}
+	line("?key-sig PubkeyAcceptedAlgorithms %s", strings.Join(pubkeyAlgorithms(signatures), ","))
+	line("?key-sig CASignatureAlgorithms %s", strings.Join(signatures, ","))
 	line("?opt RequiredRSASize %d", s.MinRSABits)
-	if s.AllowECDSAHostKey {
-		line("?host %d ed25519 rsa ecdsa", s.MinRSABits)
-	} else {
-		line("?host %d ed25519 rsa", s.MinRSABits)
+	line("?host %d %s", s.MinRSABits, strings.Join(c.Choices.HostKeys.Kinds, " "))
+	if second {
+		// The recording is proven by a loopback session, for which nobody types a code.
+		line("Match User %s LocalAddress 127.0.0.1,::1 Address 127.0.0.1,::1", settings.CheckUser)
+		line("AuthenticationMethods publickey")
 	}
 	return []byte(b.String())
 }

@@ -160,6 +160,100 @@ type Bastion struct {
 	Dns *Dns `yaml:"dns"`
 	// PermissionsBoundaryArn is a managed policy that bounds the instance's role.
 	PermissionsBoundaryArn string `yaml:"permissionsBoundaryArn"`
+	// Host is what runs on the instance.
+	Host Host `yaml:"host"`
+}
+
+// Host configures what runs on the bastion. An empty one is the safest.
+type Host struct {
+	Recording    Recording    `yaml:"recording"`
+	People       People       `yaml:"people"`
+	Certificates Certificates `yaml:"certificates"`
+	HostKeys     HostKeys     `yaml:"hostKeys"`
+	Hardening    Hardening    `yaml:"hardening"`
+	// Bundle is a file that bin/hostbundle made, for where there is no Go.
+	Bundle string `yaml:"bundle"`
+}
+
+// Recording configures what is recorded.
+type Recording struct {
+	// Commands is "refused" (the default: sessions with a terminal only) or
+	// "recorded" (ssh bastion COMMAND, scp and sftp too).
+	Commands Commands `yaml:"commands"`
+	// Input records what is typed too, passwords that programs ask for among it.
+	Input bool `yaml:"input"`
+	// KeepDays is how long delivered records stay on the instance too. Defaults to 7.
+	KeepDays int `yaml:"keepDays"`
+	// MinFreeMiB of disk below which nothing is recorded, and so nobody let in.
+	// Defaults to 256.
+	MinFreeMiB int `yaml:"minFreeMiB"`
+}
+
+// Commands is what becomes of sessions that bring a command.
+type Commands string
+
+// The choices for commands.
+const (
+	CommandsRefused  Commands = "refused"
+	CommandsRecorded Commands = "recorded"
+)
+
+// People configures who has an account.
+type People struct {
+	// BucketName is a bucket of yours with people's public keys. Defaults to that
+	// of the archive.
+	BucketName string `yaml:"bucketName"`
+	// Prefix of the keys' objects. Defaults to "public-keys/".
+	Prefix string `yaml:"prefix"`
+	// Sudo names who may become root, with a one-time password.
+	Sudo []string `yaml:"sudo"`
+	// SecondFactor asks for a one-time password at login too.
+	SecondFactor bool `yaml:"secondFactor"`
+	// MaxShrinkPercent of the people may disappear at once. Defaults to 50.
+	MaxShrinkPercent int `yaml:"maxShrinkPercent"`
+	// AllowEmpty lets an empty listing remove everybody.
+	AllowEmpty bool `yaml:"allowEmpty"`
+	// FipsKeysOnly takes ECDSA and RSA keys only.
+	FipsKeysOnly bool `yaml:"fipsKeysOnly"`
+	// WarnKeyAgeDays and MaxKeyAgeDays are from when a key is warned of and refused.
+	WarnKeyAgeDays int `yaml:"warnKeyAgeDays"`
+	MaxKeyAgeDays  int `yaml:"maxKeyAgeDays"`
+}
+
+// Certificates configures who may vouch for people.
+type Certificates struct {
+	// Authorities are public keys of those who sign people's certificates.
+	Authorities []string `yaml:"authorities"`
+	// RevocationKey is the object in the people's bucket with the revocation list.
+	RevocationKey string `yaml:"revocationKey"`
+}
+
+// HostKeys configures by what clients know the bastion.
+type HostKeys struct {
+	// Version of the keys; another one makes new keys. Defaults to "1".
+	Version string `yaml:"version"`
+	// NextVersion is made ahead and told to clients.
+	NextVersion string `yaml:"nextVersion"`
+	// Certificate presents certificates of the keys, signed by you.
+	Certificate bool `yaml:"certificate"`
+	// Ephemeral gives up that keys survive the instance.
+	Ephemeral bool `yaml:"ephemeral"`
+}
+
+// Hardening configures the operating system.
+type Hardening struct {
+	// GoldenImage installs and upgrades nothing: the image brings all.
+	GoldenImage bool `yaml:"goldenImage"`
+	// UpdateRelease of Amazon Linux that security updates are taken from.
+	UpdateRelease string `yaml:"updateRelease"`
+	// NoUpdates gives up security updates between replacements.
+	NoUpdates bool `yaml:"noUpdates"`
+	// NoIntegrityCheck gives up the notice of changed programs and configuration.
+	NoIntegrityCheck bool `yaml:"noIntegrityCheck"`
+	// NoBans lets one address try to log in as often as it likes.
+	NoBans bool `yaml:"noBans"`
+	// MutableAuditRules lets root change the audit rules without a reboot.
+	MutableAuditRules bool `yaml:"mutableAuditRules"`
 }
 
 // Address is how the bastion is found.

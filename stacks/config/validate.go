@@ -4,10 +4,15 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"reflect"
 	"regexp"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/postern-cdk/postern/internal/check"
+	"github.com/postern-cdk/postern/internal/host"
+	"github.com/postern-cdk/postern/internal/host/settings"
 )
 
 var (
@@ -247,6 +252,85 @@ func (b *Bastion) validate(f *check.Faults) {
 		f.Add("bastion.dns", "is set, but bastion.address none leaves no public address to name", "choose bastion.address elasticIp or networkLoadBalancer, or remove it")
 	}
 	arn(f, "bastion.permissionsBoundaryArn", b.PermissionsBoundaryArn, "iam")
+	if b.Absent && !reflect.DeepEqual(b.Host, Host{}) {
+		f.Add("bastion.host", "is set, but bastion.absent leaves the bastion out", "remove one of them")
+	}
+	b.Host.validate(f)
+}
+
+// validate looks at what reads differently here. What the host itself has rules
+// for is examined by them, in its terms.
+func (h *Host) validate(f *check.Faults) {
+	const at = "bastion.host."
+	oneOf(f, at+"recording.commands", h.Recording.Commands, CommandsRefused, CommandsRecorded)
+	matches(f, at+"people.bucketName", h.People.BucketName, bucketPattern, "write the name of an S3 bucket, 3 to 63 lower-case letters, digits, dots and hyphens")
+	rest := *h
+	for _, days := range []struct {
+		key   string
+		value *int
+	}{{"warnKeyAgeDays", &rest.People.WarnKeyAgeDays}, {"maxKeyAgeDays", &rest.People.MaxKeyAgeDays}} {
+		if fault := check.Between(*days.value, 0, 3650); fault != nil {
+			f.Check(at+"people."+days.key, fault)
+			*days.value = 0 // not to be said in hours too
+		}
+	}
+	if h.HostKeys.Ephemeral {
+		if len(h.People.Sudo) > 0 || h.People.SecondFactor {
+			f.Add(at+"hostKeys.ephemeral", "leaves nowhere to keep the secrets of one-time passwords", "remove it, or both people.sudo and people.secondFactor")
+		}
+		if h.HostKeys != (HostKeys{Ephemeral: true}) {
+			f.Add(at+"hostKeys.ephemeral", "is set together with choices for keys that are kept", "remove it or them")
+		}
+	}
+	for _, fault := range check.List(rest.config().Validate()) {
+		f.Add(hostKey(fault.Field), fault.Problem, fault.Fix)
+	}
+}
+
+// config is the host's own configuration, as far as its rules need it.
+func (h *Host) config() host.Config {
+	const day = 24 * time.Hour
+	commands := settings.CommandsRefused
+	if h.Recording.Commands == CommandsRecorded {
+		commands = settings.CommandsRecorded
+	}
+	return host.Config{
+		Choices: settings.Choices{
+			Recording: settings.Recording{
+				Commands: commands, Input: h.Recording.Input, KeepDays: h.Recording.KeepDays, MinFreeMiB: h.Recording.MinFreeMiB,
+			},
+			People: settings.People{
+				Prefix: h.People.Prefix, Sudo: h.People.Sudo, MaxShrinkPercent: h.People.MaxShrinkPercent, AllowEmpty: h.People.AllowEmpty,
+				FIPSKeysOnly: h.People.FipsKeysOnly,
+				WarnKeyAge:   time.Duration(h.People.WarnKeyAgeDays) * day, MaxKeyAge: time.Duration(h.People.MaxKeyAgeDays) * day,
+			},
+			Certificates: settings.Certificates{Authorities: h.Certificates.Authorities, RevocationKey: h.Certificates.RevocationKey},
+			SecondFactor: settings.SecondFactor{AtLogin: h.People.SecondFactor},
+			HostKeys:     settings.HostKeys{Version: h.HostKeys.Version, Next: h.HostKeys.NextVersion, Certificate: h.HostKeys.Certificate},
+		},
+		Hardening: host.Hardening{
+			GoldenImage: h.Hardening.GoldenImage, UpdateRelease: h.Hardening.UpdateRelease, NoUpdates: h.Hardening.NoUpdates,
+			NoIntegrityCheck: h.Hardening.NoIntegrityCheck, NoBans: h.Hardening.NoBans, MutableAuditRules: h.Hardening.MutableAuditRules,
+		},
+	}
+}
+
+// hostKey is the key that sets a field of the host's configuration.
+func hostKey(field string) string {
+	path := strings.TrimPrefix(strings.TrimPrefix(field, "Choices"), ".")
+	switch path {
+	case "":
+		return "bastion.host"
+	case "HostKeys.Next":
+		path = "HostKeys.NextVersion"
+	case "People.FIPSKeysOnly", "People.WarnKeyAge", "People.MaxKeyAge":
+		path = strings.NewReplacer("FIPS", "Fips", "Age", "AgeDays").Replace(path)
+	}
+	parts := strings.Split(path, ".")
+	for i, part := range parts {
+		parts[i] = strings.ToLower(part[:1]) + part[1:]
+	}
+	return "bastion.host." + strings.Join(parts, ".")
 }
 
 func (t *Target) validate(field string, c *Config, f *check.Faults) {

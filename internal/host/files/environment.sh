@@ -1,8 +1,15 @@
-# shellcheck shell=bash disable=SC2034 # the steps read what is set here
+# shellcheck shell=bash disable=SC2034,SC2153,SC2154 # the files read and set each other's variables
 # The values that were only known at deployment, and the tools that must be there.
 
-readonly ENVIRONMENT_KEYS=(REGION STACK SIGNAL_RESOURCE LOG_GROUP ALLOCATION_ID PERMIT_OPEN)
-REGION='' STACK='' SIGNAL_RESOURCE='' LOG_GROUP='' ALLOCATION_ID='' PERMIT_OPEN=''
+readonly ENVIRONMENT_KEYS=(REGION STACK SIGNAL_RESOURCE LIFECYCLE_HOOK BUNDLE_BUCKET BUNDLE_KEY LOG_GROUP
+  LOG_GROUP_SESSIONS LOG_GROUP_COMMANDS LOG_GROUP_PEOPLE LOG_GROUP_SSHD LOG_GROUP_SUDO LOG_GROUP_AUDIT LOG_GROUP_HOST RECORD_BUCKET
+  PEOPLE_BUCKET PARAMETER_PATH KEY_ID ALLOCATION_ID EGRESS_PORTS PERMIT_OPEN)
+REGION='' STACK='' SIGNAL_RESOURCE='' LIFECYCLE_HOOK='' BUNDLE_BUCKET='' BUNDLE_KEY='' RECORD_BUCKET='' PEOPLE_BUCKET=''
+PARAMETER_PATH='' ALLOCATION_ID='' EGRESS_PORTS='' PERMIT_OPEN=''
+# What was chosen at synthesis, for the bootstrap itself.
+GOLDEN_IMAGE='' UPDATES='' UPDATE_RELEASE='' INTEGRITY='' BANS='' AUDIT_IMMUTABLE='' SECOND_FACTOR='' RECORD_PREFIX=''
+# shellcheck source=/dev/null
+source "$HOST_DIR/choices.sh"
 
 # form KEY: what a value of that key looks like, as an extended regular
 # expression. The same forms stand in config.go, where tokens are let through.
@@ -11,8 +18,14 @@ form() {
     REGION) printf '%s' '[a-z]{2,5}(-[a-z]+)+-[0-9]+' ;;
     STACK) printf '%s' '[A-Za-z][A-Za-z0-9-]{0,127}|arn:aws[a-z-]*:cloudformation:[A-Za-z0-9:/._+-]+' ;;
     SIGNAL_RESOURCE) printf '%s' '[A-Za-z0-9]{1,255}' ;;
-    LOG_GROUP) printf '%s' '[A-Za-z0-9._/#-]{1,512}' ;;
+    LIFECYCLE_HOOK) printf '%s' '[A-Za-z0-9_/-]{1,255}' ;;
+    BUNDLE_BUCKET | RECORD_BUCKET | PEOPLE_BUCKET) printf '%s' '[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]' ;;
+    BUNDLE_KEY) printf '%s' '[A-Za-z0-9._/-]{1,255}' ;;
+    LOG_GROUP | LOG_GROUP_*) printf '%s' '[A-Za-z0-9._/#-]{1,512}' ;;
+    PARAMETER_PATH) printf '%s' '(/[A-Za-z0-9._-]+)+' ;;
+    KEY_ID) printf '%s' '[A-Za-z0-9:/_-]{1,256}' ;;
     ALLOCATION_ID) printf '%s' 'eipalloc-[0-9a-f]+' ;;
+    EGRESS_PORTS) printf '%s' '[0-9]{1,5}( [0-9]{1,5})*' ;;
     PERMIT_OPEN)
       local target='([A-Za-z0-9_][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}'
       printf '%s' "$target( $target)*"
@@ -28,7 +41,7 @@ read_environment() {
   local line key value pattern seen=' '
   while IFS= read -r line || [[ -n $line ]]; do
     key=${line%%=*}
-    if [[ $line != *=* ]] || ! pattern=$(form "$key"); then
+    if [[ $line != *=* || " ${ENVIRONMENT_KEYS[*]} " != *" $key "* ]] || ! pattern=$(form "$key"); then
       die "environment: not a KEY=VALUE line of ours: ${line:0:80}"
     fi
     [[ $seen != *" $key "* ]] || die "environment: $key is given twice"
@@ -56,8 +69,17 @@ step_tools() {
   OS=other
   if grep -qs '^ID="\?amzn' "$ROOT/etc/os-release"; then OS=amazon; fi
   if grep -qsE '^ID(_LIKE)?=.*(debian|ubuntu)' "$ROOT/etc/os-release"; then OS=debian; fi
-  for tool in aws curl systemctl sshd ssh ssh-keygen; do
+  for tool in aws curl systemctl sshd ssh ssh-keygen sha256sum; do
     type -P "$tool" >/dev/null || missing+=("$tool")
   done
   ((${#missing[@]} == 0)) || die "not installed: ${missing[*]}: use an image that has them"
+}
+
+# step_settings: what the programs of the bundle are told, internal/host/settings.
+step_settings() {
+  local key
+  for key in "${ENVIRONMENT_KEYS[@]}" INSTANCE_ID; do
+    printf '%s=%s\n' "$key" "${!key}"
+  done | put "$ETC/environment" 0600
+  put "$ETC/settings.json" 0600 <"$HOST_DIR/settings.json"
 }

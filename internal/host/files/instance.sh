@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2153,SC2154 # the files read and set each other's variables
 # Who this instance is, and its address.
 
 INSTANCE_ID=''

@@ -1,10 +1,11 @@
-# shellcheck shell=bash disable=SC2034 # the steps read what is set here
+# shellcheck shell=bash disable=SC2034,SC2153,SC2154 # the files read and set each other's variables
 # What every step uses: one line of JSON for each event, reasons, retries.
 
 STEP=start
 REASON=
 UNDO=
 CHECKED=
+CHANGED=
 TIMES=
 BEGAN=$((${EPOCHREALTIME//[!0-9]/} / 1000))
 
@@ -30,13 +31,21 @@ event() {
     line+=",\"$1\":$JSON"
     shift 2
   done
-  line+='}'
-  printf '%s\n' "$line" >&3
-  printf '%s\n' "$line" 2>/dev/null >>"$ROOT/dev/console" || true
-  logger -t postern -S 8192 -- "$line" 2>/dev/null || true
+  relay "$line}"
+}
+
+# relay LINE: to everybody who listens.
+relay() {
+  printf '%s\n' "$1" >&3
+  printf '%s\n' "$1" 2>/dev/null >>"$ROOT/dev/console" || true
+  logger -t postern -S 8192 -- "$1" 2>/dev/null || true
 }
 
 note() { event note step "$STEP" text "$*"; }
+
+# alarm NAME TEXT: a promise of the host is broken. NAME is stable: alarms are made
+# of it.
+alarm() { event alarm name "$1" text "$2"; }
 
 # because REASON: the first reason given is the one that counts.
 because() { [[ -n $REASON ]] || REASON=$1; }
@@ -72,7 +81,7 @@ step() {
 # aws_try ARGUMENT ...: one call of the AWS CLI; its last words are noted.
 aws_try() {
   local out
-  if ! out=$(timeout 30 aws "$@" 2>&1 </dev/null); then
+  if ! out=$(timeout "${AWS_TIMEOUT:-30}" aws "$@" 2>&1 </dev/null); then
     note "aws $1 $2: ${out##*$'\n'}"
     return 1
   fi
@@ -91,19 +100,20 @@ retry() {
   return 1
 }
 
-# put FILE MODE: writes standard input to FILE, all at once. CHANGED is yes where
-# that made a difference and empty where it didn't.
+# put FILE MODE: writes standard input, which is text, to FILE, all at once. CHANGED
+# is yes where that made a difference and empty where it didn't.
 put() {
-  local file=$1 mode=$2 temp
+  local file=$1 mode=$2 temp="$1.$$.new" text='' had=''
   CHANGED=
-  mkdir -p "${file%/*}"
-  temp=$(mktemp "$file.XXXXXX")
-  cat >"$temp"
-  chmod "$mode" "$temp"
-  if [[ -f $file ]] && cmp -s "$temp" "$file" && [[ $(stat -c %a "$file") == "${mode#0}" ]]; then
-    rm -f "$temp"
-    return
+  IFS= read -r -d '' text || true
+  if [[ -f $file ]]; then
+    IFS= read -r -d '' had <"$file" || true
+    if [[ $had == "$text" && $(stat -c %a "$file") == "${mode#0}" ]]; then return; fi
   fi
+  [[ -d ${file%/*} ]] || mkdir -p "${file%/*}"
+  : >"$temp"
+  chmod "$mode" "$temp"
+  printf '%s' "$text" >"$temp"
   if type -P restorecon >/dev/null; then restorecon "$temp" 2>/dev/null || true; fi
   mv -f "$temp" "$file"
   CHANGED=yes

@@ -1,14 +1,14 @@
-# shellcheck shell=bash disable=SC2034,SC2153 # finish reads UNDO, put sets CHANGED
+# shellcheck shell=bash disable=SC2034,SC2153,SC2154 # the files read and set each other's variables
 # Hardens sshd by one drop-in, tried before it is used and taken back if the
 # result is not what was asked for. A host whose sshd is broken can't be mended
 # through sshd.
 
 SSHD=''
-IDLE=''
 readonly SSHD_CONFIG="$ROOT/etc/ssh/sshd_config"
 readonly SSHD_DROP_IN="$ROOT/etc/ssh/sshd_config.d/00-postern.conf"
 readonly SSHD_CANDIDATE="$STATE/sshd-candidate"
 readonly SSHD_BACKUP="$STATE/sshd-before"
+readonly SECOND_FACTOR_LINE='auth [success=done default=die] pam_exec.so expose_authtok quiet /opt/postern/bin/postern-host totp'
 
 sshd_unit() {
   if [[ $OS == debian ]]; then printf ssh; else printf sshd; fi
@@ -16,10 +16,10 @@ sshd_unit() {
 
 sshd_test() { "$SSHD" -t -f "$SSHD_CONFIG"; }
 
-# sshd_effective [USER]: the configuration as sshd itself reads it, Match blocks
-# included.
+# sshd_effective [USER [ADDRESS]]: the configuration as sshd itself reads it, Match
+# blocks included.
 sshd_effective() {
-  "$SSHD" -T -f "$SSHD_CONFIG" -C "user=${1:-root},host=client,addr=203.0.113.1,laddr=203.0.113.2,lport=22"
+  "$SSHD" -T -f "$SSHD_CONFIG" -C "user=${1:-root},host=client,addr=${2:-203.0.113.1},laddr=${2:-203.0.113.2},lport=22"
 }
 
 # keep_known QUERY LIST: of a comma-separated list what the local OpenSSH has.
@@ -67,6 +67,12 @@ host_keys() {
       *) die "sshd.conf: unknown kind of host key $kind" ;;
     esac
     printf 'HostKey %s\n' "$key"
+    [[ ! -s $key-cert.pub ]] || printf 'HostCertificate %s\n' "$key-cert.pub"
+  done
+  # Those of the next version are told to clients that log in, and not used yet.
+  for kind in "$@"; do
+    key="$ROOT/etc/ssh/ssh_host_${kind}_next_key"
+    [[ ! -f $key ]] || printf 'HostKey %s\n' "$key"
   done
   [[ -n $algorithms ]] || die 'there is no host key to offer: in FIPS mode allow the ECDSA one'
   printf 'HostKeyAlgorithms %s\n' "${algorithms#,}"
@@ -98,7 +104,6 @@ drop_in() {
           note "this sshd has no $keyword"
         fi
         ;;
-      idle) IDLE=$keyword ;;
       open) permit_open "$keyword" ;;
       host)
         # shellcheck disable=SC2086 # a list of kinds
@@ -138,12 +143,12 @@ sshd_restore() {
   else
     rm -f "$SSHD_DROP_IN"
   fi
-  systemctl reload "$(sshd_unit)" || true
+  systemctl try-reload-or-restart "$(sshd_unit)" || true
   note 'the sshd configuration of before was put back'
 }
 
 # sshd_differs: the first line of the drop-in that sshd does not go by, for root
-# or for another user.
+# or for another user, or what other files add to it.
 sshd_differs() {
   local user effective line keyword
   for user in root nobody; do
@@ -154,23 +159,43 @@ sshd_differs() {
     while IFS= read -r line; do
       [[ -n $line && $line != \#* ]] || continue
       keyword=${line%% *}
+      if [[ $keyword == Match ]]; then break; fi
       if ! has_line "${effective,,}" "${line,,}"; then
         printf '%s (for %s sshd has: %s)' "$line" "$user" "$(grep -i "^$keyword " <<<"$effective" | head -n 1)"
         return
       fi
     done <"$SSHD_DROP_IN"
+    line=$(grep -i '^allowgroups ' <<<"$effective")
+    if [[ $line == *$'\n'* ]]; then
+      printf 'AllowGroups (another file lets in more: %s)' "${line//$'\n'/, }"
+      return
+    fi
+  done
+  if [[ -n $SECOND_FACTOR ]] && ! has_line "$(sshd_effective "$CHECK_USER" 127.0.0.1)" 'authenticationmethods publickey'; then
+    printf 'Match User %s' "$CHECK_USER"
+  fi
+}
+
+# sshd_environment: what clients may set, in other files too. People's sessions get
+# a clean environment anyway.
+sshd_environment() {
+  local name names
+  names=$(sshd_effective | awk 'tolower($1) == "acceptenv" { print $2 }')
+  for name in $names; do
+    case $name in
+      LANG | LANGUAGE | LC_* | XMODIFIERS | COLORTERM | NO_COLOR) ;;
+      *) note "another file lets clients set $name: the recorder drops it" ;;
+    esac
   done
 }
 
-# idle_shell: an sshd that can't end idle sessions leaves it to the login shell,
-# which a person can get around.
-idle_shell() {
-  local file="$ROOT/etc/profile.d/postern-idle.sh"
-  if [[ -z $IDLE ]] || grep -q '^ChannelTimeout ' "$SSHD_DROP_IN"; then
-    rm -f "$file"
-    return
-  fi
-  printf 'readonly TMOUT=%s\n' "$IDLE" | put "$file" 0644
+# second_factor: PAM asks for the one-time password where sshd asks PAM at all,
+# which is for keyboard-interactive only. The lines below ours, which would ask for
+# a password, are never reached. If an update of the package took ours away, they
+# would be, and nobody has a password.
+second_factor() {
+  [[ -n $SECOND_FACTOR ]] || return 0
+  first_line "$ROOT/etc/pam.d/sshd" "$SECOND_FACTOR_LINE"
 }
 
 # instance_connect: does sshd ask EC2 Instance Connect for keys? By its own
@@ -196,6 +221,9 @@ step_sshd() {
   if instance_connect; then connect=yes; fi
 
   if [[ -f $HOST_DIR/banner ]]; then put "$ETC/banner" 0644 <"$HOST_DIR/banner"; fi
+  # sshd lets in nobody while the list is missing: the people program fills it.
+  [[ -e $ETC/revoked.krl ]] || put "$ETC/revoked.krl" 0644 </dev/null
+  second_factor
   drop_in >"$SSHD_CANDIDATE"
   sshd_save
   UNDO=sshd_restore
@@ -218,11 +246,11 @@ step_sshd() {
   [[ -z $differs ]] || die "sshd does not go by: $differs"
   if [[ $connect == yes ]] && ! instance_connect; then die 'EC2 Instance Connect would no longer work'; fi
   if [[ -n $changed ]]; then
-    systemctl reload-or-restart "$(sshd_unit)" || die 'sshd could not be reloaded'
+    systemctl try-reload-or-restart "$(sshd_unit)" || die 'sshd could not be reloaded'
   else
     note 'sshd is configured already'
   fi
   UNDO=
   rm -rf "$SSHD_BACKUP" "$SSHD_CANDIDATE"
-  idle_shell
+  sshd_environment
 }

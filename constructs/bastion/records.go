@@ -1,0 +1,138 @@
+package bastion
+
+import (
+	"context"
+	"regexp"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/postern-cdk/postern/constructs/archive"
+	"github.com/postern-cdk/postern/internal/check"
+	"github.com/postern-cdk/postern/internal/host/bundle"
+	"github.com/postern-cdk/postern/internal/tree"
+)
+
+// build makes what runs on the host, or examines what was made before.
+func build(p *Props) (bundle.Bundle, error) {
+	arch, _ := architectureOf(p.InstanceType)
+	made, err := bundle.Build(context.Background(), bundle.Options{Architecture: string(arch), File: p.Host.Bundle})
+	if err != nil {
+		var faults check.Faults
+		faults.Add("Host.Bundle", err.Error(), "")
+		return made, faults.Err()
+	}
+	return made, nil
+}
+
+// unfitForPath is what names of parameters can't have.
+var unfitForPath = regexp.MustCompile(`[^A-Za-z0-9._/-]+`)
+
+// parameterPath is where a host keeps what survives it: by the name of the stack,
+// which is unique in account and region, and the place in it.
+// See https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html.
+func parameterPath(stackName, stackPath, path string) string {
+	inner := strings.TrimPrefix(strings.TrimPrefix(path, stackPath), "/")
+	return "/postern/" + stackName + "/" + unfitForPath.ReplaceAllString(inner, "-")
+}
+
+// makeRecords finds the buckets of the host and uploads what runs on it.
+func (b *Bastion) makeRecords(p *Props, made bundle.Bundle) {
+	b.bundle = awss3assets.NewAsset(b, jsii.String("Bundle"), &awss3assets.AssetProps{
+		Path:      &made.Path,
+		AssetHash: &made.SHA256,
+	})
+	b.bucket = p.Bucket
+	if b.bucket == nil {
+		b.bucket = archive.New(b, "Archive", &archive.Props{Key: b.keys}).Bucket()
+	}
+	b.peopleBucket = p.Host.People.Bucket
+	if b.peopleBucket == nil {
+		b.peopleBucket = b.bucket
+	}
+}
+
+func (b *Bastion) logGroupArns(p *Props) []string {
+	arns := []string{*b.logGroup.LogGroupArn()}
+	for _, k := range p.LogGroups.list() {
+		arns = append(arns, *k.group.LogGroupArn())
+	}
+	return arns
+}
+
+// recordStatements let the host fetch its bundle, put records where nobody
+// deletes them, and read who has an account.
+func (b *Bastion) recordStatements(p *Props) []awsiam.PolicyStatement {
+	object := func(bucket, key string) string { return "arn:" + b.scope.Partition + ":s3:::" + bucket + "/" + key }
+	records, people := *b.bucket.BucketArn(), *b.peopleBucket.BucketArn()
+	read := []string{people + "/" + b.peoplePrefix + "*"}
+	if key := p.Host.Certificates.RevocationKey; key != "" && !strings.HasPrefix(key, b.peoplePrefix) {
+		read = append(read, people+"/"+key)
+	}
+	statements := []awsiam.PolicyStatement{
+		// A key of the bootstrap bucket lets in everybody of the account through S3.
+		allow("Bundle", []string{object(*b.bundle.S3BucketName(), *b.bundle.S3ObjectKey())}, nil, "s3:GetObject"),
+		allow("Records", []string{records + "/" + recordPrefix + "*"}, nil, "s3:PutObject"),
+		allow("PeopleNames", []string{people}, is("StringEquals", "s3:prefix", b.peoplePrefix), "s3:ListBucket"),
+		allow("PeopleKeys", read, nil, "s3:GetObject"),
+	}
+	recordKey := b.keyOf("Bucket", b.bucket)
+	peopleKey := recordKey
+	if p.Host.People.Bucket != nil {
+		peopleKey = b.keyOf("Host.People.Bucket", b.peopleBucket)
+	}
+	if recordKey != nil {
+		statements = append(statements, b.allowBucketKey("RecordsKey", recordKey, records, "kms:GenerateDataKey"))
+	}
+	if peopleKey != nil {
+		statements = append(statements, b.allowBucketKey("PeopleKeysKey", peopleKey, people, "kms:Decrypt"))
+	}
+	return statements
+}
+
+// keyOf is the key of a bucket, or nil.
+func (b *Bastion) keyOf(field string, bucket awss3.IBucket) awskms.IKey {
+	key := bucket.EncryptionKey()
+	if _, made := bucket.(awss3.Bucket); key == nil && !made {
+		tree.Warn(b, "bastion-bucket-key", "the key of the imported "+field+" isn't known here: where the bucket is encrypted under a KMS key, "+
+			"import it by awss3.Bucket_FromBucketAttributes with EncryptionKey, or the host can't use it; otherwise acknowledge this")
+	}
+	return key
+}
+
+// allowBucketKey allows what S3 asks of KMS for the bucket's objects: its context
+// is the bucket with an S3 Bucket Key and the object without.
+// See https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html.
+func (b *Bastion) allowBucketKey(sid string, key awskms.IKey, bucketArn, action string) awsiam.PolicyStatement {
+	return allow(sid, []string{*key.KeyArn()}, map[string]any{
+		"StringEquals": map[string]any{"kms:ViaService": "s3." + b.scope.Region + ".amazonaws.com"},
+		"StringLike":   map[string]any{"kms:EncryptionContext:aws:s3:arn": []string{bucketArn, bucketArn + "/*"}},
+	}, action)
+}
+
+// parameterStatements let the host keep its keys and people's one-time secrets:
+// read them, add to them, and never replace one.
+// See https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-policy-conditions.html.
+func (b *Bastion) parameterStatements() []awsiam.PolicyStatement {
+	if b.parameters == "" {
+		return nil
+	}
+	path := "arn:" + b.scope.Partition + ":ssm:" + b.scope.Region + ":" + b.scope.Account + ":parameter" + b.parameters
+	secret := []string{path + "/host-keys/*", path + "/totp/*"}
+	known := path + "/known_hosts"
+	return []awsiam.PolicyStatement{
+		allow("Kept", append([]string{path + "/host-certs/*", known}, secret...), nil,
+			"ssm:GetParameter", "ssm:GetParameters"),
+		allow("Keep", secret, is("StringEquals", "ssm:Overwrite", "false"), "ssm:PutParameter"),
+		allow("Publish", []string{known}, nil, "ssm:PutParameter"),
+		// See https://docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html.
+		allow("KeptKey", []string{*b.keys.KeyArn()}, map[string]any{
+			"StringEquals": map[string]any{"kms:ViaService": "ssm." + b.scope.Region + ".amazonaws.com"},
+			"StringLike":   map[string]any{"kms:EncryptionContext:PARAMETER_ARN": secret},
+		}, "kms:Decrypt", "kms:Encrypt"),
+	}
+}

@@ -1,0 +1,188 @@
+package bundle
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"hash"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+)
+
+const modulePath = "github.com/postern-cdk/postern"
+
+// moduleDir is where the module's source is: the compiler knew, as long as it
+// was not told to forget (-trimpath) and the app runs where it was compiled.
+func moduleDir(ctx context.Context) (string, error) {
+	if _, file, _, ok := runtime.Caller(0); ok && filepath.IsAbs(file) {
+		dir := filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(file)))) // internal/host/bundle/source.go
+		if isModule(dir) {
+			return dir, nil
+		}
+	}
+	program, err := exec.LookPath("go")
+	if err != nil {
+		return "", errNoGo
+	}
+	command := exec.CommandContext(ctx, program, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", modulePath)
+	var told bytes.Buffer
+	command.Stderr = &told
+	out, err := command.Output()
+	if err != nil {
+		return "", fmt.Errorf("its source is not found: go list -m %s: %w%s", modulePath, err, words(told.Bytes()))
+	}
+	dir := strings.TrimSpace(string(out))
+	if !isModule(dir) {
+		return "", fmt.Errorf("its source is not in the module cache (go list -m names the folder %q): a vendor folder holds only what an app imports; run go mod download %s", dir, modulePath)
+	}
+	return dir, nil
+}
+
+func isModule(dir string) bool {
+	text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	if err != nil || !bytes.HasPrefix(text, []byte("module "+modulePath+"\n")) {
+		return false
+	}
+	for _, program := range programs {
+		if _, err := os.Stat(filepath.Join(dir, "bin", program.name)); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// released is the version of the module where its folder is that of the module
+// cache, whose content the go command has verified; otherwise "".
+func released(dir string) string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, module := range info.Deps {
+		if module.Path == modulePath && module.Replace == nil && filepath.Base(dir) == "postern@"+module.Version {
+			return module.Version
+		}
+	}
+	return ""
+}
+
+// key names everything that the bundle is made of.
+func (o *Options) key() (string, error) {
+	sum := sha256.New()
+	fmt.Fprintln(sum, Toolchain, o.Architecture)
+	entries, err := fixed()
+	if err != nil {
+		return "", err
+	}
+	for _, entry := range entries {
+		fmt.Fprintln(sum, entry.name, entry.mode, len(entry.data))
+		sum.Write(entry.data)
+	}
+	if version := released(o.module); version != "" {
+		fmt.Fprintln(sum, version)
+	} else if err := hashSource(sum, o.module); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil))[:32], nil
+}
+
+// hashSource adds the module's packages that the programs import, and what
+// decides on the others.
+func hashSource(sum hash.Hash, dir string) error {
+	for _, name := range []string{"go.mod", "go.sum"} {
+		if err := hashFile(sum, dir, name); err != nil {
+			return err
+		}
+	}
+	// What makes the bundle is a part of it as well.
+	queue := []string{"internal/host/bundle"}
+	for _, program := range programs {
+		queue = append(queue, "bin/"+program.name)
+	}
+	seen := map[string]bool{}
+	for len(queue) > 0 {
+		name := queue[0]
+		queue = queue[1:]
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		imports, err := hashPackage(sum, dir, name)
+		if err != nil {
+			return err
+		}
+		queue = append(queue, imports...)
+	}
+	return nil
+}
+
+// hashPackage adds one package's files and returns which packages of the module
+// they import. Files for other systems are among them: they cost nothing but a
+// build that was not needed.
+func hashPackage(sum hash.Hash, dir, name string) (imports []string, err error) {
+	entries, err := os.ReadDir(filepath.Join(dir, name))
+	if err != nil {
+		return nil, err
+	}
+	for _, entry := range entries {
+		path := name + "/" + entry.Name()
+		if entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		if err := hashFile(sum, dir, path); err != nil {
+			return nil, err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, path), nil, parser.ImportsOnly)
+		if err != nil {
+			return nil, err
+		}
+		for _, spec := range file.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return nil, err
+			}
+			if inner, ok := strings.CutPrefix(imported, modulePath+"/"); ok {
+				imports = append(imports, inner)
+			}
+			if imported == "embed" {
+				if err := hashTree(sum, dir, name); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	return imports, nil
+}
+
+func hashTree(sum hash.Hash, dir, name string) error {
+	return filepath.WalkDir(filepath.Join(dir, name), func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && entry.Name() == "testdata":
+			return filepath.SkipDir
+		case entry.IsDir(), strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		relative, err := filepath.Rel(dir, path)
+		return errors.Join(err, hashFile(sum, dir, filepath.ToSlash(relative)))
+	})
+}
+
+func hashFile(sum hash.Hash, dir, name string) error {
+	data, err := os.ReadFile(filepath.Join(dir, name))
+	fmt.Fprintln(sum, name, len(data))
+	sum.Write(data)
+	return err
+}
