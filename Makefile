@@ -60,9 +60,17 @@ test-synth: node_modules/.package-lock.json ## Templates: constructs, stacks, ex
 test-shell: $(SHFMT) ## Shell scripts and sshd configuration
 	@hack/test.sh shell
 
+.PHONY: test-fuzz
+test-fuzz: ## Each fuzz target for a while (FUZZTIME=3s)
+	@hack/test.sh fuzz
+
 .PHONY: test-emulator
 test-emulator: node_modules/.package-lock.json ## Deploy, ask, update, destroy: on our own CloudFormation and on moto
 	@hack/test.sh emulator moto
+
+.PHONY: test-host
+test-host: ## Boot the bastion's user data on a real system and attack it there (root, Linux)
+	@hack/test.sh host
 
 .PHONY: bench
 bench: test/bench/node_modules/.package-lock.json ## Measure what docs/performance.md states (BENCH="-only suite": make test itself)

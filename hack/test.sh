@@ -3,14 +3,15 @@
 #
 #   hack/test.sh [TIER...]      default: every tier
 #
-# Tiers: unit synth shell lint emulator moto. A tier that this machine can't run
+# Tiers: unit synth shell lint fuzz emulator moto host. A tier that this machine can't run
 # says so and does not fail the run, unless CI=true: then it does.
 # Exit code: 0 all green, 1 a tier failed (or did not run, under CI=true), 2 usage.
 #
 # GOLANGCI_LINT, GOFUMPT and SHFMT name the tools; the Makefile sets and builds them.
+# FUZZTIME is how long each fuzz target runs: 3s, and 30s under CI=true.
 set -euo pipefail
 
-readonly all_tiers=(unit shell lint synth emulator moto)
+readonly all_tiers=(unit shell lint fuzz synth emulator moto host)
 readonly cannot_run=77
 
 # Packages with a tier of their own, which unit and synth leave out.
@@ -161,6 +162,19 @@ tier_lint() {
   "$GOLANGCI_LINT" run ./...
 }
 
+tier_fuzz() {
+  local time=${FUZZTIME:-3s} file name
+  [[ -n ${FUZZTIME:-} || ${CI:-} != true ]] || time=30s
+  local -a targets
+  lines targets git grep -hoE --untracked '^func Fuzz[A-Za-z0-9_]+' -- '*_test.go'
+  for name in "${targets[@]#func }"; do
+    file=$(git grep -lE --untracked "^func $name\\(" -- '*_test.go')
+    # One target of one package at a time is all that go test takes.
+    go test -run '^$' -fuzz "^$name\$" -fuzztime "$time" "./${file%/*}"
+  done
+  echo "${#targets[@]} targets, $time each" >>"$work/why"
+}
+
 tier_emulator() {
   need_node
   [[ -d test/emulator ]] || cannot 'no test/emulator'
@@ -173,6 +187,17 @@ tier_moto() {
   have moto_server || cannot "no moto_server: pip install 'moto[server,all]==5.2.1'"
   grep -rqs '^func TestMoto' test/emulator || cannot 'no TestMoto in test/emulator'
   go test -count=1 -timeout 20m -run '^TestMoto' ./test/emulator/...
+}
+
+# The tests know themselves whether they can run, and leave the reason in a file.
+tier_host() {
+  [[ -d test/host ]] || cannot 'no test/host'
+  local code=0
+  # sbin, which a user's PATH may lack, has what sets up a network.
+  PATH="$PATH:/usr/sbin:/sbin" POSTERN_DID_NOT_RUN="$work/host" \
+    go test -count=1 -timeout 20m -parallel 12 ./test/host/... || code=$?
+  [[ ! -s $work/host ]] || cannot "$(<"$work/host")"
+  return "$code"
 }
 
 main "$@"

@@ -35,7 +35,7 @@ func init() {
 			log := &event.Log{}
 			changed, err := identity.Run(ctx, s, identity.Options{}, log)
 			if changed && len(reload) > 0 {
-				if said, err := exec.CommandContext(ctx, reload[0], reload[1:]...).CombinedOutput(); err != nil { //nolint:gosec // root's own words
+				if said, err := exec.CommandContext(ctx, reload[0], reload[1:]...).CombinedOutput(); err != nil {
 					log.Alarm("host-keys-not-kept", "sshd was not told of its new keys: "+err.Error(), "said", string(said))
 					return err
 				}

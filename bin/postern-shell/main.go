@@ -70,9 +70,9 @@ func main() {
 	}
 }
 
-// take acts on a line of the recorder's: "streams" (the other end has them, and
-// sees their end only where this one lets go), "exit N", "signal N" or "refused
-// TEXT".
+// take acts on a line of the recorder's: "streams" or "quiet" (the recorder has the
+// input and output, or has closed the error output, and their end shows only where
+// they are let go here too), "exit N", "signal N" or "refused TEXT".
 func take(line string) {
 	word, rest := line, ""
 	if i := index([]byte(line), ' '); i >= 0 {
@@ -80,10 +80,10 @@ func take(line string) {
 	}
 	switch word {
 	case "streams":
-		if null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0); err == nil {
-			_ = unix.Dup3(null, 0, 0)
-			_ = unix.Dup3(null, 1, 0)
-		}
+		discard(0)
+		discard(1)
+	case "quiet":
+		discard(2)
 	case "exit":
 		os.Exit(number(rest))
 	case "signal":
@@ -94,6 +94,13 @@ func take(line string) {
 		select {}
 	case "refused":
 		die(rest)
+	}
+}
+
+func discard(fd int) {
+	if null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0); err == nil {
+		_ = unix.Dup3(null, fd, 0)
+		_ = unix.Close(null)
 	}
 }
 

@@ -3,64 +3,50 @@ package identity
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/postern-cdk/postern/internal/host/atomic"
 )
 
 // place puts text at path at once or not at all, unless it is there already, and
-// says whether it wrote. The file keeps its SELinux label: rename would bring the
-// label of the folder.
-func place(path string, text []byte, mode os.FileMode) (bool, error) {
+// says whether it wrote. The file becomes ours alone; its SELinux label stays.
+func place(path string, text []byte, mode fs.FileMode) (bool, error) {
 	info, err := os.Lstat(path)
-	if err == nil && info.Mode() == mode {
-		there, err := os.ReadFile(path)
-		if err == nil && bytes.Equal(there, text) {
-			return false, nil
+	if err != nil || !info.Mode().IsRegular() {
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			err = atomic.Write(path, text, mode)
+		}
+		return err == nil, err
+	}
+	// Packages give private keys to a group, whose programs then read the next one too.
+	if system, ok := info.Sys().(*syscall.Stat_t); ok && (int(system.Uid) != os.Geteuid() || int(system.Gid) != os.Getegid()) {
+		if err := os.Chown(path, os.Geteuid(), os.Getegid()); err != nil {
+			return false, err
 		}
 	}
-	temp, err := os.CreateTemp(filepath.Dir(path), ".postern-")
-	if err != nil {
+	if err := os.Chmod(path, mode); err != nil {
 		return false, err
 	}
-	defer func() {
-		_ = temp.Close()
-		_ = os.Remove(temp.Name())
-	}()
-	label := make([]byte, 256)
-	if n, err := unix.Lgetxattr(path, "security.selinux", label); err == nil && n > 0 {
-		_ = unix.Lsetxattr(temp.Name(), "security.selinux", label[:n], 0)
+	there, err := os.ReadFile(path)
+	if err == nil && bytes.Equal(there, text) {
+		return false, nil
 	}
-	if _, err := temp.Write(text); err != nil {
-		return false, err
-	}
-	if err := errors.Join(temp.Chmod(mode), temp.Sync()); err != nil {
-		return false, err
-	}
-	if err := os.Rename(temp.Name(), path); err != nil {
-		return false, err
-	}
-	return true, flush(filepath.Dir(path))
+	err = atomic.Replace(path, text)
+	return err == nil, err
 }
 
 // remove deletes path, and says whether it was there.
 func remove(path string) (bool, error) {
-	err := os.Remove(path)
-	if errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
+	err := atomic.Remove(path)
 	return err == nil, err
-}
-
-// flush makes the names in a folder survive a crash.
-func flush(dir string) error {
-	folder, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = folder.Close() }()
-	return folder.Sync()
 }
 
 // lock is held by one run at a time.

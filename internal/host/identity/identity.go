@@ -184,10 +184,9 @@ func (r *run) do(ctx context.Context) {
 	r.log.Event("host-keys", "changed", r.changed, "keys", fingerprints)
 }
 
-// tidy deletes what a run that was killed left behind: halves of files, and keys
-// that nobody took.
+// tidy deletes what a run that was killed left behind: keys that nobody took.
 func (r *run) tidy() {
-	for _, pattern := range []string{"/etc/ssh/.postern-*", settings.StateDir + "/.postern-*", settings.StateDir + "/keygen-*"} {
+	for _, pattern := range []string{"/etc/ssh/.*.postern-new", settings.StateDir + "/keygen-*"} {
 		left, _ := filepath.Glob(r.path(pattern))
 		for _, path := range left {
 			_ = os.RemoveAll(path)

@@ -95,6 +95,8 @@ func (h *host) cloudInit(t *testing.T, kinds ...string) {
 		_ = os.Remove(file)
 		made, err := exec.Command("ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "root@ip", "-f", file).CombinedOutput()
 		require.NoError(t, err, string(made))
+		// As the packages of Amazon Linux and Fedora leave it.
+		require.NoError(t, os.Chmod(file, 0o640))
 	}
 }
 
@@ -570,7 +572,7 @@ func TestKilledAtEachStep(t *testing.T) {
 			}
 		}
 		// As if it had been killed within a step.
-		half := h.file(".postern-1")
+		half := h.file(".ssh_host_ed25519_key.postern-new")
 		require.NoError(t, os.WriteFile(half, []byte("half"), 0o600))
 		keygen := filepath.Join(h.root, settings.StateDir, "keygen-1")
 		require.NoError(t, os.MkdirAll(keygen, 0o700))

@@ -1,5 +1,6 @@
 //go:build linux
 
+//nolint:gosec // numbers as the kernel has them, and groups that systemd makes so too
 package recorder
 
 import (
@@ -119,7 +120,7 @@ func totalMemory() int64 {
 	return int64(info.Totalram) * int64(info.Unit)
 }
 
-// make makes the group of a session and opens it, to start processes in.
+// make makes the group of a session and opens what a process joins it by.
 func (g *cgroups) make(id string) (*os.File, error) {
 	dir := filepath.Join(g.sessions, id)
 	if err := os.Mkdir(dir, 0o755); err != nil {
@@ -134,7 +135,7 @@ func (g *cgroups) make(id string) (*os.File, error) {
 			return nil, err
 		}
 	}
-	return os.Open(dir)
+	return os.OpenFile(filepath.Join(dir, "cgroup.procs"), os.O_WRONLY, 0)
 }
 
 // left lists the sessions that a group is still there for.

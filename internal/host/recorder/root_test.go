@@ -54,7 +54,7 @@ func outside() int {
 	}
 	dir, err := os.MkdirTemp("", "recorder-")
 	check(err)
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	for _, program := range []string{"postern-host", "postern-shell"} {
 		build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, program), "../../../bin/"+program)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -238,6 +238,9 @@ func newLab(t *testing.T, choose func(*settings.Choices)) *lab {
 			group = fmt.Appendf(group, "%s:x:%d:\n", name, uid)
 			shadow = fmt.Appendf(shadow, "%s:*:20000::::::\n", name)
 		}
+		// Not recorded, to compare with.
+		passwd = append(passwd, "plain:x:1500:20000::/:/bin/bash\n"...)
+		shadow = append(shadow, "plain:*:20000::::::\n"...)
 		require.NoError(t, os.WriteFile("/etc/passwd", passwd, 0o644))
 		require.NoError(t, os.WriteFile("/etc/group", group, 0o644))
 		require.NoError(t, os.WriteFile("/etc/shadow", shadow, 0o600))
@@ -278,6 +281,8 @@ AllowGroups postern
 MaxSessions 100
 MaxStartups 200
 LogLevel ERROR
+Match User plain
+  ForceCommand none
 `), 0o644))
 	choices := settings.Choices{Recording: settings.Recording{MinFreeMiB: 16}, People: settings.People{Sudo: []string{"carol"}}}
 	if choose != nil {
@@ -333,21 +338,15 @@ func empty(t *testing.T, dir string) {
 // startDaemon starts the recorder as systemd would: in the service's group.
 func (l *lab) startDaemon() {
 	l.t.Helper()
-	group, err := os.Open(labGroup)
-	require.NoError(l.t, err)
-	defer group.Close()
 	// A group that hands controllers on takes no process itself.
 	_ = os.Mkdir(labGroup+"/daemon", 0o755)
-	into, err := os.Open(labGroup + "/daemon")
-	require.NoError(l.t, err)
-	defer into.Close()
-	l.daemon = exec.Command("/opt/postern/bin/postern-host", "record")
+	l.daemon = exec.Command("/bin/sh", "-c", "echo 0 >"+labGroup+"/daemon/cgroup.procs && exec /opt/postern/bin/postern-host record")
 	l.daemon.Stdout, l.daemon.Stderr = &l.log, &l.log
-	l.daemon.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(into.Fd()), Setsid: true}
+	l.daemon.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	require.NoError(l.t, l.daemon.Start())
 	l.died = make(chan struct{})
 	go func(cmd *exec.Cmd, died chan struct{}) { _ = cmd.Wait(); close(died) }(l.daemon, l.died)
-	require.Eventually(l.t, func() bool { _, err := List(""); return err == nil }, 10*time.Second, 10*time.Millisecond, l.log.String())
+	require.Eventually(l.t, func() bool { _, err := List(""); return err == nil }, 10*time.Second, 10*time.Millisecond, "%s", &l.log)
 }
 
 // stopDaemon ends the recorder, and what is left in its group as systemd does.
@@ -364,7 +363,7 @@ func (l *lab) stopDaemon(signal unix.Signal) {
 func (l *lab) dial(user string) (*ssh.Client, error) {
 	return ssh.Dial("tcp", sshdPort, &ssh.ClientConfig{
 		User: user, Auth: []ssh.AuthMethod{ssh.PublicKeys(l.signer)},
-		HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: 5 * time.Second, //nolint:gosec // the lab's own
+		HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: 5 * time.Second,
 	})
 }
 
@@ -395,6 +394,11 @@ func (l *lab) login(user string) *shell {
 
 func (l *lab) connect(user string) *shell {
 	l.t.Helper()
+	return l.connectAs(user, "xterm")
+}
+
+func (l *lab) connectAs(user, term string) *shell {
+	l.t.Helper()
 	client, err := l.dial(user)
 	require.NoError(l.t, err)
 	session, err := client.NewSession()
@@ -403,7 +407,7 @@ func (l *lab) connect(user string) *shell {
 	session.Stdout, session.Stderr = &s.out, &s.out
 	s.in, err = session.StdinPipe()
 	require.NoError(l.t, err)
-	require.NoError(l.t, session.RequestPty("xterm", 24, 80, ssh.TerminalModes{}))
+	require.NoError(l.t, session.RequestPty(term, 24, 80, ssh.TerminalModes{}))
 	l.t.Cleanup(func() { _ = client.Close() })
 	return s
 }

@@ -189,7 +189,7 @@ func (s *session) resize() {
 
 // streamIn passes on what a command is given.
 func (s *session) streamIn() {
-	defer s.inner[0].Close()
+	defer func() { _ = s.inner[0].Close() }()
 	buffer := make([]byte, chunk)
 	for {
 		n, err := readMany(s.outer[0], buffer)
@@ -242,8 +242,12 @@ func (s *session) streamOut(i int) {
 func (s *session) closeOut(i int) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	if unix.Shutdown(s.fd(i), unix.SHUT_WR) != nil && i == 1 {
-		_ = s.outer[i].Close()
+	if unix.Shutdown(s.fd(i), unix.SHUT_WR) == nil {
+		return
+	}
+	_ = s.outer[i].Close()
+	if i == 2 {
+		_, _ = s.conn.Write([]byte("quiet\n"))
 	}
 }
 
@@ -269,6 +273,9 @@ type throttle struct {
 	spent float64
 	last  time.Time
 }
+
+// throttles are those of one person.
+type throttles struct{ bytes, lines throttle }
 
 // take spends and says how long to wait.
 func (t *throttle) take(n float64) time.Duration {

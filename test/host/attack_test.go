@@ -1,0 +1,254 @@
+//go:build linux
+
+package host_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/postern-cdk/postern/test/host/lab"
+)
+
+// An Attack is tried twice: on a control, where it must succeed so that it is not
+// vacuous, and on the hardened host, where it must not.
+type Attack struct {
+	// Group and Name are those of its test: TestAttacks/GROUP/NAME.
+	Group, Name string
+	// Try attacks as a person who has an account and nothing else. It says whether
+	// that succeeded and what shows it.
+	Try func(*Target) (succeeded bool, evidence string)
+	// Weaken takes the one defence from the hardened host that the attack meets, and
+	// gives it back. nil: the control is the classic host.
+	Weaken func(*Target) (restore func())
+	// Serial attacks share hosts on which there is one attack at a time: those that
+	// want faults, or that touch all people. Those with Weaken always do.
+	Serial bool
+	// Alone gives the attack hosts of its own, which costs a boot each.
+	Alone bool
+	// DiskMiB of those hosts.
+	DiskMiB int
+	// Others are people who must be on the host too.
+	Others int
+}
+
+// A Target is a host under attack.
+type Target struct {
+	*lab.Lab
+	T *testing.T
+	// Person is the attacker, known to nobody else.
+	Person string
+	// Others are people with an account, who do nothing.
+	Others []string
+	// Classic says that this is a host of the classic script.
+	Classic bool
+}
+
+// attacks are all attacks. Files add theirs in init.
+var attacks []Attack
+
+func TestAttacks(t *testing.T) {
+	groups := map[string][]Attack{}
+	var order []string
+	for _, a := range attacks {
+		if groups[a.Group] == nil {
+			order = append(order, a.Group)
+		}
+		require.False(t, slices.ContainsFunc(groups[a.Group], func(b Attack) bool { return a.Name == b.Name }), "two attacks %s/%s", a.Group, a.Name)
+		groups[a.Group] = append(groups[a.Group], a)
+	}
+	for _, group := range order {
+		t.Run(group, func(t *testing.T) {
+			t.Parallel()
+			for _, a := range groups[group] {
+				t.Run(a.Name, func(t *testing.T) {
+					t.Parallel()
+					a.run(t)
+				})
+			}
+		})
+	}
+}
+
+func (a Attack) run(t *testing.T) {
+	if a.Weaken == nil {
+		t.Run("control", func(t *testing.T) { a.must(t, a.classic(t), true) })
+	}
+	if a.Weaken != nil {
+		t.Run("control", func(t *testing.T) {
+			target := a.hardened(t)
+			defer a.Weaken(target)()
+			a.must(t, target, true)
+		})
+	}
+	t.Run("hardened", func(t *testing.T) { a.must(t, a.hardened(t), false) })
+}
+
+func (a Attack) must(t *testing.T, target *Target, succeed bool) {
+	t.Helper()
+	start := time.Now()
+	succeeded, evidence := a.Try(target)
+	t.Logf("%s: %s", time.Since(start).Round(time.Millisecond), evidence)
+	switch {
+	case succeed && !succeeded:
+		t.Errorf("vacuous: the attack does not even succeed on the control: %s", evidence)
+	case !succeed && succeeded:
+		t.Errorf("THE ATTACK SUCCEEDS: %s", evidence)
+	}
+}
+
+var persons struct {
+	sync.Mutex
+	n int
+}
+
+// fresh is a name that nobody had.
+func fresh() string {
+	persons.Lock()
+	defer persons.Unlock()
+	persons.n++
+	return fmt.Sprintf("mallory%d", persons.n)
+}
+
+func (a Attack) classic(t *testing.T) *Target {
+	target := &Target{T: t, Person: fresh(), Classic: true}
+	switch {
+	case a.Alone:
+		target.Lab = lab.BootClassic(t, lab.Options{Name: "classic", DiskMiB: a.DiskMiB})
+	case a.Serial:
+		target.Lab = shared.serialClassic.lock(t)
+	default:
+		target.Lab = shared.classic.get(t)
+	}
+	target.ClassicPerson(t, target.Person)
+	for range a.Others {
+		name := fresh()
+		target.ClassicPerson(t, name)
+		target.Others = append(target.Others, name)
+	}
+	if a.Serial {
+		// A cycle of the classic script takes a second for each person.
+		t.Cleanup(func() { target.ClassicForget(t, append(target.Others, target.Person)...) })
+	}
+	return target
+}
+
+func (a Attack) hardened(t *testing.T) *Target {
+	target := &Target{T: t, Person: fresh()}
+	switch {
+	case a.Alone:
+		target.Lab = lab.Boot(t, with(t, hardened(), lab.Options{Name: "hardened", DiskMiB: a.DiskMiB}))
+		require.Equal(t, "SUCCESS", target.WaitSignal(t).Status)
+	case a.Serial || a.Weaken != nil:
+		target.Lab = shared.serialHardened.lock(t)
+	default:
+		target.Lab = shared.hardened.get(t)
+	}
+	names := []string{target.Person}
+	for range a.Others {
+		names = append(names, fresh())
+	}
+	for _, name := range names {
+		target.Lab.Person(name)
+	}
+	target.Others = names[1:]
+	lab.Eventually(t, 30*time.Second, "the people have accounts: "+strings.Join(names, ", "), func() bool {
+		// Where a cycle runs already, it may have listed before the keys were there.
+		target.Cycle()
+		_, code := target.Root(t, "id "+strings.Join(names, " "))
+		return code == 0
+	})
+	return target
+}
+
+// Cycle runs the reconcile of people once, as its timer does.
+func (x *Target) Cycle() {
+	x.T.Helper()
+	if x.Classic {
+		x.ClassicSync(x.T)
+		return
+	}
+	x.Root(x.T, "systemctl start postern-people.service")
+}
+
+// LogDir is where the host keeps what it records.
+func (x *Target) LogDir() string {
+	if x.Classic {
+		return "/var/log/bastion"
+	}
+	return "/var/log/postern"
+}
+
+// Recorded is everything that was shown in recorded sessions of a person, as far as
+// the host has it.
+func (x *Target) Recorded(person string) string {
+	x.T.Helper()
+	if x.Classic {
+		out, _ := x.Root(x.T, "cat /var/log/bastion/*_"+person+"_*.data")
+		return out
+	}
+	out, _ := x.Root(x.T, `cd /var/log/postern/sessions && for s in */; do head -n 1 "$s/000001.cast" | grep -q '"person":"`+person+`"' && cat "$s"*.cast; done`)
+	return shown(out)
+}
+
+// shown puts the output events of asciicast files together.
+func shown(casts string) string {
+	var b strings.Builder
+	for line := range strings.Lines(casts) {
+		var event []any
+		if json.Unmarshal([]byte(line), &event) == nil && len(event) == 3 && event[1] == "o" {
+			b.WriteString(event[2].(string))
+		}
+	}
+	return b.String()
+}
+
+// IsRecorded waits a moment for a text to be in the records of the attacker.
+func (x *Target) IsRecorded(text string) bool {
+	x.T.Helper()
+	for range 4 {
+		if strings.Contains(x.Recorded(x.Person), text) {
+			return true
+		}
+		time.Sleep(250 * time.Millisecond)
+	}
+	return false
+}
+
+// Exists says whether a path is on the host.
+func (x *Target) Exists(path string) bool {
+	x.T.Helper()
+	_, code := x.Root(x.T, "test -e "+path)
+	return code == 0
+}
+
+// Try opens a session of the attacker, and gives it to f. Where there is none, the
+// attack failed.
+func (x *Target) Try(f func(*lab.Session) (bool, string)) (bool, string) {
+	s, err := x.Open(x.Person, lab.SSHOptions{Wait: 5 * time.Second})
+	if err != nil {
+		return false, "no session: " + err.Error()
+	}
+	defer s.Close()
+	return f(s)
+}
+
+// withoutSSHD takes keywords from the configuration of sshd and gives them back.
+func (x *Target) withoutSSHD(keywords ...string) (restore func()) {
+	x.T.Helper()
+	const dropIn = "/etc/ssh/sshd_config.d/00-postern.conf"
+	script := "cp -p " + dropIn + " /root/drop-in; "
+	for _, keyword := range keywords {
+		script += "sed -i '/^" + keyword + " /Id' " + dropIn + "; "
+	}
+	x.MustRoot(x.T, script+"systemctl reload ssh sshd 2>/dev/null || systemctl reload ssh")
+	return func() {
+		x.MustRoot(x.T, "mv /root/drop-in "+dropIn+"; systemctl reload ssh sshd 2>/dev/null || systemctl reload ssh")
+	}
+}

@@ -1,0 +1,96 @@
+//go:build linux
+
+package host_test
+
+import (
+	"context"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/postern-cdk/postern/internal/host"
+	"github.com/postern-cdk/postern/internal/host/bundle"
+	"github.com/postern-cdk/postern/test/host/lab"
+)
+
+// hardened is the configuration of the host that most tests boot.
+func hardened() host.Config {
+	return host.Config{
+		Region: lab.Region, StackName: "Access", SignalResource: "BastionASG", LogGroup: "/postern/bastion",
+		AllocationID: "eipalloc-0123456789abcdef0",
+		RecordBucket: lab.RecordBucket, PeopleBucket: lab.PeopleBucket, ParameterPath: "/postern/Access/Bastion",
+	}
+}
+
+// theBundle is built once, for the machine that runs the tests.
+var theBundle = sync.OnceValues(func() (bundle.Bundle, error) {
+	architecture := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
+	return bundle.Build(context.Background(), bundle.Options{Architecture: architecture})
+})
+
+// deployment renders a configuration with the bundle of this module.
+func deployment(c host.Config) (*lab.Deployment, error) {
+	b, err := theBundle()
+	if err != nil {
+		return nil, err
+	}
+	c.BundleBucket, c.BundleKey, c.BundleSHA256 = lab.BundleBucket, b.SHA256+".tar.gz", b.SHA256
+	u, err := host.Render(c)
+	if err != nil {
+		return nil, err
+	}
+	return &lab.Deployment{UserData: []byte(u.Script), Assets: []lab.Asset{{Bucket: c.BundleBucket, Key: c.BundleKey, Path: b.Path}}}, nil
+}
+
+// with is the options for a host of that configuration.
+func with(t *testing.T, c host.Config, o lab.Options) lab.Options {
+	t.Helper()
+	d, err := deployment(c)
+	require.NoError(t, err)
+	return o.With(d)
+}
+
+// The bootstrap comes up, says so, and sshd is what was promised.
+func TestBoot(t *testing.T) {
+	t.Parallel()
+	l := lab.Boot(t, with(t, hardened(), lab.Options{}))
+	signal := l.WaitSignal(t)
+	t.Logf("signal after %s, %d requests", signal.At.Round(10*time.Millisecond), len(l.Requests()))
+	assert.Equal(t, lab.Signal{At: signal.At, Status: "SUCCESS", Stack: "Access", Resource: "BastionASG", UniqueID: lab.InstanceID}, signal)
+
+	associated := l.Calls("AssociateAddress")
+	require.Len(t, associated, 1)
+	assert.Equal(t, "eipalloc-0123456789abcdef0", associated[0].Get("AllocationId"))
+
+	effective := l.MustRoot(t, "sshd -T -C user=nobody,host=x,addr=198.51.100.10")
+	for _, line := range []string{
+		"passwordauthentication no", "kbdinteractiveauthentication no", "permitrootlogin no", "allowtcpforwarding no",
+		"allowagentforwarding no", "x11forwarding no", "permittunnel no", "permituserenvironment no",
+	} {
+		assert.Contains(t, effective, line+"\n")
+	}
+	for _, r := range l.Requests() {
+		if r.Service != "imds" {
+			assert.True(t, strings.HasPrefix(r.AccessKey, "ASIALAB"), "signed by the instance role: %+v", r)
+		}
+	}
+}
+
+// A check that fails is signalled, and named where one looks first.
+func TestFailedCheckIsSignalledAndNamed(t *testing.T) {
+	t.Parallel()
+	l := lab.Boot(t, with(t, hardened(), lab.Options{
+		// sshd runs with an option that beats every file.
+		Files: map[string]lab.File{"/etc/default/ssh": {Data: []byte("SSHD_OPTS='-o PasswordAuthentication=yes'\n")}},
+	}))
+	signal := l.WaitSignal(t)
+	assert.Equal(t, "FAILURE", signal.Status)
+	lab.Eventually(t, 5*time.Second, "the console names the check", func() bool {
+		return strings.Contains(l.Console(), `"failed checks: sshd-running"`)
+	})
+}

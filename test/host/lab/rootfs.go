@@ -1,0 +1,135 @@
+//go:build linux
+
+package lab
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Environment variables that choose the operating system.
+const (
+	rootfsVariable = "POSTERN_ROOTFS"
+	cacheVariable  = "POSTERN_LAB_CACHE"
+)
+
+// A recipe is an operating system that mmdebstrap builds.
+type recipe struct {
+	suite    string
+	packages []string
+	// after is run in the finished root.
+	after string
+}
+
+var bookworm = recipe{
+	suite: "bookworm",
+	packages: []string{
+		"systemd", "systemd-sysv", "dbus", "libpam-systemd", "cloud-init", "awscli", "ca-certificates", "netbase",
+		"openssh-server", "openssh-client", "sudo", "fail2ban", "python3-systemd", "nftables", "iproute2",
+		"acl", "curl", "e2fsprogs", "jq", "procps", "python3", "xz-utils",
+		"cron",   // the classic script's crontab; Amazon Linux 2023 has none
+		"strace", // an attacker's tool
+	},
+	// What nobody reads here, a third of the bytes.
+	after: `rm -rf "$1"/usr/share/doc/* "$1"/usr/share/man/* "$1"/usr/share/info/* "$1"/usr/share/locale/* ` +
+		`"$1"/var/cache/apt/* "$1"/var/lib/apt/lists/* "$1"/usr/share/awscli/examples "$1"/usr/lib/python3/dist-packages/awscli/examples`,
+}
+
+func (r recipe) key() string {
+	sum := sha256.Sum256([]byte(r.suite + "\n" + strings.Join(r.packages, ",") + "\n" + r.after))
+	return hex.EncodeToString(sum[:6])
+}
+
+// build makes the root at folder, which must not exist yet.
+func (r recipe) build(folder string) error {
+	// Several packages open /dev/null and the like as root: mmdebstrap mounts in a namespace of its own.
+	cmd := exec.Command("unshare", "--mount", "--propagation", "private",
+		"mmdebstrap", "--quiet", "--variant=minbase", `--aptopt=Apt::Install-Recommends "false"`,
+		"--customize-hook="+r.after, "--include="+strings.Join(r.packages, ","), r.suite, folder)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("mmdebstrap: %w\n%s", err, out)
+	}
+	return nil
+}
+
+var rootfs struct {
+	sync.Once
+	folder string
+	err    error
+}
+
+// RootFS is the folder of the operating system that labs boot, built or unpacked
+// where it isn't yet. Nobody may write below it.
+func RootFS() (string, error) {
+	rootfs.Do(func() {
+		given := os.Getenv(rootfsVariable)
+		if given == "" {
+			rootfs.folder, rootfs.err = cached(bookworm.suite+"-"+bookworm.key(), bookworm.build)
+			return
+		}
+		info, err := os.Stat(given)
+		switch {
+		case err != nil:
+			rootfs.err = fmt.Errorf("%s: %w", rootfsVariable, err)
+		case info.IsDir():
+			rootfs.folder, rootfs.err = filepath.Abs(given)
+		default:
+			sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %s", given, info.Size(), info.ModTime()))
+			rootfs.folder, rootfs.err = cached("given-"+hex.EncodeToString(sum[:6]), func(folder string) error {
+				if err := os.Mkdir(folder, 0o755); err != nil {
+					return err
+				}
+				if out, err := exec.Command("tar", "-x", "--xattrs", "--xattrs-include=*", "--numeric-owner", "-C", folder, "-f", given).CombinedOutput(); err != nil {
+					return fmt.Errorf("tar -x %s: %w\n%s", given, err, out)
+				}
+				return nil
+			})
+		}
+	})
+	return rootfs.folder, rootfs.err
+}
+
+// cached is the folder of that name in the cache. One process makes it while
+// others wait; a half-made one never gets its name.
+func cached(name string, fill func(folder string) error) (string, error) {
+	top := os.Getenv(cacheVariable)
+	if top == "" {
+		user, err := os.UserCacheDir()
+		if err != nil {
+			return "", fmt.Errorf("no cache folder, set %s: %w", cacheVariable, err)
+		}
+		top = filepath.Join(user, "postern-lab")
+	}
+	if err := os.MkdirAll(top, 0o700); err != nil {
+		return "", err
+	}
+	lock, err := os.OpenFile(filepath.Join(top, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = lock.Close() }()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		return "", err
+	}
+	folder := filepath.Join(top, name)
+	if _, err := os.Stat(folder); err == nil {
+		return folder, nil
+	}
+	half := folder + ".half"
+	if err := os.RemoveAll(half); err != nil {
+		return "", err
+	}
+	if err := fill(half); err != nil {
+		_ = os.RemoveAll(half)
+		return "", err
+	}
+	return folder, os.Rename(half, folder)
+}

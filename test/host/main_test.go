@@ -1,0 +1,32 @@
+//go:build linux
+
+// Package host_test boots the user data of the bastion on a real operating system,
+// attacks it there and measures it.
+package host_test
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/postern-cdk/postern/test/host/lab"
+)
+
+func TestMain(m *testing.M) {
+	if err := lab.Missing(); err != nil {
+		didNotRun(err.Error())
+	}
+	start := time.Now()
+	folder, err := lab.RootFS()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "test/host: no operating system to boot: %v\n", err)
+		os.Exit(1)
+	}
+	if took := time.Since(start); took > time.Second {
+		fmt.Printf("made %s in %s\n", folder, took.Round(time.Second))
+	}
+	code := m.Run()
+	closeShared()
+	os.Exit(code)
+}
