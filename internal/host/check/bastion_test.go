@@ -257,11 +257,11 @@ func (b *bastion) connection(connection net.Conn) {
 			}
 		case b.is("tries " + kind):
 			_ = channel.Reject(ssh.ConnectionFailed, "Connection refused")
-		case kind == "direct-streamlocal@openssh.com":
-			// So says OpenSSH.
-			_ = channel.Reject(ssh.ConnectionFailed, "open failed: administratively prohibited")
-		default:
+		case kind == "direct-tcpip":
 			_ = channel.Reject(ssh.Prohibited, "open failed")
+		default:
+			// So says OpenSSH.
+			_ = channel.Reject(ssh.ConnectionFailed, "open failed")
 		}
 	}
 }

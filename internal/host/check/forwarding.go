@@ -31,8 +31,8 @@ func (h *Host) forwarding(ctx context.Context) (string, error) {
 			open = append(open, what)
 		case !errors.As(err, &refused):
 			open = append(open, fmt.Sprintf("%s (the connection broke: %v)", what, err))
-		case kind == "direct-tcpip" && refused.Reason == ssh.ConnectionFailed && !strings.Contains(refused.Message, "prohibited"):
-			// sshd tried. Of the other kinds it gives this reason for whatever it refuses.
+		case refused.Reason == ssh.ConnectionFailed && kind == "direct-tcpip":
+			// sshd tried. Of the other kinds it says the same where it did not.
 			open = append(open, what)
 		}
 	}
@@ -43,6 +43,7 @@ func (h *Host) forwarding(ctx context.Context) (string, error) {
 		Origin     string
 		OriginPort uint32
 	}{"127.0.0.1", 9, "127.0.0.1", 9})
+	// One that every person may connect to.
 	channel("a Unix socket (-L)", "direct-streamlocal@openssh.com", struct {
 		Path, Reserved string
 		Port           uint32

@@ -54,7 +54,11 @@ func (h *Host) lock(ctx context.Context) (unlock func(), err error) {
 }
 
 func (h *Host) removeKey() error {
-	if err := os.Remove(h.keyFile()); err != nil && !errors.Is(err, os.ErrNotExist) {
+	// Removing what isn't there is an error where nothing can be written.
+	if _, err := os.Lstat(h.keyFile()); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err := os.Remove(h.keyFile()); err != nil {
 		return fmt.Errorf("the key of an earlier run could not be removed: %w", err)
 	}
 	return nil
