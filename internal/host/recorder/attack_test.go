@@ -159,6 +159,9 @@ func TestCommandsAreRefused(t *testing.T) {
 	require.Error(t, s.Run("id > /tmp/pwned"))
 	assert.NoFileExists(t, "/tmp/pwned", "a command with a terminal")
 	l.awaitLogged("refused", func(m map[string]any) bool { return m["command"] == "id > /tmp/pwned" && m["person"] == "alice" })
+	text, err := os.ReadFile(settings.LogDir + "/bastion.log")
+	require.NoError(t, err)
+	assert.Contains(t, string(text), "refused: id > /tmp/pwned\n")
 	out, err := exec.Command("sftp", "-q", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-P", "2222", "-i", l.key, "alice@127.0.0.1").CombinedOutput()
 	require.Error(t, err, string(out))
 }
@@ -248,7 +251,7 @@ func TestAPersonsOwnSSHDBeginsNoSession(t *testing.T) {
 	go func() { ended <- own.Wait() }()
 	// It may be faster than the sweep; no session begins either way.
 	for range 20 {
-		c, err := ssh.Dial("tcp", "127.0.0.1:2300", &ssh.ClientConfig{User: "alice", Auth: []ssh.AuthMethod{ssh.PublicKeys(l.signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey()}) //nolint:gosec // the lab's own
+		c, err := ssh.Dial("tcp", "127.0.0.1:2300", &ssh.ClientConfig{User: "alice", Auth: []ssh.AuthMethod{ssh.PublicKeys(l.signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey()})
 		if err != nil {
 			time.Sleep(50 * time.Millisecond)
 			continue
@@ -261,7 +264,8 @@ func TestAPersonsOwnSSHDBeginsNoSession(t *testing.T) {
 		break
 	}
 	select {
-	case <-ended:
+	case err := <-ended:
+		require.Error(t, err, "it was killed")
 	case <-time.After(6 * time.Second):
 		assert.Fail(t, "the person's own sshd still runs")
 	}
@@ -282,7 +286,8 @@ func TestProcessesOutsideOfSessionsEnd(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- outside.Wait() }()
 	select {
-	case <-ended:
+	case err := <-ended:
+		require.Error(t, err, "it was killed")
 	case <-time.After(6 * time.Second):
 		t.Error("it still runs")
 	}
@@ -727,7 +732,7 @@ func TestSilentConnectionsDoNotHoldTheDoor(t *testing.T) {
 	for range 3 * maxGreetings {
 		c, err := net.Dial("unix", settings.RecorderSocket)
 		require.NoError(t, err)
-		defer c.Close()
+		defer func() { _ = c.Close() }()
 	}
 	l.login("bob").run("true")
 }
@@ -796,7 +801,7 @@ func TestCommandsAreRecorded(t *testing.T) {
 	l := newLab(t, recordCommands)
 	c, err := l.dial("alice")
 	require.NoError(t, err)
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 
 	session, err := c.NewSession()
 	require.NoError(t, err)
@@ -900,7 +905,7 @@ func TestFourGigabytesDoNotFillTheDisk(t *testing.T) {
 	l := newLab(t, recordCommands)
 	c, err := l.dial("alice")
 	require.NoError(t, err)
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	session, err := c.NewSession()
 	require.NoError(t, err)
 	session.Stdout = io.Discard

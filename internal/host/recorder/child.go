@@ -1,5 +1,6 @@
 //go:build linux
 
+//nolint:gosec // numbers as the kernel has them, and groups that systemd makes so too
 package recorder
 
 import (
@@ -35,7 +36,6 @@ type child struct {
 	// Administrator may become root by sudo.
 	Administrator bool
 	// Bare leaves out what needs more rights than a test may have.
-	Loginuid bool
 }
 
 // The files that a child is started with, beside its streams.
@@ -85,10 +85,8 @@ func becomeShell() error {
 		}
 	}
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("100"), 0)
-	if c.Loginuid {
-		// Audit rules go by it. A system without audit has no such file.
-		_ = os.WriteFile("/proc/self/loginuid", []byte(strconv.Itoa(c.UID)), 0)
-	}
+	// Audit rules go by it. A system without audit has no such file.
+	_ = os.WriteFile("/proc/thread-self/loginuid", []byte(strconv.Itoa(c.UID)), 0)
 	for resource, limit := range map[int]unix.Rlimit{
 		unix.RLIMIT_CORE:   {},
 		unix.RLIMIT_NPROC:  {Cur: sessionTasks * 2, Max: sessionTasks * 2},
@@ -168,6 +166,14 @@ func drop(c child) error {
 // sessions, processes of other users and the sockets of user managers, which would
 // start programs outside of the session, are not in it.
 func seclude() error {
+	// Of this thread, which is the one that stays. What is unmounted on the host goes
+	// here too; what is mounted here doesn't show there.
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("mount namespace: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
+		return fmt.Errorf("mount namespace: %w", err)
+	}
 	const safe = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 	if err := unix.Mount("devpts", "/dev/pts", "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"); err != nil {
 		return fmt.Errorf("/dev/pts: %w", err)

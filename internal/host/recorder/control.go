@@ -4,7 +4,9 @@ package recorder
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -80,7 +82,7 @@ func ask(root string, o order) (reply, error) {
 	if err != nil {
 		return a, err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(15 * time.Second))
 	if err := json.NewEncoder(conn).Encode(o); err != nil {
 		return a, err
@@ -102,7 +104,8 @@ func EndSession(root, id string) (bool, error) {
 
 // End ends all that a person has on the host: the sessions, with a message and a
 // line in the records that the access was revoked, and then every process of that
-// user, those of sshd among them. It works without a running recorder too. root is
+// user, those of sshd among them. The account must be closed to new logins before,
+// and still be there. It works without a running recorder too. root is
 // "" but in tests.
 func End(root, user string) error {
 	uid := -1
@@ -136,7 +139,7 @@ func End(root, user string) error {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	return fmt.Errorf("%s still has processes (the recorder: %v)", user, asked)
+	return errors.Join(fmt.Errorf("%s still has processes", user), asked)
 }
 
 func processes() []int {
@@ -144,7 +147,7 @@ func processes() []int {
 	if err != nil {
 		return nil
 	}
-	defer dir.Close()
+	defer func() { _ = dir.Close() }()
 	names, _ := dir.Readdirnames(-1)
 	var pids []int
 	for _, name := range names {
@@ -168,14 +171,11 @@ func zombie(pid int) bool {
 // whatever else a way was found to start.
 func (r *Recorder) sweep() {
 	r.mu.Lock()
-	seen := make(map[int]bool, len(r.seen))
-	for uid := range r.seen {
-		seen[uid] = true
-	}
+	seen := maps.Clone(r.seen)
 	r.mu.Unlock()
 	for _, pid := range processes() {
 		uid := uidOf(pid)
-		if (uid < settings.FirstUID || uid > settings.LastUID) && !seen[uid] {
+		if (uid < settings.FirstUID || uid > settings.LastUID) && seen[uid] == nil {
 			continue
 		}
 		p, err := readProcess(pid)
@@ -189,14 +189,7 @@ func (r *Recorder) sweep() {
 			continue
 		}
 		_ = unix.Kill(pid, unix.SIGKILL)
-		key := strconv.Itoa(uid) + " " + again.exe
-		r.mu.Lock()
-		first := !r.told[key] && len(r.told) < 1000
-		if first {
-			r.told[key] = true
-		}
-		r.mu.Unlock()
-		if first {
+		if r.once(strconv.Itoa(uid) + " " + again.exe) {
 			r.log.Alarm("unrecorded-process", "a person's program ran outside of a session and was ended", "uid", uid, "program", again.exe, "pid", pid)
 		}
 	}

@@ -1,5 +1,6 @@
 //go:build linux
 
+//nolint:gosec // numbers as the kernel has them, and groups that systemd makes so too
 package recorder
 
 import (

@@ -117,7 +117,7 @@ func (r *Recorder) identify(conn *net.UnixConn, fds []*os.File) (*peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer unix.Close(pidfd)
+	defer func() { _ = unix.Close(pidfd) }()
 	pid := int(cred.Pid)
 	shell, err := readProcess(pid)
 	if err != nil {
@@ -276,9 +276,9 @@ func readIdentity(path string, uid int) identity {
 	if err != nil {
 		return identity{}
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	var stat unix.Stat_t
-	if unix.Fstat(fd, &stat) != nil || stat.Mode&unix.S_IFMT != unix.S_IFREG || stat.Uid != uint32(uid) {
+	if unix.Fstat(fd, &stat) != nil || stat.Mode&unix.S_IFMT != unix.S_IFREG || int(stat.Uid) != uid {
 		return identity{}
 	}
 	text := make([]byte, 64<<10)

@@ -1,10 +1,12 @@
 //go:build linux
 
+//nolint:gosec // numbers as the kernel has them, and groups that systemd makes so too
 package recorder
 
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -73,7 +75,7 @@ func programs(listener *os.File, tell func(started) error) error {
 			// the file.
 			poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 			for {
-				if _, failed = unix.Poll(poll, 0); failed != unix.EINTR {
+				if _, failed = unix.Poll(poll, 0); !errors.Is(failed, unix.EINTR) {
 					break
 				}
 			}
@@ -84,7 +86,7 @@ func programs(listener *os.File, tell func(started) error) error {
 				n = notification{}
 				failed = ioctl(fd, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(&n))
 				// ENOENT: the process died in the meantime.
-				return failed != unix.ENOENT && failed != unix.EINTR
+				return !errors.Is(failed, unix.ENOENT) && !errors.Is(failed, unix.EINTR)
 			case poll[0].Revents != 0:
 				failed = os.ErrClosed
 				return true
@@ -136,7 +138,7 @@ func read(n notification) (started, error) {
 	if err != nil {
 		return p, err
 	}
-	defer memory.Close()
+	defer func() { _ = memory.Close() }()
 	if stat, err := readProcess(pid); err == nil {
 		p.Parent, p.UID, p.By = stat.parent, stat.uid, clean(stat.exe)
 	}

@@ -38,6 +38,9 @@ const (
 	maxGreetings = 32
 )
 
+// leastFiles is how many more a disk must have room for.
+const leastFiles = 1000
+
 // alarm is the name of all alarms about what could not be recorded.
 const alarm = "recording-failed"
 
@@ -68,9 +71,9 @@ type Recorder struct {
 	mu       sync.Mutex
 	sessions map[string]*session
 	stopping bool
-	broken   error // why no session begins now
-	seen     map[int]bool
-	told     map[string]bool
+	broken   error                // why no session begins now
+	seen     map[int]*throttles   // who had a session
+	told     map[string]time.Time // alarms that would come again and again
 	running  sync.WaitGroup
 	greeting map[int]int // connections that no session is of yet, by user
 }
@@ -86,7 +89,7 @@ func (r *Recorder) run(ctx context.Context, cgroup string) error {
 	debug.SetGCPercent(50)
 	// Files that programs of the session are handed must not be readable by others.
 	unix.Umask(0o077)
-	r.sessions, r.seen, r.told, r.greeting = map[string]*session{}, map[int]bool{}, map[string]bool{}, map[int]int{}
+	r.sessions, r.seen, r.told, r.greeting = map[string]*session{}, map[int]*throttles{}, map[string]time.Time{}, map[int]int{}
 	if r.free == nil {
 		r.free = freeBytes
 	}
@@ -111,12 +114,12 @@ func (r *Recorder) run(ctx context.Context, cgroup string) error {
 	if err != nil {
 		return err
 	}
-	defer people.Close()
+	defer func() { _ = people.Close() }()
 	control, err := r.listen(ControlSocket, false)
 	if err != nil {
 		return err
 	}
-	defer control.Close()
+	defer func() { _ = control.Close() }()
 	go r.accept(people, r.greet)
 	go r.accept(control, r.control)
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
@@ -156,6 +159,20 @@ func (r *Recorder) tick(n int) {
 	}
 }
 
+// once tells whether something has not been told for an hour.
+func (r *Recorder) once(what string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if last, found := r.told[what]; found && time.Since(last) < time.Hour {
+		return false
+	}
+	if len(r.told) > 1000 {
+		clear(r.told)
+	}
+	r.told[what] = time.Now()
+	return true
+}
+
 // guard keeps a fault in one place from ending all sessions.
 func (r *Recorder) guard(do func()) {
 	defer func() {
@@ -181,7 +198,7 @@ func (r *Recorder) open() error {
 			if err := os.MkdirAll(r.path(dir, part), 0o700); err != nil {
 				return err
 			}
-			if err := os.Chmod(r.path(dir, part), 0o700); err != nil {
+			if err := os.Chmod(r.path(dir, part), 0o700); err != nil { //nolint:gosec // a folder
 				return err
 			}
 			f, err := os.Open(r.path(dir, part))
@@ -201,18 +218,18 @@ func (r *Recorder) open() error {
 		return err
 	}
 	// Everybody passes through this folder to the socket and to the hook.
-	if err := os.MkdirAll(r.path(settings.RunDir), 0o755); err != nil {
+	if err := os.MkdirAll(r.path(settings.RunDir), 0o755); err != nil { //nolint:gosec // a way for everybody
 		return err
 	}
-	if err := os.Chmod(r.path(settings.RunDir), 0o755); err != nil {
+	if err := os.Chmod(r.path(settings.RunDir), 0o755); err != nil { //nolint:gosec // as above
 		return err
 	}
 	hook := r.path(hookFile)
 	_ = os.Remove(hook)
-	if err := os.WriteFile(hook, hookScript, 0o644); err != nil {
+	if err := os.WriteFile(hook, hookScript, 0o644); err != nil { //nolint:gosec // read by the shells of people
 		return err
 	}
-	return os.Chmod(hook, 0o644)
+	return os.Chmod(hook, 0o644) //nolint:gosec // whatever the umask
 }
 
 func (r *Recorder) close() {
@@ -261,7 +278,7 @@ func (r *Recorder) accept(l *net.UnixListener, serve func(*net.UnixConn)) {
 			continue
 		}
 		go r.guard(func() {
-			defer conn.Close()
+			defer func() { _ = conn.Close() }()
 			serve(conn)
 		})
 	}
@@ -292,7 +309,11 @@ func freeBytes(path string) (int64, error) {
 	if err := unix.Statfs(path, &stat); err != nil {
 		return 0, fmt.Errorf("%s: %w", path, err)
 	}
-	return int64(stat.Bavail) * stat.Bsize, nil
+	// Each segment is a file.
+	if stat.Files > 0 && stat.Ffree < leastFiles {
+		return 0, fmt.Errorf("%s: there is room for %d more files only", path, stat.Ffree)
+	}
+	return int64(stat.Bavail) * stat.Bsize, nil //nolint:gosec // no disk has so many
 }
 
 // fail ends all sessions and lets none begin.
@@ -350,24 +371,22 @@ func (r *Recorder) all() []*session {
 	return list
 }
 
-// entry writes one line of the command log.
-func (r *Recorder) entry(at time.Time, kind, session string, fields any) error {
+// entry writes one line of the command log, and says how long it is.
+func (r *Recorder) entry(at time.Time, kind, session string, fields any) (int, error) {
 	head, err := json.Marshal(struct {
 		Time    string `json:"time"`
 		Event   string `json:"event"`
-		Session string `json:"session"`
+		Session string `json:"session,omitempty"`
 	}{at.UTC().Format("2006-01-02T15:04:05.000000Z"), kind, session})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	tail, err := json.Marshal(fields)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if len(tail) > 2 {
-		head = append(append(head[:len(head)-1], ','), tail[1:]...)
-	}
-	return r.commands.Append(append(head, '\n'))
+	line := append(append(head[:len(head)-1], ','), tail[1:]...)
+	return len(line) + 1, r.commands.Append(append(line, '\n'))
 }
 
 // recoverSessions ends what a killed daemon, or a host without power, left open.
@@ -387,8 +406,16 @@ func (r *Recorder) recoverSessions() {
 		if !e.IsDir() {
 			continue
 		}
-		o := r.options(chain.Cast, filepath.Join(string(settings.LogSessions), e.Name()))
 		dir := filepath.Join(base, e.Name())
+		// Most are ended, or delivered and gone.
+		last := lastSegment(dir)
+		if len(last) == 0 {
+			continue
+		}
+		if mark, ok := chain.ParseMark([]byte(last[len(last)-1])); ok && mark.Kind == chain.MarkEnd {
+			continue
+		}
+		o := r.options(chain.Cast, filepath.Join(string(settings.LogSessions), e.Name()))
 		o.First = func() []byte { return chain.Header{Width: 80, Height: 24, Session: chain.Session{ID: e.Name()}}.Line() }
 		o.End = func() []byte {
 			return chain.AppendEvent(nil, lastTime(dir), chain.EventMarker, []byte("the recorder or the host stopped without ending this session"))
@@ -400,7 +427,7 @@ func (r *Recorder) recoverSessions() {
 		}
 		if unfinished {
 			r.log.Alarm("recorder-died", "a session was not ended in order", "session", e.Name())
-			if err := r.entry(time.Now(), "end", e.Name(), ending{Source: "recorder", Why: whyCrashed, Sum: lastSum(dir)}); err != nil {
+			if _, err := r.entry(time.Now(), "end", e.Name(), ending{Source: "recorder", Why: whyCrashed, Sum: lastSum(dir)}); err != nil {
 				r.log.Alarm(alarm, "the command log", "error", err)
 			}
 		}

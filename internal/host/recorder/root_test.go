@@ -54,7 +54,7 @@ func outside() int {
 	}
 	dir, err := os.MkdirTemp("", "recorder-")
 	check(err)
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	for _, program := range []string{"postern-host", "postern-shell"} {
 		build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, program), "../../../bin/"+program)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -238,6 +238,9 @@ func newLab(t *testing.T, choose func(*settings.Choices)) *lab {
 			group = fmt.Appendf(group, "%s:x:%d:\n", name, uid)
 			shadow = fmt.Appendf(shadow, "%s:*:20000::::::\n", name)
 		}
+		// Not recorded, to compare with.
+		passwd = append(passwd, "plain:x:1500:20000::/:/bin/bash\n"...)
+		shadow = append(shadow, "plain:*:20000::::::\n"...)
 		require.NoError(t, os.WriteFile("/etc/passwd", passwd, 0o644))
 		require.NoError(t, os.WriteFile("/etc/group", group, 0o644))
 		require.NoError(t, os.WriteFile("/etc/shadow", shadow, 0o600))
@@ -278,6 +281,8 @@ AllowGroups postern
 MaxSessions 100
 MaxStartups 200
 LogLevel ERROR
+Match User plain
+  ForceCommand none
 `), 0o644))
 	choices := settings.Choices{Recording: settings.Recording{MinFreeMiB: 16}, People: settings.People{Sudo: []string{"carol"}}}
 	if choose != nil {
@@ -358,7 +363,7 @@ func (l *lab) stopDaemon(signal unix.Signal) {
 func (l *lab) dial(user string) (*ssh.Client, error) {
 	return ssh.Dial("tcp", sshdPort, &ssh.ClientConfig{
 		User: user, Auth: []ssh.AuthMethod{ssh.PublicKeys(l.signer)},
-		HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: 5 * time.Second, //nolint:gosec // the lab's own
+		HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: 5 * time.Second,
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -51,12 +52,13 @@ var told = map[why]string{
 	whyStopped: "This bastion is stopping its sessions.",
 }
 
-// How much a session may write: what comes after the first bytes is slowed down, so
-// that nobody fills the disk in the time that it takes to notice. leastRecord and a
-// part of what is free at its start is what it may write in all.
+// How much a person may have written: what comes after the first bytes is slowed
+// down, so that nobody fills the disk in the time that it takes to notice.
+// leastRecord, or an eighth of what is free at its start, is what one session may
+// write in all.
 const (
 	freeRunBytes   = 128 << 20
-	bytesPerSecond = 2 << 20
+	bytesPerSecond = 1 << 20
 	leastRecord    = 256 << 20
 	freeRunLines   = 2000
 	linesPerSecond = 100
@@ -79,8 +81,9 @@ type session struct {
 	term   bool
 
 	limit    int64
-	bytes    throttle
-	lines    throttle
+	bytes    *throttle // of all sessions of the person
+	lines    *throttle
+	closed   atomic.Bool
 	in, out  atomic.Int64
 	written  atomic.Int64
 	typed    atomic.Int64 // Unix nanoseconds
@@ -183,7 +186,9 @@ func (r *Recorder) greet(conn *net.UnixConn) {
 	}()
 	p, err := r.identify(conn, fds)
 	if err != nil {
-		r.log.Alarm("session-refused", "someone who isn't the login shell asked for a session", "uid", uid, "reason", err)
+		if r.once(strconv.Itoa(uid) + " " + err.Error()) {
+			r.log.Alarm("session-refused", "someone who isn't the login shell asked for a session", "uid", uid, "reason", err)
+		}
 		_, _ = conn.Write([]byte("refused This bastion: " + oneLine(err.Error()) + ".\n"))
 		return
 	}
@@ -201,11 +206,11 @@ func (r *Recorder) greet(conn *net.UnixConn) {
 	if !errors.As(err, &text) {
 		r.log.Alarm(alarm, "a session could not begin", "person", p.name, "error", err)
 	}
-	b := r.beginning(p, s != nil && s.term)
+	b := r.beginning(p, false)
 	b.Reason = reason.Error()
-	if s == nil || s.cmd == nil {
-		_ = r.entry(time.Now(), "refused", "", b)
-	}
+	now := time.Now()
+	_, _ = r.entry(now, "refused", "", b)
+	_ = r.text.write(textLine(now, p.address, p.name, "-", "recorder", p.home, "refused: "+p.command))
 	_, _ = conn.Write([]byte("refused " + oneLine(string(text)) + "\n"))
 }
 
@@ -271,8 +276,6 @@ func (r *Recorder) beginning(p *peer, terminal bool) beginning {
 func (r *Recorder) prepare(conn *net.UnixConn, p *peer, streams [3]*os.File) (*session, error) {
 	s := &session{
 		r: r, peer: p, conn: conn, outer: streams, start: time.Now(),
-		bytes:   throttle{burst: freeRunBytes, rate: bytesPerSecond},
-		lines:   throttle{burst: freeRunLines, rate: linesPerSecond},
 		resized: make(chan struct{}, 1), ending: make(chan struct{}), over: make(chan struct{}),
 	}
 	var err error
@@ -311,7 +314,13 @@ func (r *Recorder) prepare(conn *net.UnixConn, p *peer, streams [3]*os.File) (*s
 	case of >= maxOfOne || len(r.sessions) >= maxSessions:
 		err = refusedMany
 	default:
-		r.sessions[s.id], r.seen[p.uid] = s, true
+		if r.seen[p.uid] == nil {
+			r.seen[p.uid] = &throttles{
+				bytes: throttle{burst: freeRunBytes, rate: bytesPerSecond}, lines: throttle{burst: freeRunLines, rate: linesPerSecond},
+			}
+		}
+		s.bytes, s.lines = &r.seen[p.uid].bytes, &r.seen[p.uid].lines
+		r.sessions[s.id] = s
 		r.running.Add(1)
 	}
 	r.mu.Unlock()
@@ -358,11 +367,27 @@ func (s *session) run() error {
 	if err := s.open(); err != nil {
 		return err
 	}
+	whole := false
+	defer func() {
+		if !whole { // a fault of ours
+			s.end(whyFailed)
+			s.destroy()
+			s.closed.Store(true)
+			_ = s.record.Close()
+		}
+	}()
 	if err := s.begin(); err != nil {
+		r.log.Alarm(alarm, "a session could not begin", "session", s.id, "person", s.peer.name, "error", err)
+		_, _ = s.conn.Write([]byte("refused " + string(refusedNow) + "\n"))
 		s.end(whyFailed)
 		s.destroy()
-		_ = s.record.Close()
-		return err
+		if s.cmd != nil {
+			err = s.cmd.Wait()
+		}
+		s.drain()
+		s.finish(err)
+		whole = true
+		return nil
 	}
 	go r.guardSession(s, s.listen)
 	status := make(chan error, 1)
@@ -381,7 +406,9 @@ func (s *session) run() error {
 		result = <-status
 	}
 	s.drain()
-	return s.finish(result)
+	s.finish(result)
+	whole = true
+	return nil
 }
 
 // guardSession ends a session in which there is a fault of ours, and only that one.
@@ -452,7 +479,7 @@ func descriptor(f *os.File) int {
 // begin starts the session's shell, held until all is in place.
 func (s *session) begin() error {
 	r := s.r
-	if err := r.entry(s.start, "begin", s.id, r.beginning(s.peer, s.term)); err != nil {
+	if _, err := r.entry(s.start, "begin", s.id, r.beginning(s.peer, s.term)); err != nil {
 		return err
 	}
 	notice := "session begins"
@@ -472,7 +499,7 @@ func (s *session) begin() error {
 	if err != nil {
 		return err
 	}
-	defer socket.Close()
+	defer func() { _ = socket.Close() }()
 	_ = socket.SetDeadline(time.Now().Add(15 * time.Second))
 	if s.term {
 		if s.inner[0], err = expect(socket, "terminal"); err != nil {
@@ -486,11 +513,11 @@ func (s *session) begin() error {
 		return err
 	}
 	s.settling.Go(func() {
-		defer listener.Close()
+		defer func() { _ = listener.Close() }()
 		r.guardSession(s, func() { _ = programs(listener, s.program) })
 	})
 	s.settling.Go(func() {
-		defer hook.Close()
+		defer func() { _ = hook.Close() }()
 		r.guardSession(s, func() { reports(hook, s.report) })
 	})
 	if s.term {
@@ -513,7 +540,7 @@ func (s *session) spec() child {
 	p := s.peer
 	c := child{
 		UID: p.uid, GID: p.gid, Groups: p.groups, Home: p.home, Terminal: s.term, Rows: 24, Cols: 80,
-		Administrator: slices.Contains(s.r.settings.People.Sudo, p.name), Loginuid: true, Path: "/bin/bash",
+		Administrator: slices.Contains(s.r.settings.People.Sudo, p.name), Path: "/bin/bash",
 		Env: append([]string{
 			"HOME=" + p.home, "USER=" + p.name, "LOGNAME=" + p.name, "SHELL=/bin/bash",
 			"PATH=/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin", "POSTERN_SESSION=" + s.id,
@@ -549,14 +576,14 @@ func (s *session) spawn(c child) (*net.UnixConn, *os.File, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	defer group.Close()
+	defer func() { _ = group.Close() }()
 	text, err := json.Marshal(c)
 	if err != nil {
 		return nil, nil, err
 	}
-	var close []*os.File
+	var theirs []*os.File
 	defer func() {
-		for _, f := range close {
+		for _, f := range theirs {
 			_ = f.Close()
 		}
 	}()
@@ -564,7 +591,7 @@ func (s *session) spawn(c child) (*net.UnixConn, *os.File, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	close = append(close, specRead)
+	theirs = append(theirs, specRead)
 	go func() {
 		_, _ = specWrite.Write(text)
 		_ = specWrite.Close()
@@ -573,22 +600,22 @@ func (s *session) spawn(c child) (*net.UnixConn, *os.File, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	theirs, mine := os.NewFile(uintptr(pair[0]), "child"), os.NewFile(uintptr(pair[1]), "recorder")
-	close = append(close, theirs, mine)
+	far, near := os.NewFile(uintptr(pair[0]), "child"), os.NewFile(uintptr(pair[1]), "recorder")
+	theirs = append(theirs, far, near)
 	hook, hookWrite, err := os.Pipe()
 	if err != nil {
 		return nil, nil, err
 	}
-	close = append(close, hookWrite)
+	theirs = append(theirs, hookWrite)
 
 	s.cmd = exec.Command("/proc/self/exe", ChildCommand)
 	s.cmd.Args[0] = "postern-host"
 	s.cmd.Env = []string{}
 	s.cmd.Dir = "/"
-	s.cmd.ExtraFiles = []*os.File{specRead, theirs, hookWrite, group}
+	s.cmd.ExtraFiles = []*os.File{specRead, far, hookWrite, group}
 	// The child goes to its group by itself: from 6.14 on Linux ends what is cloned
 	// into a group, where the one it comes from was ever killed whole.
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Unshareflags: unix.CLONE_NEWNS}
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if !s.term {
 		for i := range 3 {
 			read, write, err := os.Pipe()
@@ -598,10 +625,10 @@ func (s *session) spawn(c child) (*net.UnixConn, *os.File, error) {
 			}
 			if i == 0 {
 				s.cmd.Stdin, s.inner[0] = read, write
-				close = append(close, read)
+				theirs = append(theirs, read)
 			} else {
 				s.inner[i] = read
-				close = append(close, write)
+				theirs = append(theirs, write)
 				if i == 1 {
 					s.cmd.Stdout = write
 				} else {
@@ -615,7 +642,7 @@ func (s *session) spawn(c child) (*net.UnixConn, *os.File, error) {
 		_ = hook.Close()
 		return nil, nil, err
 	}
-	socket, err := net.FileConn(mine)
+	socket, err := net.FileConn(near)
 	if err != nil {
 		_ = hook.Close()
 		return nil, nil, err
@@ -684,36 +711,36 @@ func (s *session) tick() {
 		s.end(whyIdle)
 	}
 	if s.written.Load() > s.limit {
+		s.r.log.Alarm("record-full", "a session has written as much as one may, and ends", "session", s.id, "person", s.peer.name)
 		s.end(whyFull)
-	}
-	select {
-	case <-s.record.Failed():
-		s.r.fail(fmt.Errorf("session %s: %w", s.id, s.record.Err()))
-	default:
 	}
 	// A client that went away leaves a command without a terminal running.
 	if s.term {
 		return
 	}
-	for i := range s.outer[:2] {
-		poll := []unix.PollFd{{Fd: int32(s.fd(i))}}
-		_, _ = unix.Poll(poll, 0)
-		if i == 1 && poll[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0 && poll[0].Fd >= 0 {
-			s.end(whyHangup)
-		}
+	poll := []unix.PollFd{{Fd: int32(s.fd(1))}} //nolint:gosec // a descriptor
+	if n, err := unix.Poll(poll, 0); err == nil && n > 0 && poll[0].Fd >= 0 && poll[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0 {
+		s.end(whyHangup)
 	}
 }
 
 // write puts events into the record. Where that fails, nothing is shown any more.
 func (s *session) write(line []byte) bool {
 	if err := s.record.Append(line); err != nil {
-		s.r.fail(fmt.Errorf("session %s: %w", s.id, err))
+		if !s.closed.Load() {
+			s.r.fail(fmt.Errorf("session %s: %w", s.id, err))
+		}
 		s.end(whyFailed)
 		return false
 	}
-	s.written.Add(int64(len(line)))
-	s.pause(s.bytes.take(float64(len(line))))
+	s.spend(len(line))
 	return true
+}
+
+// spend counts what was written, and slows the session down.
+func (s *session) spend(n int) {
+	s.written.Add(int64(n))
+	s.pause(s.bytes.take(float64(n)))
 }
 
 // pause slows a session down, for as long as it is not to end.
@@ -772,18 +799,21 @@ func (s *session) typedLine(p report) {
 }
 
 func (s *session) entry(kind string, fields any) error {
-	err := s.r.entry(time.Now(), kind, s.id, fields)
+	n, err := s.r.entry(time.Now(), kind, s.id, fields)
 	if err != nil {
 		s.r.fail(fmt.Errorf("the command log: %w", err))
 	}
+	s.spend(n)
 	return err
 }
 
 func (s *session) text(by, dir, line string) error {
-	err := s.r.text.write(textLine(time.Now(), s.peer.address, s.peer.name, s.id, by, dir, line))
+	out := textLine(time.Now(), s.peer.address, s.peer.name, s.id, by, dir, line)
+	err := s.r.text.write(out)
 	if err != nil {
 		s.r.fail(fmt.Errorf("bastion.log: %w", err))
 	}
+	s.spend(len(out))
 	return err
 }
 
@@ -839,7 +869,7 @@ func (s *session) drain() {
 }
 
 // finish closes the record and tells the login shell how the session ended.
-func (s *session) finish(result error) error {
+func (s *session) finish(result error) {
 	r := s.r
 	if err := r.cgroups.remove(s.id); err != nil {
 		r.log.Alarm("session-not-ended", "processes of a session are still there", "session", s.id, "error", err)
@@ -865,6 +895,7 @@ func (s *session) finish(result error) error {
 	if e.Why != whyExit {
 		line = fmt.Sprintf("exit %d\n", failedStatus)
 	}
+	s.closed.Store(true)
 	if err := s.record.Close(); err != nil {
 		r.log.Alarm(alarm, "the end of a session can't be recorded", "session", s.id, "error", err)
 	}
@@ -881,5 +912,4 @@ func (s *session) finish(result error) error {
 	}
 	_ = s.conn.SetWriteDeadline(time.Now().Add(time.Second))
 	_, _ = s.conn.Write([]byte(line))
-	return nil
 }

@@ -189,7 +189,7 @@ func (s *session) resize() {
 
 // streamIn passes on what a command is given.
 func (s *session) streamIn() {
-	defer s.inner[0].Close()
+	defer func() { _ = s.inner[0].Close() }()
 	buffer := make([]byte, chunk)
 	for {
 		n, err := readMany(s.outer[0], buffer)
@@ -273,6 +273,9 @@ type throttle struct {
 	spent float64
 	last  time.Time
 }
+
+// throttles are those of one person.
+type throttles struct{ bytes, lines throttle }
 
 // take spends and says how long to wait.
 func (t *throttle) take(n float64) time.Duration {
