@@ -286,7 +286,7 @@ func TestBootSignalsSuccessOnce(t *testing.T) {
 	}
 	for _, name := range []string{
 		"packages", "accounts", "confine", "kernel", "sshd-config", "sshd-effective", "sshd-running", "second-factor", "instance-connect", "ssm-agent",
-		"imds-v2", "units", "firewall", "audit", "fail2ban", "cloudwatch-agent", "timers", "integrity", "session", "delivery",
+		"imds-v2", "units", "firewall", "audit", "fail2ban", "cloudwatch-agent", "timers", "integrity", "recording", "shipping",
 	} {
 		assert.NotNil(t, o.event("check", "name", name, "result", "pass"), name)
 	}

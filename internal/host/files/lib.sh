@@ -100,19 +100,20 @@ retry() {
   return 1
 }
 
-# put FILE MODE: writes standard input to FILE, all at once. CHANGED is yes where
-# that made a difference and empty where it didn't.
+# put FILE MODE: writes standard input, which is text, to FILE, all at once. CHANGED
+# is yes where that made a difference and empty where it didn't.
 put() {
-  local file=$1 mode=$2 temp
+  local file=$1 mode=$2 temp="$1.$$.new" text='' had=''
   CHANGED=
-  mkdir -p "${file%/*}"
-  temp=$(mktemp "$file.XXXXXX")
-  cat >"$temp"
-  chmod "$mode" "$temp"
-  if [[ -f $file ]] && cmp -s "$temp" "$file" && [[ $(stat -c %a "$file") == "${mode#0}" ]]; then
-    rm -f "$temp"
-    return
+  IFS= read -r -d '' text || true
+  if [[ -f $file ]]; then
+    IFS= read -r -d '' had <"$file" || true
+    if [[ $had == "$text" && $(stat -c %a "$file") == "${mode#0}" ]]; then return; fi
   fi
+  [[ -d ${file%/*} ]] || mkdir -p "${file%/*}"
+  : >"$temp"
+  chmod "$mode" "$temp"
+  printf '%s' "$text" >"$temp"
   if type -P restorecon >/dev/null; then restorecon "$temp" 2>/dev/null || true; fi
   mv -f "$temp" "$file"
   CHANGED=yes

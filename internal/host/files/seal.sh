@@ -20,14 +20,15 @@ seal() {
       | put "$ROOT/etc/systemd/system/$unit.d/00-postern-seal.conf" 0644
     changed+=$CHANGED
   done
-  if [[ -n $changed ]]; then systemctl daemon-reload; fi
+  if [[ -n $changed ]]; then systemctl daemon-reload || because 'systemd does not read its units again, so that sshd may start'; fi
   for unit in ssh.socket sshd.socket ssh.service sshd.service; do
     systemctl stop "$unit" 2>/dev/null || true # most systems have two of them
   done
   for id in $(loginctl list-sessions --no-legend 2>/dev/null | awk '{print $1}'); do
     [[ $(loginctl show-session -p Service --value "$id" 2>/dev/null) != sshd ]] || loginctl terminate-session "$id" || true
   done
-  pkill -KILL -x 'sshd(-session|-auth)?' || true
+  # What is left of them has lost its terminal. pkill takes no longer a pattern.
+  for id in sshd sshd-session sshd-auth; do pkill -KILL -x "$id" || true; done
 }
 
 # ssh_listens: is there a socket that listens on port 22?
@@ -46,6 +47,7 @@ step_seal() {
   fi
   before=$([[ ! -e $ROOT/etc/systemd/system/sshd.service.d/00-postern-seal.conf ]] || printf yes)
   seal
+  [[ -z $REASON ]] || die "$REASON"
   if ssh_listens; then die 'something other than sshd listens on port 22: use an image without it'; fi
   for keys in "$ROOT"/root/.ssh/authorized_keys "$ROOT"/home/*/.ssh/authorized_keys; do
     [[ ! -s $keys ]] || mv -f "$keys" "$keys.unused"

@@ -61,7 +61,7 @@ check_audit() {
     DETAIL='there is no audit system'
     [[ $OS != amazon ]]
   else
-    rules=$(auditctl -l 2>&1 | grep -c 'key=postern') || rules=0
+    rules=$(auditctl -l 2>&1 | grep -cE -- '(-k |key=)postern') || rules=0
     DETAIL="$rules rules"
     ((rules >= 10)) || return 1
     if [[ -n $AUDIT_IMMUTABLE ]] && ! auditctl -s | grep -q '^enabled 2'; then

@@ -28,8 +28,12 @@ care_integrity() {
   fi
   timer_off dailyaidecheck
   timer_on postern-integrity
-  # It reads every program on the disk: after the signal, at the lowest priority.
-  if [[ ! -e $STATE/integrity/aide.db.gz ]]; then systemctl start --no-block postern-integrity.service; fi
+}
+
+# care_baseline: it reads every program on the disk, so that nobody waits for it.
+care_baseline() {
+  if [[ -z $INTEGRITY || -e $STATE/integrity/aide.db.gz ]] || ! have aide; then return 0; fi
+  systemctl start --no-block postern-integrity.service
 }
 
 step_care() {

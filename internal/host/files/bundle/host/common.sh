@@ -40,8 +40,8 @@ now_active() {
   local changed=$2
   systemctl is-enabled -q "$1" || says systemctl enable -q "$1" || die "$1 can't be enabled: $SAID"
   if [[ -n $changed ]]; then
-    says systemctl restart "$1" || die "$1 can't be started: $SAID: see journalctl -u $1"
+    says systemctl restart "$1" || die "$1 can't be started: see journalctl -u $1"
   elif ! systemctl is-active -q "$1"; then
-    says systemctl start "$1" || die "$1 can't be started: $SAID: see journalctl -u $1"
+    says systemctl start "$1" || die "$1 can't be started: see journalctl -u $1"
   fi
 }

@@ -5,6 +5,10 @@ UNITS_CHANGED=
 
 step_units() {
   local file name
+  # Units that are shut in name what they may write, and it must be there.
+  mkdir -p "$ROOT/var/log/postern" "$ROOT/run/postern"
+  chmod 0700 "$ROOT/var/log/postern"
+  chmod 0755 "$ROOT/run/postern"
   UNITS_CHANGED=' '
   for file in "$OPT"/host/units/*; do
     name=${file##*/}

@@ -26,8 +26,6 @@ recorder_answers() { systemctl is-active -q postern-recorder.service && [[ -S $R
 
 step_unseal() {
   local said unit
-  mkdir -p "$ROOT/var/log/postern" "$ROOT/run/postern"
-  chmod 0755 "$ROOT/run/postern"
   now_active postern-ship.service "$(changed_unit postern-ship.service)"
   now_active postern-recorder.service ''
   retry 5 recorder_answers || die 'the recorder does not answer: see journalctl -u postern-recorder'
@@ -58,4 +56,5 @@ step_open() {
   UNDO=
   rm -f "$TRIAL"
   gate_open
+  care_baseline
 }

@@ -13,7 +13,7 @@ journal() { journalctl -q -o cat --since="$SINCE" "$@" 2>/dev/null || true; }
 count() { grep -cE "$1" || true; }
 
 sshd=$(journal -t sshd -t sshd-session)
-ours=$(journal -t postern -t postern-host -u 'postern-*')
+ours=$(journal -t postern)
 event digest \
   since "$SINCE" \
   logins "$(count '^Accepted ' <<<"$sshd")" \
