@@ -31,6 +31,14 @@ type Config struct {
 	// https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_SignalResource.html
 	SignalResource string
 
+	// LifecycleHook is the name of the launch hook of the Auto Scaling group, which
+	// takes the host into service when it hears of the success. May be a token. "":
+	// none. The instance role needs autoscaling:CompleteLifecycleAction on the group
+	// and ec2:DescribeTags, to learn its name: it can't be told, because the group
+	// waits for its user data.
+	// https://docs.aws.amazon.com/autoscaling/ec2/userguide/lifecycle-hooks-overview.html
+	LifecycleHook string
+
 	// BundleBucket and BundleKey say where the bundle is: what the host runs
 	// beyond the user data, see [BundleFiles]. Both may be tokens, and [Render]
 	// needs both. The instance role needs s3:GetObject on it.
@@ -351,6 +359,10 @@ func (c Config) environment() []value {
 		{
 			"SIGNAL_RESOURCE", "SignalResource", c.SignalResource, regexp.MustCompile(`^[A-Za-z0-9]{1,255}$`),
 			"write a logical ID: letters and digits", 255,
+		},
+		{
+			"LIFECYCLE_HOOK", "LifecycleHook", c.LifecycleHook, regexp.MustCompile(`^[A-Za-z0-9_/-]{1,255}$`),
+			"write the name of a lifecycle hook: letters, digits and -_/ up to 255", 255,
 		},
 		{"BUNDLE_BUCKET", "BundleBucket", c.BundleBucket, bucketForm, bucketFix, 63},
 		{

@@ -113,6 +113,7 @@ func TestScript(t *testing.T) {
 	assert.Equal(t, `REGION=${Token[AWS.Region.4]}
 STACK=${Token[AWS.StackId.6]}
 SIGNAL_RESOURCE=${Token[TOKEN.7]}
+LIFECYCLE_HOOK=
 BUNDLE_BUCKET=${Token[TOKEN.11]}
 BUNDLE_KEY=${Token[TOKEN.12]}
 LOG_GROUP=${Token[TOKEN.8]}

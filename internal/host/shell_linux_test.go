@@ -466,6 +466,41 @@ func TestAWSThatFailsTwice(t *testing.T) {
 	assert.Contains(t, l.read("fake/calls"), "sleep 2\n")
 }
 
+// The group takes a host into service that has proved itself, and hears nothing
+// of another: what waits in a hook can be looked at.
+func TestLaunchHook(t *testing.T) {
+	t.Parallel()
+	c := full()
+	c.LifecycleHook = "proved"
+	const complete = "aws autoscaling complete-lifecycle-action --region eu-west-1 --lifecycle-hook-name proved" +
+		" --auto-scaling-group-name group-1 --instance-id i-0123456789abcdef0 --lifecycle-action-result CONTINUE"
+
+	l := newLab(t)
+	o := l.boot(c)
+	require.Equal(t, 0, o.code, o.out)
+	assert.Equal(t, []string{complete}, o.called("aws autoscaling"))
+	assert.Contains(t, strings.Join(o.called("aws ec2 describe-tags"), ""), "--filters Name=resource-id,Values=i-0123456789abcdef0 Name=key,Values=aws:autoscaling:groupName")
+	assert.Less(t, index(o.calls, "aws autoscaling"), index(o.calls, "aws cloudformation"))
+	assert.Empty(t, l.again().called("aws autoscaling"), "told before")
+
+	l = newLab(t)
+	l.fake("aws-associate-address-fails", "5")
+	o = l.boot(c)
+	assert.Equal(t, []string{"FAILURE"}, o.signals())
+	assert.Empty(t, o.called("aws autoscaling"))
+
+	l = newLab(t)
+	l.fake("aws-complete-lifecycle-action-fails", "99")
+	o = l.boot(c)
+	_, reason := o.failure(t)
+	assert.Equal(t, "Auto Scaling could not be told of the success", reason)
+	assert.Equal(t, []string{"FAILURE"}, o.signals())
+
+	l = newLab(t)
+	l.fake("no-action", "")
+	assert.Equal(t, []string{"SUCCESS"}, l.boot(c).signals(), "let in by hand")
+}
+
 func TestSuccessThatCannotBeToldIsAFailure(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

@@ -22,6 +22,33 @@ signal() {
   event signal status "$status" result sent
 }
 
+# enter_service: with a launch hook, Auto Scaling takes the instance into service,
+# and lets the one before it go, when it hears of the success. Of a failure it
+# hears nothing: until the hook ends the instance, somebody can look at it.
+# https://docs.aws.amazon.com/autoscaling/ec2/userguide/lifecycle-hooks-overview.html
+enter_service() {
+  local mark="$STATE/in-service"
+  [[ -n $LIFECYCLE_HOOK && ! -e $mark ]] || return 0
+  retry 5 complete_launch || return 1
+  : >"$mark"
+  event lifecycle result continue
+}
+
+complete_launch() {
+  local group out
+  if ! group=$(timeout 30 aws ec2 describe-tags --region "$REGION" --output text --query 'Tags[0].Value' \
+    --filters "Name=resource-id,Values=$INSTANCE_ID" Name=key,Values=aws:autoscaling:groupName 2>&1 </dev/null); then
+    note "aws ec2 describe-tags: ${group##*$'\n'}"
+    return 1
+  fi
+  if ! out=$(timeout 30 aws autoscaling complete-lifecycle-action --region "$REGION" --lifecycle-hook-name "$LIFECYCLE_HOOK" \
+    --auto-scaling-group-name "$group" --instance-id "$INSTANCE_ID" --lifecycle-action-result CONTINUE 2>&1 </dev/null); then
+    note "aws autoscaling complete-lifecycle-action: ${out##*$'\n'}"
+    # Somebody let it in by hand.
+    [[ $out == *'No active Lifecycle Action'* ]]
+  fi
+}
+
 # finish EXIT-STATUS: the EXIT trap. Success needs both an exit status of 0 and a
 # self-check that passed.
 finish() {
@@ -31,12 +58,14 @@ finish() {
   if [[ -n $UNDO ]]; then "$UNDO"; fi
   if [[ $CHECKED != yes && -z $SEALED ]]; then seal; fi
   if [[ $status == 0 && $CHECKED == yes ]]; then
-    if signal SUCCESS; then
+    STEP=signal REASON='CloudFormation could not be told of the success'
+    if ! enter_service; then
+      REASON='Auto Scaling could not be told of the success'
+    elif signal SUCCESS; then
       now_ms
       event bootstrap result success ms "$((NOW - BEGAN))" steps "${TIMES# }"
       exit 0
     fi
-    STEP=signal REASON='CloudFormation could not be told of the success'
   fi
   event bootstrap result failure step "$STEP" reason "${REASON:-exit status $status}" steps "${TIMES# }"
   if [[ ! -e $UNSEALED ]]; then
