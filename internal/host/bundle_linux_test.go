@@ -292,7 +292,7 @@ func TestConfinement(t *testing.T) {
 	assert.Equal(t, "root\n", l.read("etc/cron.allow"))
 	assert.Equal(t, "root\n", l.read("etc/at.allow"))
 	assert.False(t, l.exists("etc/cron.deny"))
-	assert.Equal(t, "# The next line is written by Postern.\nauth required pam_wheel.so deny use_uid group=postern\nauth sufficient pam_rootok.so\n", l.read("etc/pam.d/su"))
+	assert.Equal(t, "# Postern begins\nauth required pam_wheel.so deny use_uid group=postern\n# Postern ends\nauth sufficient pam_rootok.so\n", l.read("etc/pam.d/su"))
 	assert.Contains(t, l.read("etc/pam.d/postern-sudo"), "postern-host totp")
 	assert.Equal(t, "Defaults:%postern pam_service=postern-sudo, pam_login_service=postern-sudo\n", l.read("etc/sudoers.d/00-postern"))
 	assert.Equal(t, "#%PAM-1.0\nauth substack password-auth\n", l.read("etc/pam.d/sshd"), "as it was")
@@ -305,7 +305,15 @@ func TestSecondFactor(t *testing.T) {
 	c.Choices.SecondFactor.AtLogin = true
 	o := l.boot(c)
 	require.Equal(t, 0, o.code, o.out)
-	assert.True(t, strings.HasPrefix(l.read("etc/pam.d/sshd"), "# The next line is written by Postern.\nauth [success=done default=die] pam_exec.so expose_authtok quiet /opt/postern/bin/postern-host totp\n"))
+	assert.Equal(t, `# Postern begins
+auth [success=2 default=ignore] pam_exec.so seteuid quiet /opt/postern/bin/postern-host totp --unenrolled
+auth optional pam_echo.so One-time code of %u
+auth requisite pam_exec.so seteuid quiet stdout expose_authtok /opt/postern/bin/postern-host totp
+auth sufficient pam_permit.so
+# Postern ends
+#%PAM-1.0
+auth substack password-auth
+`, l.read("etc/pam.d/sshd"))
 	assert.NotNil(t, o.event("check", "name", "second-factor", "detail", ""))
 
 	l.write("etc/pam.d/sshd", "#%PAM-1.0\nauth substack password-auth\n") // as an update of the package would

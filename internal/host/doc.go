@@ -1,11 +1,14 @@
 // Package host makes what runs on a bastion: shell and configuration, embedded
-// from files/ so that it can be reviewed, rendered by pure Go into EC2 user data.
-// It knows nothing of the CDK.
+// from files/ so that it can be reviewed. A small core of it is rendered by pure Go
+// into EC2 user data; all else, with the programs, comes to the host as one bundle
+// of known digest. It knows nothing of the CDK.
 //
 //	data, err := host.Render(host.Config{
 //		StackName:      "Access",
 //		SignalResource: "BastionASG",
-//		LogGroup:       "/postern/bastion",
+//		BundleBucket:   "cdk-assets",
+//		BundleKey:      "0123abcd.tar.gz",
+//		BundleSHA256:   digest,
 //	})
 //	// data.Script is the user data; data.Size() of host.Limit bytes are used.
 //
@@ -18,26 +21,71 @@
 // can break out of them; the bootstrap reads them as data and refuses one that
 // has not the form AWS documents for it. docs/adr/0002 has the reasons.
 //
+// # The bundle
+//
+// A tar.gz that the host fetches from S3, holds against the digest in its user data
+// and unpacks to /opt/postern, at once or not at all:
+//
+//	bin/postern-host   0700  the program of root, cmd bin/postern-host
+//	bin/postern-shell  0711  the login shell of people
+//	host/...                 [BundleFiles]: the later steps, units, rules
+//
 // # The files
 //
 //	config.go       Config, its defaults and faults, the deploy-time values
+//	choices.go      those of the programs on the host, settings.json
 //	sshd.go         the drop-in of sshd, as far as it is known at synthesis
 //	agent.go        the configuration of the CloudWatch agent
 //	render.go       packing, budget
-//	files/
+//	bundle.go       what of files/ is in the bundle
+//	files/          the core, in the payload
 //	  userdata.sh     unpacks and starts; never in the payload itself
 //	  main.sh         sources the others and runs the steps in order
 //	  lib.sh          events, reasons, retries, writing files
-//	  environment.sh  steps environment (deploy-time values) and tools
+//	  environment.sh  steps environment (deploy-time values), tools and settings
 //	  signal.sh       the EXIT trap and the signal to CloudFormation
+//	  seal.sh         step seal: sshd is closed
 //	  instance.sh     steps identity (IMDSv2) and address (Elastic IP)
-//	  sshd.sh         step sshd
-//	  agent.sh        step agent, with rsyslog.conf and logrotate.conf
+//	  bundle.sh       step bundle
+//	files/bundle/host/
+//	  steps.sh        the order of the steps below
+//	  common.sh       what they share
+//	  packages.sh     what is installed, by the name that each system has for it
+//	  accounts.sh     the image's user, the account of the check, sudo
+//	  confine.sh      logind, user managers, cron, su, core dumps
+//	  kernel.sh       sysctl and modules (etc/sysctl.conf, etc/modprobe.conf)
+//	  hostkeys.sh     host keys from Parameter Store
+//	  sshd.sh         the drop-in, tried and taken back where it isn't kept
+//	  units.sh        installs units/, which systemd runs
+//	  firewall.sh     what people's programs reach, by user ID
+//	  audit.sh        the kernel's audit (etc/audit.rules)
+//	  fail2ban.sh     (etc/fail2ban.conf)
+//	  agent.sh        the CloudWatch agent: memory and disk
+//	  people.sh       the first reconcile
+//	  care.sh         timers: updates, integrity, digest, check
+//	  unseal.sh       steps unseal (sshd on trial) and open (for everybody)
 //	  selfcheck.sh    step selfcheck: its checks decide the signal
+//	  run/            what the timers run; begin.sh is the beginning of each
 //
-// Comment lines and empty lines of files/ are left out of the payload; what is on
+// Comment lines and empty lines of the core are left out of the payload; what is on
 // the host is otherwise the reviewed text. `/var/lib/postern/host/main.sh` may be
 // run again at any time: it changes nothing that is right already.
+//
+// # Sealed until proven
+//
+// The step seal stops sshd, ends what came in through it, and makes sshd wait for a
+// mark, by a condition in a drop-in of each of its units. A reboot changes nothing in
+// that. The step unseal sets a mark that a reboot forgets, behind a rule of nftables
+// that lets in the host itself only; where the self-check passes, with a real
+// recorded session through sshd in it, the step open makes it last. A bootstrap that
+// fails anywhere leaves sshd closed and says so on the console. Session Manager
+// works all the while. What fails later, on a timer or when an operator runs
+// main.sh again, closes nothing: it is an alarm line, and sessions without recording
+// are the recorder's to refuse.
+//
+// The image's sshd is open for the seconds before the user data runs, and EC2
+// Instance Connect lets in the image's user then, who is root. The step seal looks
+// for that in the journal and gives up the instance where it happened.
 //
 // # Steps
 //
@@ -56,12 +104,14 @@
 //     deploy-time values from the variables of environment.sh only;
 //   - names by `note` what it could not do on this system and what that means.
 //
-// A promise that a step makes gets a check in selfcheck.sh: check_NAME returns 0,
-// or says in DETAIL why not. To add a step: its file in files/, one `source` and
-// one `step` line in main.sh, its checks in the list of step_selfcheck, its tests
-// in shell_linux_test.go. Its settings are fields of [Config]: rendered to a file
-// of the payload where they are known at synthesis, a line of the environment
-// where they may be tokens.
+// A promise that a step makes gets a check: check_NAME returns 0, or says in DETAIL
+// why not. It stands beside the step or in selfcheck.sh, and must be true at any time
+// later: the timer asks again. To add a step: its file in files/bundle/host, one
+// `source` and one `step` line in steps.sh, its checks in the list of selfcheck.sh,
+// its tests in bundle_linux_test.go. Its settings are fields of [Config]: rendered to
+// choices.sh where they are known at synthesis, a line of the environment where they
+// may be tokens. What a program of ours can ask better is a check of
+// `postern-host check`, whose lines of JSON count as these do.
 //
 // # What is told, and where
 //
@@ -70,20 +120,24 @@
 // key "postern" says which: step (name, result, ms), note, check (name, result,
 // detail), signal, and at the end bootstrap with the result, the step that failed,
 // the reason, and the time of each step. The signal itself carries no reason: the
-// API takes none. The CloudWatch agent ships the journal from its own start on, so
-// that of the bootstrap the checks and the last event reach the log group.
+// API takes none. An alarm line (name, text) tells of a promise that is broken later:
+// check-failed, integrity-changed, integrity-broken, updates-failed, and those of the
+// programs. Our own program ships the journal from the step unseal on, beginning with
+// what is in it already.
 //
 // # Systems
 //
-// Amazon Linux 2023 first. Debian and Ubuntu have no package of the CloudWatch
-// agent: there the host comes up, and says in a note and in the check
-// cloudwatch-agent that nothing is shipped, unless the image brings the agent. An
-// sshd older than 9.2 can't end idle sessions; the login shell then does, which a
-// person can get around.
+// Amazon Linux 2023 first. What a system has no package for is said by name, with
+// what it means: there is none of the CloudWatch agent for Debian and Ubuntu. Of what
+// was promised without a choice, only a missing nftables stops a host everywhere,
+// because people would reach the instance's credentials; a missing audit system or
+// AIDE stops Amazon Linux alone, where both have packages. In a container, the
+// kernel's settings and its audit system are those of the machine, and left alone.
 //
 // # Tests
 //
 // go test runs the Go code and, on Linux, the whole user data below a temporary
-// root with fakes on the PATH. The tag hosttools adds shellcheck, shfmt and the
-// real sshd; those must be installed then.
+// root with a bundle of the real files and fakes of the programs, and fakes on the
+// PATH. The tag hosttools adds shellcheck, shfmt and the real sshd; those must be
+// installed then. test/host boots it all.
 package host

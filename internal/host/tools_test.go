@@ -7,11 +7,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/postern-cdk/postern/internal/host/settings"
 )
 
 // need finds a tool of this tier or fails: whoever runs the tier has looked for
@@ -30,7 +33,7 @@ func need(t *testing.T, name string) string {
 func scripts(t *testing.T) []string {
 	t.Helper()
 	var list []string
-	for _, pattern := range []string{"files/*.sh", "testdata/bin/*", "testdata/sshd/*"} {
+	for _, pattern := range []string{"files/*.sh", "files/bundle/host/*.sh", "files/bundle/host/run/*.sh", "testdata/bin/*", "testdata/sshd/*"} {
 		found, err := filepath.Glob(pattern)
 		require.NoError(t, err)
 		require.NotEmpty(t, found)
@@ -46,6 +49,8 @@ func TestShellcheck(t *testing.T) {
 	product := []string{
 		"--external-sources", "--enable=check-unassigned-uppercase,deprecate-which,quote-safe-variables",
 		"internal/host/files/main.sh", "internal/host/files/userdata.sh",
+		"internal/host/files/bundle/host/run/check.sh", "internal/host/files/bundle/host/run/digest.sh",
+		"internal/host/files/bundle/host/run/integrity.sh", "internal/host/files/bundle/host/run/updates.sh",
 	}
 	// The fakes get their folders from the environment.
 	fakes := []string{"--shell=bash", "--exclude=SC1091,SC2154"}
@@ -63,8 +68,7 @@ func TestShellcheck(t *testing.T) {
 }
 
 func TestShfmt(t *testing.T) {
-	product, err := filepath.Glob("files/*.sh")
-	require.NoError(t, err)
+	product := slices.DeleteFunc(scripts(t), func(name string) bool { return strings.HasPrefix(name, "testdata/") })
 	// Without flags it goes by .editorconfig, which knows *.sh.
 	out, err := exec.Command(need(t, "shfmt"), append([]string{"-d"}, product...)...).CombinedOutput()
 	assert.NoError(t, err, string(out))
@@ -90,9 +94,13 @@ func realSSHD(t *testing.T) *lab {
 }
 
 // effective asks the real sshd what it goes by.
-func (l *lab) effective() map[string]string {
+func (l *lab) effective() map[string]string { return l.effectiveFor("root", "203.0.113.9") }
+
+// effectiveFor asks for one user from one address.
+func (l *lab) effectiveFor(user, address string) map[string]string {
 	l.t.Helper()
-	out, err := exec.Command(need(l.t, "sshd"), "-T", "-f", l.root+"/etc/ssh/sshd_config", "-C", "user=root,host=h,addr=203.0.113.9").Output()
+	out, err := exec.Command(need(l.t, "sshd"), "-T", "-f", l.root+"/etc/ssh/sshd_config",
+		"-C", "user="+user+",host=h,addr="+address+",laddr="+address+",lport=22").Output()
 	require.NoError(l.t, err)
 	values := map[string]string{}
 	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
@@ -118,6 +126,9 @@ func TestRealSSHDGoesByTheZeroConfiguration(t *testing.T) {
 		"maxauthtries": "4", "maxsessions": "4", "maxstartups": "10:30:60", "logingracetime": "30",
 		"clientaliveinterval": "60", "clientalivecountmax": "3", "permituserrc": "no", "permituserenvironment": "no",
 		"loglevel": "VERBOSE", "banner": "none", "hostkey": l.root + "/etc/ssh/ssh_host_ed25519_key", "hostkeyalgorithms": "ssh-ed25519",
+		"allowgroups": "postern", "forcecommand": "/opt/postern/bin/postern-shell", "authorizedkeysfile": "/etc/postern/keys/%u",
+		"authorizedprincipalsfile": "none", "trustedusercakeys": "none", "revokedkeys": "none", "exposeauthinfo": "yes", "usepam": "yes",
+		"strictmodes": "yes", "pubkeyauthentication": "yes", "acceptenv": "LANG LC_*", "subsystem": "sftp internal-sftp", "compression": "no",
 		"authorizedkeyscommand": "/usr/bin/true eic_run_authorized_keys %u %f",
 	} {
 		assert.Equal(t, want, got[keyword], keyword)
@@ -153,6 +164,39 @@ func TestRealSSHDOpensTheNamedTargetsOnly(t *testing.T) {
 	assert.Equal(t, "ssh-ed25519,rsa-sha2-512,rsa-sha2-256,ecdsa-sha2-nistp256", got["hostkeyalgorithms"])
 }
 
+func TestRealSSHDAsksForTheSecondFactor(t *testing.T) {
+	l := realSSHD(t)
+	c := full()
+	c.Choices.SecondFactor.AtLogin = true
+	c.Choices.People.FIPSKeysOnly = true
+	c.Choices.Certificates = settings.Certificates{Authorities: []string{ecdsaKey}, RevocationKey: "revoked.krl"}
+	o := l.boot(c)
+	require.Equal(t, 0, o.code, o.out)
+	got := l.effective()
+	assert.Equal(t, "publickey,keyboard-interactive:pam", got["authenticationmethods"])
+	assert.Equal(t, "yes", got["kbdinteractiveauthentication"])
+	assert.Equal(t, "no", got["passwordauthentication"])
+	assert.Equal(t, "/etc/postern/authorities.pub", got["trustedusercakeys"])
+	assert.Equal(t, "/etc/postern/revoked.krl", got["revokedkeys"])
+	assert.NotContains(t, got["pubkeyacceptedalgorithms"], "ed25519")
+	assert.NotContains(t, got["pubkeyacceptedalgorithms"], "sk-")
+	assert.Equal(t, "publickey", l.effectiveFor("postern-check", "127.0.0.1")["authenticationmethods"], "nobody types its code")
+	for user, address := range map[string]string{"postern-check": "203.0.113.9", "alice": "127.0.0.1"} {
+		assert.Equal(t, "publickey,keyboard-interactive:pam", l.effectiveFor(user, address)["authenticationmethods"], user+" from "+address)
+	}
+	assert.Equal(t, "nobody", l.effectiveFor("alice", "203.0.113.9")["authorizedkeyscommanduser"], "what follows the drop-in is not part of its Match")
+}
+
+// Keywords that add up over files could let in more than ours.
+func TestRealSSHDWithAnotherGroupIsPutBack(t *testing.T) {
+	l := realSSHD(t)
+	l.write("etc/ssh/sshd_config", l.read("etc/ssh/sshd_config")+"AllowGroups everybody\n")
+	_, reason := l.boot(Config{}).failure(t)
+	assert.Contains(t, reason, "sshd does not go by: AllowGroups (another file lets in more: ")
+	assert.Contains(t, reason, "everybody")
+	assert.False(t, l.exists(dropInFile))
+}
+
 // A Match block overrides what stands before it, even in a drop-in.
 func TestRealSSHDWithAMatchThatWeakensIsPutBack(t *testing.T) {
 	l := realSSHD(t)
@@ -169,9 +213,7 @@ func TestRealSSHDWithAMatchThatWeakensIsPutBack(t *testing.T) {
 // The real sshd refuses what only a fault in the product could render.
 func TestRealSSHDThatRefusesIsPutBack(t *testing.T) {
 	l := realSSHD(t)
-	u, err := Render(Config{})
-	require.NoError(t, err)
-	l.bootScript(u.Script) // unpacks
+	l.boot(Config{}) // unpacks
 	require.NoError(t, os.Remove(filepath.Join(l.root, dropInFile)))
 	conf := filepath.Join(l.root, "var/lib/postern/host/sshd.conf")
 	data, err := os.ReadFile(conf)

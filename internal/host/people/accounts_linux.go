@@ -25,7 +25,7 @@ const (
 	noShell    = "/usr/sbin/nologin"
 	// passwordLock is what lckpwdf(3) locks: passwd, useradd, systemd-sysusers and
 	// package scripts wait for each other by it.
-	passwordLock = "/etc/.pwd.lock"
+	passwordLock = "/etc/.pwd.lock" //nolint:gosec // no password, a lock
 )
 
 // table is one of passwd, shadow, group and gshadow. Lines that are not ours stay

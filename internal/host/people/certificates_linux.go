@@ -104,7 +104,7 @@ func (r *run) checkRevoked(ctx context.Context, list []byte) error {
 	if err := atomic.WriteSoon(path, list, 0o600); err != nil {
 		return err
 	}
-	defer os.Remove(path)
+	defer func() { _ = os.Remove(path) }()
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if out, err := exec.CommandContext(ctx, program, "-Q", "-l", "-f", path).CombinedOutput(); err != nil {
@@ -134,16 +134,17 @@ func checkRevoked(list []byte) error {
 		if len(rest) < 4 {
 			return false
 		}
-		size := uint64(binary.BigEndian.Uint32(rest))
-		if size > uint64(len(rest)-4) {
+		size := int64(binary.BigEndian.Uint32(rest))
+		if size > int64(len(rest)-4) {
 			return false
 		}
 		rest = rest[4+size:]
 		return true
 	}
-	// What is reserved, and the comment.
-	if !next() || !next() {
-		return errRevoked
+	for range 2 { // what is reserved, and the comment
+		if !next() {
+			return errRevoked
+		}
 	}
 	for len(rest) > 0 {
 		rest = rest[1:] // the section's type

@@ -3,6 +3,7 @@ package people
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -56,9 +57,8 @@ func (l fileLog) Append(lines []byte) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
 	_, err = f.Write(lines)
-	return err
+	return errors.Join(err, f.Close())
 }
 
 func TestMain(m *testing.M) {

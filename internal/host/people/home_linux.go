@@ -60,7 +60,7 @@ func (r *run) home(name string, uid int) error {
 	if err := os.Mkdir(path, 0o700); err != nil {
 		return err
 	}
-	if err := os.Chmod(path, 0o700); err != nil {
+	if err := os.Chmod(path, 0o700); err != nil { //nolint:gosec // a directory
 		return err
 	}
 	labelHome(path)

@@ -194,7 +194,7 @@ func application(kind string, blob []byte) error {
 		name = form.Application
 	}
 	if !strings.HasPrefix(name, "ssh:") {
-		return fmt.Errorf("the key of the security token is for %q, not for ssh:", Clip(name))
+		return fmt.Errorf("the key of the security token is for %q; SSH's begin with ssh:, as ssh-keygen makes them", Clip(name))
 	}
 	return nil
 }

@@ -681,3 +681,23 @@ func TestManyHostileObjects(t *testing.T) {
 	h.must()
 	assert.Empty(t, h.entries())
 }
+
+// As many requests as pages, whatever the number of people; the benchmarks have
+// ten thousand.
+func TestManyPages(t *testing.T) {
+	const count = 2300
+	h := newHost(t)
+	for i := range count {
+		h.add(fmt.Sprintf("person-%05d", i))
+	}
+	h.must()
+	assert.Len(t, h.entries(), count)
+	assert.Len(t, h.bucket.calls(), count+3)
+	began := time.Now()
+	h.must()
+	assert.Less(t, time.Since(began), 10*time.Second)
+	assert.Len(t, h.bucket.calls(), 3)
+	h.drop("person-00000", "person-02299")
+	h.must()
+	assert.Equal(t, []string{"removed person-00000 20000", "removed person-02299 22299"}, h.entries())
+}

@@ -78,7 +78,7 @@ func kill(pid, uid int) {
 	if err != nil {
 		return
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	if slices.Contains(uidsOf("/proc", pid), uid) {
 		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
 	}

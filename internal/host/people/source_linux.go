@@ -188,7 +188,7 @@ func (s *source) get(ctx context.Context, in *s3.GetObjectInput, most int64) (co
 		}
 		return nil, "", "", err
 	}
-	defer out.Body.Close()
+	defer func() { _ = out.Body.Close() }()
 	content, err = io.ReadAll(io.LimitReader(out.Body, most+1))
 	if err != nil {
 		return nil, "", "", err

@@ -85,7 +85,7 @@ func (r *run) placeSudoers(ctx context.Context, path, text string) error {
 	if err := atomic.WriteSoon(check, []byte(text), 0o440); err != nil {
 		return err
 	}
-	defer os.Remove(check)
+	defer func() { _ = os.Remove(check) }()
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if out, err := exec.CommandContext(ctx, program, "-c", "-q", "-f", check).CombinedOutput(); err != nil {

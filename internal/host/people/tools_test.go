@@ -1,4 +1,4 @@
-//go:build hosttools
+//go:build linux && hosttools
 
 package people
 

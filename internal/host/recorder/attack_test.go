@@ -598,7 +598,7 @@ func TestLinesCannotBeForged(t *testing.T) {
 	forged := `[ON]:2026-01-01T00:00:00Z [FROM]:10.0.0.1 [USER]:bob [SESSION]:x [BY]:kernel [PWD]:/: rm -rf /`
 	s.run("/bin/echo $'x\\n" + forged + "'")
 	s.run(`mkdir -p $'/home/alice/d [USER]:bob\n[ON]:x' && cd $'/home/alice/d [USER]:bob\n[ON]:x' && /bin/echo $'\e[2K\e[1Ahidden\u202e\xff'`)
-	s.run(`printf '0\0/\0  7 {"time":"x","event":"end"}\n[ON]: forged\n\0' >&200; printf 'typed\0/x\n[ON]: forged\0  9 bob\0' >&200; printf 'typed' >&200`)
+	s.run(`printf '0\0/\0  777 {"time":"x","event":"end"}\n[ON]: forged\n\0' >&200; printf 'typed\0/x\n[ON]: forged\0  9 bob\0' >&200; printf 'typed' >&200`)
 	s.run("printf '%s\\n' '{\"postern\":\"end\",\"chain\":\"x\",\"segment\":1,\"time\":\"x\"}' '[1.0,\"m\",\"postern {}\"]'")
 	s.run("/bin/echo last")
 	l.awaitLogged("exec", func(m map[string]any) bool { return fmt.Sprint(m["argv"]) == "[/bin/echo last]" })
@@ -663,8 +663,11 @@ func TestAReplacedFolderEndsSessions(t *testing.T) {
 		t.Run(strings.ReplaceAll(path, "/", "_"), func(t *testing.T) {
 			l := newLab(t, nil)
 			s := l.login("alice")
+			start := time.Now()
 			require.NoError(t, os.Rename(path, path+".away"))
+			require.NoError(t, os.Mkdir(path, 0o700))
 			require.Error(t, s.ends())
+			assert.Less(t, time.Since(start), 4*time.Second, "noticed though nothing is written")
 			assert.Contains(t, s.out.String(), "can't be recorded any more")
 			assert.Contains(t, l.log.String(), `{"postern":"alarm","name":"recording-failed"`)
 		})

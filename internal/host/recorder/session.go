@@ -83,6 +83,7 @@ type session struct {
 	limit    int64
 	bytes    *throttle // of all sessions of the person
 	lines    *throttle
+	opened   atomic.Bool // the record
 	closed   atomic.Bool
 	in, out  atomic.Int64
 	written  atomic.Int64
@@ -452,6 +453,7 @@ func (s *session) open() error {
 		r.fail(err)
 		return refusedNow
 	}
+	s.opened.Store(true)
 	return nil
 }
 
@@ -707,6 +709,16 @@ func (s *session) because() why {
 
 // tick looks after what shows by itself only.
 func (s *session) tick() {
+	if !s.opened.Load() {
+		return
+	}
+	select {
+	case <-s.record.Failed():
+		if err := s.record.Err(); !s.closed.Load() {
+			s.r.fail(fmt.Errorf("session %s: %w", s.id, err))
+		}
+	default:
+	}
 	if limit := s.r.settings.Recording.IdleTimeout; limit > 0 && time.Since(s.lastTyped()) > limit {
 		s.end(whyIdle)
 	}

@@ -36,7 +36,7 @@ func (c *source) closed(after int) int {
 
 // shipBucket puts the closed segments of a source.
 func (s *Shipper) shipBucket(ctx context.Context, c *source) error {
-	for range 8 {
+	for range 32 {
 		c.mu.Lock()
 		n := c.closed(c.state.Bucket)
 		missing := n - c.state.Bucket - 1

@@ -32,7 +32,7 @@ const timeout = 30 * time.Second
 
 // ship sends lines of a source until there are none, or something fails.
 func (s *Shipper) shipLogs(ctx context.Context, c *source) error {
-	for range 8 { // then the others have their turn
+	for range 32 { // then the others have their turn
 		c.mu.Lock()
 		careful := c.logs.careful
 		c.mu.Unlock()

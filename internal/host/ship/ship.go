@@ -57,27 +57,35 @@ type Shipper struct {
 	// Journal starts what follows the journal. nil: journalctl.
 	Journal func(ctx context.Context, cursor string) (Journal, error)
 
-	now       func() time.Time
-	step      func(string) // tests end the process there
-	patience  time.Duration
-	mu        sync.Mutex
-	sources   map[string]*source
-	listed    time.Time // mtime of the folder of sessions when it was listed
-	looked    time.Time
-	slots     map[string]chan struct{}
-	wake      chan struct{}
-	workers   sync.WaitGroup
-	late      map[string]bool
-	started   time.Time
-	delivered map[string]int64
-	status    []byte
-	purged    time.Time
+	now      func() time.Time
+	step     func(string) // tests end the process there
+	patience time.Duration
+	mu       sync.Mutex
+	sources  map[string]*source
+	listed   time.Time // mtime of the folder of sessions when it was listed
+	looked   time.Time
+	slots    map[string]chan struct{}
+	wake     chan struct{}
+	workers  sync.WaitGroup
+	late     map[string]bool
+	started  time.Time
+	status   []byte
+	reported time.Time
+	purged   time.Time
 }
 
 // Run ships until ctx ends, and then what is left, for some seconds.
 func Run(ctx context.Context, s settings.Settings, log *event.Log) error {
+	shipper, err := newShipper(ctx, s, log)
+	if err != nil {
+		return err
+	}
+	return shipper.Run(ctx)
+}
+
+func newShipper(ctx context.Context, s settings.Settings, log *event.Log) (*Shipper, error) {
 	// Small and steady rather than fast: the host has 512 MB for everything.
-	debug.SetGCPercent(40)
+	debug.SetGCPercent(60)
 	debug.SetMemoryLimit(20 << 20)
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(s.Region),
 		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }), // each stream waits for itself
@@ -86,9 +94,9 @@ func Run(ctx context.Context, s settings.Settings, log *event.Log) error {
 			t.ReadBufferSize, t.WriteBufferSize = 4<<10, 16<<10
 		})))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return (&Shipper{Settings: s, Log: log, Logs: cloudwatchlogs.NewFromConfig(cfg), S3: s3.NewFromConfig(cfg)}).Run(ctx)
+	return &Shipper{Settings: s, Log: log, Logs: cloudwatchlogs.NewFromConfig(cfg), S3: s3.NewFromConfig(cfg)}, nil
 }
 
 func (s *Shipper) at(step string) {
@@ -105,7 +113,7 @@ func (s *Shipper) Run(ctx context.Context) error {
 	if s.Journal == nil {
 		s.Journal = journalctl
 	}
-	s.sources, s.late, s.delivered = map[string]*source{}, map[string]bool{}, map[string]int64{}
+	s.sources, s.late = map[string]*source{}, map[string]bool{}
 	s.slots = map[string]chan struct{}{"logs": make(chan struct{}, atOnce), "bucket": make(chan struct{}, atOnce)}
 	s.wake = make(chan struct{}, 1)
 	s.started = s.now()
@@ -252,7 +260,7 @@ func (s *Shipper) dispatch(ctx context.Context, hurry bool) bool {
 		}
 		c.mu.Lock()
 		ready := c.logs.pending && !c.logs.busy && now.After(c.logs.retry) &&
-			(hurry || now.Sub(c.logs.since) >= gather || c.size(c.state.Logs.Segment)-c.state.Logs.Offset > batchBytes/2)
+			(hurry || now.Sub(c.logs.since) >= gather || c.size(c.state.Logs.Segment+1) >= 0 || c.size(c.state.Logs.Segment)-c.state.Logs.Offset > batchBytes/2)
 		c.mu.Unlock()
 		if ready {
 			s.start(ctx, "logs", c, &c.logs, s.shipLogs)
@@ -389,6 +397,10 @@ type Status struct {
 // report writes the status where it has changed, and tells when shipping is behind
 // and when it is not any more.
 func (s *Shipper) report(always bool) {
+	if time.Since(s.reported) < poll && !always {
+		return // a backlog is many segments to look at
+	}
+	s.reported = time.Now()
 	now := s.now()
 	st := Status{Started: s.started}
 	for _, c := range s.sources {

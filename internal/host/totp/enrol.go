@@ -144,7 +144,7 @@ func (s *Store) keep(ctx context.Context, name string, r *record) error {
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(record{Secret: r.Secret, Enrolled: r.Enrolled})
+	text, err := json.Marshal(record{Secret: r.Secret, Enrolled: r.Enrolled}) //nolint:gosec // into a SecureString
 	if err != nil {
 		return err
 	}

@@ -353,7 +353,7 @@ func TestEnrolmentEndsWithItsSession(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	in, _ := io.Pipe()
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	var out bytes.Buffer
 	assert.ErrorIs(t, h.Enrol(ctx, in, &out, "alice"), context.DeadlineExceeded)
 }

@@ -64,7 +64,9 @@ demote() {
 sudo_rules() {
   local temp
   put "$ROOT/etc/pam.d/postern-sudo" 0644 <<'END'
-auth     required pam_exec.so seteuid expose_authtok quiet /opt/postern/bin/postern-host totp
+auth     [success=1 default=ignore] pam_exec.so seteuid quiet stdout expose_authtok /opt/postern/bin/postern-host totp
+auth     requisite pam_deny.so
+auth     required pam_permit.so
 account  required pam_unix.so
 session  required pam_limits.so
 END

@@ -18,21 +18,20 @@ have() { type -P "$1" >/dev/null; }
 # nft_works: is it there, and does the kernel have it?
 nft_works() { have nft && nft list tables >/dev/null 2>&1; }
 
-# first_line FILE LINE: puts LINE at the top of a file of the distribution that
-# knows no drop-ins, marked as ours, once.
-first_line() {
-  local file=$1 line=$2 temp
+# first_lines FILE: puts standard input at the top of a file of the distribution
+# that knows no drop-ins, between marks that are ours, once.
+first_lines() {
+  local file=$1 text rest
   CHANGED=
+  text=$(cat)
   [[ -f $file ]] || return 0
-  if grep -qxF -- "$line" "$file"; then return 0; fi
-  temp=$(mktemp "$file.XXXXXX")
-  cp -p "$file" "$temp"
-  {
-    printf '# The next line is written by Postern.\n%s\n' "$line"
-    cat "$file"
-  } >"$temp"
-  mv -f "$temp" "$file"
-  CHANGED=yes
+  rest=$(sed '/^# Postern begins/,/^# Postern ends/d' "$file")
+  put "$file" "$(stat -c %a "$file")" <<END
+# Postern begins
+$text
+# Postern ends
+$rest
+END
 }
 
 # now_active UNIT: enables and starts it, again where CHANGED says that it is new.

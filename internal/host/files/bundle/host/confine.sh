@@ -38,7 +38,7 @@ END
     rm -f "$ROOT/etc/$file.deny"
   done
   # Members of the group that may log in are refused; root's way with su stays.
-  first_line "$ROOT/etc/pam.d/su" "auth required pam_wheel.so deny use_uid group=$PEOPLE_GROUP"
+  first_lines "$ROOT/etc/pam.d/su" <<<"auth required pam_wheel.so deny use_uid group=$PEOPLE_GROUP"
   put "$ROOT/etc/profile.d/00-postern.sh" 0644 <<'END'
 umask 077
 END

@@ -84,14 +84,14 @@ check_imds_v2() {
 
 # check_second_factor: PAM asks for the code before anything else.
 check_second_factor() {
-  local first
+  local begin
   if [[ -z $SECOND_FACTOR ]]; then
     DETAIL='not asked for at login'
     return
   fi
-  first=$(grep -m 1 -vE '^[[:space:]]*(#|$)' "$ROOT/etc/pam.d/sshd")
-  [[ $first == "$SECOND_FACTOR_LINE" ]] && return
-  DETAIL="PAM begins with: $first"
+  begin=$(grep -vE '^[[:space:]]*(#|$)' "$ROOT/etc/pam.d/sshd" | head -n 4)
+  [[ $begin == "$SECOND_FACTOR_LINES" ]] && return
+  DETAIL="PAM begins with: ${begin%%$'\n'*}"
   return 1
 }
 

@@ -8,7 +8,10 @@ readonly SSHD_CONFIG="$ROOT/etc/ssh/sshd_config"
 readonly SSHD_DROP_IN="$ROOT/etc/ssh/sshd_config.d/00-postern.conf"
 readonly SSHD_CANDIDATE="$STATE/sshd-candidate"
 readonly SSHD_BACKUP="$STATE/sshd-before"
-readonly SECOND_FACTOR_LINE='auth [success=done default=die] pam_exec.so expose_authtok quiet /opt/postern/bin/postern-host totp'
+readonly SECOND_FACTOR_LINES='auth [success=2 default=ignore] pam_exec.so seteuid quiet /opt/postern/bin/postern-host totp --unenrolled
+auth optional pam_echo.so One-time code of %u
+auth requisite pam_exec.so seteuid quiet stdout expose_authtok /opt/postern/bin/postern-host totp
+auth sufficient pam_permit.so'
 
 sshd_unit() {
   if [[ $OS == debian ]]; then printf ssh; else printf sshd; fi
@@ -190,12 +193,12 @@ sshd_environment() {
 }
 
 # second_factor: PAM asks for the one-time password where sshd asks PAM at all,
-# which is for keyboard-interactive only. The lines below ours, which would ask for
-# a password, are never reached. If an update of the package took ours away, they
-# would be, and nobody has a password.
+# which is for keyboard-interactive only. The last of our lines ends it, before the
+# distribution's ask for a password. If an update of the package took ours away,
+# those would ask, and nobody has a password.
 second_factor() {
   [[ -n $SECOND_FACTOR ]] || return 0
-  first_line "$ROOT/etc/pam.d/sshd" "$SECOND_FACTOR_LINE"
+  first_lines "$ROOT/etc/pam.d/sshd" <<<"$SECOND_FACTOR_LINES"
 }
 
 # instance_connect: does sshd ask EC2 Instance Connect for keys? By its own

@@ -2,6 +2,7 @@ package people
 
 import (
 	"bytes"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -33,7 +34,9 @@ func line(kind string, form any) string {
 }
 
 func TestTokens(t *testing.T) {
-	point := elliptic.Marshal(elliptic.P256(), elliptic.P256().Params().Gx, elliptic.P256().Params().Gy)
+	token, err := ecdh.P256().GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	point := token.PublicKey().Bytes()
 	public, _, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
 	for application, good := range map[string]bool{"ssh:": true, "ssh:bastion": true, "https://example.com": false} {
