@@ -77,7 +77,7 @@ func (b *Bastion) recordStatements(p *Props) []awsiam.PolicyStatement {
 		// A key of the bootstrap bucket lets in everybody of the account through S3.
 		allow("Bundle", []string{object(*b.bundle.S3BucketName(), *b.bundle.S3ObjectKey())}, nil, "s3:GetObject"),
 		allow("Records", []string{records + "/" + recordPrefix + "*"}, nil, "s3:PutObject"),
-		allow("PeopleNames", []string{people}, is("StringEquals", "s3:prefix", b.peoplePrefix), "s3:ListBucket"),
+		allow("PeopleNames", []string{people}, is("s3:prefix", b.peoplePrefix), "s3:ListBucket"),
 		allow("PeopleKeys", read, nil, "s3:GetObject"),
 	}
 	recordKey := b.keyOf("Bucket", b.bucket)
@@ -128,7 +128,7 @@ func (b *Bastion) parameterStatements() []awsiam.PolicyStatement {
 	return []awsiam.PolicyStatement{
 		allow("Kept", append([]string{path + "/host-certs/*", known}, secret...), nil,
 			"ssm:GetParameter", "ssm:GetParameters"),
-		allow("Keep", []string{keys}, is("StringEquals", "ssm:Overwrite", "false"), "ssm:PutParameter"),
+		allow("Keep", []string{keys}, is("ssm:Overwrite", "false"), "ssm:PutParameter"),
 		allow("Enrol", []string{factors}, nil, "ssm:PutParameter"),
 		allow("Publish", []string{known}, nil, "ssm:PutParameter"),
 		// See https://docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html.
