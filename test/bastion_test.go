@@ -1,6 +1,8 @@
 package test_test
 
 import (
+	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -980,4 +982,39 @@ func TestBastionIsKnownByTheNameThatItsHostPublishes(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	b := bastion.New(stack, "Bastion", &bastion.Props{Vpc: userVpc(stack)})
 	assert.Contains(t, b.SSHConfig("door", "alice"), "  HostKeyAlias "+identity.Alias(b.ParameterPath())+"\n")
+}
+
+// Where the manifest of a stack says that the bundle is, it is: in an app, and in
+// a stage, which has a folder of its own.
+func TestBastionBundleIsInTheAssembly(t *testing.T) {
+	app := cdktest.NewApp(t)
+	stage := awscdk.NewStage(app, jsii.String("Prod"), nil)
+	for _, scope := range []constructs.Construct{app, stage} {
+		stack := awscdk.NewStack(scope, jsii.String("Access"), nil)
+		bastion.New(stack, "Bastion", &bastion.Props{Vpc: userVpc(stack)})
+		bastion.New(stack, "Second", &bastion.Props{Vpc: userVpc(constructs.NewConstruct(stack, jsii.String("Other")))})
+	}
+	app.Synth(nil)
+	for _, folder := range []string{*app.Outdir(), *stage.Outdir()} {
+		manifests, err := filepath.Glob(filepath.Join(folder, "*Access*.assets.json"))
+		require.NoError(t, err)
+		require.Len(t, manifests, 1, folder)
+		text, err := os.ReadFile(manifests[0])
+		require.NoError(t, err)
+		var manifest struct {
+			Files map[string]struct{ Source struct{ Path string } }
+		}
+		require.NoError(t, json.Unmarshal(text, &manifest))
+		found := 0
+		for hash, file := range manifest.Files {
+			if !strings.HasSuffix(file.Source.Path, ".gz") {
+				continue
+			}
+			found++
+			bundle, err := os.ReadFile(filepath.Join(folder, file.Source.Path))
+			require.NoError(t, err)
+			assert.Equal(t, hash, fmt.Sprintf("%x", sha256.Sum256(bundle)))
+		}
+		assert.Equal(t, 1, found, "once for all bastions of one kind")
+	}
 }

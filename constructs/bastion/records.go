@@ -2,13 +2,15 @@ package bastion
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/postern-cdk/postern/constructs/archive"
@@ -42,10 +44,7 @@ func ownPath(stackName, stackPath, path string) string {
 
 // makeRecords finds the buckets of the host and uploads what runs on it.
 func (b *Bastion) makeRecords(p *Props, made bundle.Bundle) {
-	b.bundle = awss3assets.NewAsset(b, jsii.String("Bundle"), &awss3assets.AssetProps{
-		Path:      &made.Path,
-		AssetHash: &made.SHA256,
-	})
+	b.bundle = b.upload(made)
 	b.bucket = p.Bucket
 	if b.bucket == nil {
 		b.bucket = archive.New(b, "Archive", &archive.Props{Key: b.keys}).Bucket()
@@ -54,6 +53,39 @@ func (b *Bastion) makeRecords(p *Props, made bundle.Bundle) {
 	if b.peopleBucket == nil {
 		b.peopleBucket = b.bucket
 	}
+}
+
+// upload has a deploy put the bundle into the bootstrap bucket, under its digest.
+// An asset construct would have Node read the file, and name it by a digest of the
+// digest.
+func (b *Bastion) upload(made bundle.Bundle) *awscdk.FileAssetLocation {
+	stage := awscdk.Stage_Of(b)
+	file := filepath.Join(*stage.AssetOutdir(), "asset."+made.SHA256+".gz")
+	if _, err := os.Stat(file); err != nil {
+		b.must("Host.Bundle", copyFile(file, made.Path))
+	}
+	// The stacks of a stage have a folder of their own in that of the app.
+	name, err := filepath.Rel(*stage.Outdir(), file)
+	b.must("Host.Bundle", err)
+	return awscdk.Stack_Of(b).Synthesizer().AddFileAsset(&awscdk.FileAssetSource{
+		FileName:    &name,
+		Packaging:   awscdk.FileAssetPackaging_FILE,
+		SourceHash:  &made.SHA256,
+		DisplayName: jsii.String("What runs on the bastion " + b.path),
+	})
+}
+
+// copyFile puts a file into place whole: another bastion of the app may ask for it.
+func copyFile(to, from string) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	part := to + ".part"
+	if err := os.WriteFile(part, data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(part, to)
 }
 
 func (b *Bastion) logGroupArns(p *Props) []string {
@@ -75,7 +107,7 @@ func (b *Bastion) recordStatements(p *Props) []awsiam.PolicyStatement {
 	}
 	statements := []awsiam.PolicyStatement{
 		// A key of the bootstrap bucket lets in everybody of the account through S3.
-		allow("Bundle", []string{object(*b.bundle.S3BucketName(), *b.bundle.S3ObjectKey())}, nil, "s3:GetObject"),
+		allow("Bundle", []string{object(*b.bundle.BucketName, *b.bundle.ObjectKey)}, nil, "s3:GetObject"),
 		allow("Records", []string{records + "/" + recordPrefix + "*"}, nil, "s3:PutObject"),
 		allow("PeopleNames", []string{people}, is("s3:prefix", b.peoplePrefix), "s3:ListBucket"),
 		allow("PeopleKeys", read, nil, "s3:GetObject"),
