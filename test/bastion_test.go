@@ -141,13 +141,13 @@ func TestBastionByDefault(t *testing.T) {
 				names := []string{}
 				for _, endpoint := range byLogicalName(t, template, "AWS::EC2::VPCEndpoint") {
 					text := textOf(t, endpoint["Properties"].(map[string]any)["ServiceName"])
-					for _, service := range []string{"ssm", "ssmmessages", "logs", "monitoring", "ec2", "cloudformation", "s3"} {
+					for _, service := range []string{"ssm", "ssmmessages", "logs", "monitoring", "ec2", "cloudformation", "autoscaling", "s3"} {
 						if strings.Contains(text, "."+service+`"`) {
 							names = append(names, service)
 						}
 					}
 				}
-				assert.ElementsMatch(t, []string{"ssm", "ssmmessages", "logs", "monitoring", "ec2", "cloudformation", "s3"}, names)
+				assert.ElementsMatch(t, []string{"ssm", "ssmmessages", "logs", "monitoring", "ec2", "cloudformation", "autoscaling", "s3"}, names)
 				assert.Contains(t, textOf(t, byLogicalName(t, template, "AWS::EC2::SecurityGroupIngress")), `"SourceSecurityGroupId":{"Fn::GetAtt":["BastionSecurityGroup`)
 				assert.Contains(t, textOf(t, groupOf(t, template)["DependsOn"]), "Endpointscloudformation", "the host waits for its endpoints")
 			})
@@ -173,7 +173,7 @@ func TestBastionByDefault(t *testing.T) {
 				for id := range *template.FindResources(jsii.String("AWS::AutoScaling::AutoScalingGroup"), nil) {
 					logicalID = id
 				}
-				assert.Contains(t, environment, `REGION=us-east-1\nSTACK=Test\nSIGNAL_RESOURCE=`+logicalID+`\nBUNDLE_BUCKET=`)
+				assert.Contains(t, environment, `REGION=us-east-1\nSTACK=Test\nSIGNAL_RESOURCE=`+logicalID+`\nLIFECYCLE_HOOK=proved\nBUNDLE_BUCKET=`)
 				assert.Contains(t, environment, `{"Ref":"BastionLogGroup`)
 				assert.Contains(t, environment, `ALLOCATION_ID=\n`)
 			})
@@ -187,7 +187,13 @@ func TestBastionByDefault(t *testing.T) {
 				assert.Equal(t, map[string]any{"MinHealthyPercentage": 100.0, "MaxHealthyPercentage": 200.0}, properties["InstanceMaintenancePolicy"])
 				assert.InDelta(t, 300, properties["DefaultInstanceWarmup"], 0)
 				assert.Equal(t, []any{map[string]any{"Granularity": "1Minute"}}, properties["MetricsCollection"])
-				assert.Equal(t, []any{map[string]any{"Key": "Name", "Value": "Test/Bastion", "PropagateAtLaunch": true}}, properties["Tags"])
+				assert.Equal(t, []any{
+					map[string]any{"Key": "Name", "Value": "Test/Bastion", "PropagateAtLaunch": true},
+					map[string]any{"Key": "postern:bastion", "Value": "/postern/Test/Bastion", "PropagateAtLaunch": false},
+				}, properties["Tags"])
+				assert.JSONEq(t, `[{"LifecycleHookName":"proved","LifecycleTransition":"autoscaling:EC2_INSTANCE_LAUNCHING","DefaultResult":"ABANDON","HeartbeatTimeout":900}]`,
+					textOf(t, properties["LifecycleHookSpecificationList"]))
+				assert.JSONEq(t, `{"StringEquals":{"aws:ResourceTag/postern:bastion":"/postern/Test/Bastion"}}`, textOf(t, statementsOf(t, template)["InService"]["Condition"]))
 				assert.Equal(t, map[string]any{
 					"AutoScalingCreationPolicy": map[string]any{"MinSuccessfulInstancesPercent": 100.0},
 					"ResourceSignal":            map[string]any{"Count": 1.0, "Timeout": "PT15M"},
@@ -222,6 +228,7 @@ func TestBastionByDefault(t *testing.T) {
 					"Metrics":       "cloudwatch:PutMetricData",
 					"GroupName":     "ec2:DescribeTags",
 					"Ready":         "cloudformation:SignalResource",
+					"InService":     "autoscaling:CompleteLifecycleAction",
 					"Bundle":        "s3:GetObject",
 					"Records":       "s3:PutObject",
 					"RecordsKey":    "kms:GenerateDataKey",
@@ -662,7 +669,7 @@ func TestBastionAcrossStacks(t *testing.T) {
 	assert.Len(t, byLogicalName(t, template, "AWS::EC2::SecurityGroupIngress"), 1, "at the endpoints' group, made here")
 	assert.Empty(t, byLogicalName(t, cdktest.Template(network), "AWS::EC2::SecurityGroupIngress"))
 	services := textOf(t, byLogicalName(t, cdktest.Template(network), "AWS::EC2::VPCEndpoint"))
-	for _, service := range []string{"ssm", "ssmmessages", "logs", "monitoring", "ec2", "cloudformation", "s3"} {
+	for _, service := range []string{"ssm", "ssmmessages", "logs", "monitoring", "ec2", "cloudformation", "autoscaling", "s3"} {
 		assert.Contains(t, services, "."+service+`"`)
 	}
 	assert.NotContains(t, textOf(t, cdktest.Template(records).ToJSON()), "Bastion")
@@ -683,13 +690,13 @@ func TestBastionWithoutAWayToItsServices(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	bastion.New(stack, "Bastion", &bastion.Props{Vpc: closedVpc(stack)})
 	message := cdktest.Panic(t, func() { cdktest.Template(stack) })
-	for _, service := range []string{"ssm", "ssmmessages", "logs", "monitoring", "ec2", "cloudformation"} {
+	for _, service := range []string{"ssm", "ssmmessages", "logs", "monitoring", "ec2", "cloudformation", "autoscaling"} {
 		assert.Contains(t, message, service)
 	}
 
 	stack = cdktest.NewStack(t)
 	bastion.New(stack, "Bastion", &bastion.Props{Vpc: closedVpc(stack), ExistingEndpoints: []endpoints.Service{
-		endpoints.SSM, endpoints.SSMMessages, endpoints.Logs, endpoints.Monitoring, endpoints.EC2, endpoints.CloudFormation, endpoints.S3,
+		endpoints.SSM, endpoints.SSMMessages, endpoints.Logs, endpoints.Monitoring, endpoints.EC2, endpoints.CloudFormation, endpoints.AutoScaling, endpoints.S3,
 	}})
 	assert.Len(t, byLogicalName(t, cdktest.Template(stack), "AWS::AutoScaling::AutoScalingGroup"), 1)
 }

@@ -332,7 +332,7 @@ func configurationReachesTheTemplates(t *testing.T, apps map[string]synthesized)
 	assert.Nil(t, doorless.postern.Bastion())
 
 	isolated := apps["isolated"]
-	for _, service := range []string{"logs", "monitoring", "cloudformation", "ec2"} {
+	for _, service := range []string{"logs", "monitoring", "cloudformation", "ec2", "autoscaling"} {
 		assert.Contains(t, textOf(t, isolated.template(t, "Postern-Network")), `.`+service+`"`)
 	}
 	assert.Nil(t, isolated.postern.InstanceConnect())

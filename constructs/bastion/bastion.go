@@ -48,6 +48,7 @@ type Bastion struct {
 	peoplePrefix string
 	keys         awskms.IKey
 	bundle       awss3assets.Asset
+	own          string // its name in account and region, as a path
 	parameters   string // the path of what the host keeps, or ""
 	ports        []int  // that people reach from the host
 }
@@ -62,9 +63,14 @@ var (
 // ready.
 var services = []endpoints.Service{
 	endpoints.SSM, endpoints.SSMMessages, endpoints.Logs, endpoints.Monitoring, endpoints.EC2, endpoints.CloudFormation,
+	endpoints.AutoScaling,
 }
 
 const sshPort = 22
+
+// provedHook is the lifecycle hook that an instance waits in until it has proved
+// what the bastion promises.
+const provedHook = "proved"
 
 // New makes a bastion. It panics with all faults of props at once, before it
 // touches the construct tree.
@@ -84,8 +90,9 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 	made, err := build(&p)
 	tree.Must("bastion", scope, id, err)
 	stack := awscdk.Stack_Of(scope)
+	b.own = ownPath(*stack.StackName(), *stack.Node().Path(), *scope.Node().Path()+"/"+id)
 	if !p.Host.HostKeys.Ephemeral {
-		b.parameters = parameterPath(*stack.StackName(), *stack.Node().Path(), *scope.Node().Path()+"/"+id)
+		b.parameters = b.own
 	}
 	userData, err := b.render(&p, *stack.StackName(), made.SHA256)
 	tree.Must("bastion", scope, id, err)
@@ -179,6 +186,7 @@ func (b *Bastion) render(p *Props, stack, sha256 string) (*host.UserData, error)
 	config.Region = b.scope.Region
 	config.StackName = stack
 	config.SignalResource = late(func() *string { return b.cfnGroup.LogicalId() })
+	config.LifecycleHook = provedHook
 	config.LogGroup = late(func() *string { return b.logGroup.LogGroupName() })
 	if p.Address == AddressElasticIP {
 		config.AllocationID = late(func() *string { return b.elasticIP.AttrAllocationId() })
@@ -234,8 +242,7 @@ func (b *Bastion) makeGroup(p *Props, where placement, key awskms.IKey, userData
 		MinHealthyPercentage: jsii.Number(100),
 		MaxHealthyPercentage: jsii.Number(200),
 		HealthChecks:         healthChecks,
-		// The old one stays so long after the new one is in service, which it is
-		// before its bootstrap has ended.
+		// The old one stays so long after the new one is in service.
 		DefaultInstanceWarmup: settled,
 		Cooldown:              settled,
 		TerminationPolicies: &[]awsautoscaling.TerminationPolicy{
@@ -258,6 +265,14 @@ func (b *Bastion) makeGroup(p *Props, where placement, key awskms.IKey, userData
 	}
 	b.group = awsautoscaling.NewAutoScalingGroup(b, jsii.String("Resource"), groupProps)
 	b.cfnGroup = b.group.Node().DefaultChild().(awsautoscaling.CfnAutoScalingGroup)
+	// Part of the group, so that it is there before the first instance. A deploy
+	// waits for the signal; a successor for age or health only for this.
+	b.cfnGroup.SetLifecycleHookSpecificationList(&[]any{&awsautoscaling.CfnAutoScalingGroup_LifecycleHookSpecificationProperty{
+		LifecycleHookName:   jsii.String(provedHook),
+		LifecycleTransition: jsii.String("autoscaling:EC2_INSTANCE_LAUNCHING"),
+		DefaultResult:       jsii.String("ABANDON"),
+		HeartbeatTimeout:    jsii.Number(p.SignalTimeout.Seconds()),
+	}})
 	// Set here and not by the group's Signals, which would add an inline policy.
 	b.cfnGroup.CfnOptions().SetCreationPolicy(&awscdk.CfnCreationPolicy{
 		ResourceSignal:            &awscdk.CfnResourceSignal{Count: jsii.Number(1), Timeout: ready.ToIsoString()},
@@ -278,6 +293,7 @@ func (b *Bastion) makeGroup(p *Props, where placement, key awskms.IKey, userData
 // path as their name.
 func (b *Bastion) nameInstances(template awsec2.LaunchTemplate) {
 	name := &b.path
+	awscdk.Tags_Of(b.cfnGroup).Add(jsii.String(groupTag), &b.own, &awscdk.TagProps{ApplyToLaunchedInstances: jsii.Bool(false)})
 	awscdk.Tags_Of(template).Add(jsii.String("Name"), name, nil)
 	awscdk.Tags_Of(b.group).Add(jsii.String("Name"), name, nil)
 	if b.elasticIP == nil {

@@ -91,8 +91,8 @@ const (
 // in a network of its own, open to Session Manager only.
 type Props struct {
 	// Vpc the bastion lives in. Defaults to a new network without NAT. Without an
-	// Elastic IP it gets the six interface endpoints that the bastion needs, about
-	// $87.60 a month in two Availability Zones; a network.Network with NAT is
+	// Elastic IP it gets the seven interface endpoints that the bastion needs, about
+	// $102.20 a month in two Availability Zones; a network.Network with NAT is
 	// cheaper where nothing else uses them.
 	Vpc awsec2.IVpc
 	// Subnets for the instances, in one or more Availability Zones. Defaults to
@@ -171,7 +171,8 @@ type Props struct {
 	// come with newer images.
 	NoRotation bool
 	// SignalTimeout is how long a new instance may take to report that it is
-	// ready, before a deploy fails and is rolled back; 5 minutes to 1 hour.
+	// ready, before a deploy fails and is rolled back, and before a successor that
+	// no deploy asked for is ended; 5 minutes to 1 hour.
 	// Defaults to DefaultSignalTimeout.
 	SignalTimeout time.Duration
 	// Schedule runs the bastion at working hours only. Defaults to always.

@@ -332,6 +332,42 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+func TestHostFaults(t *testing.T) {
+	for want, host := range map[string]Host{
+		"": {
+			Recording:    Recording{Commands: CommandsRecorded, Input: true, KeepDays: 30, MinFreeMiB: 512},
+			People:       People{Prefix: "ops/keys/", Sudo: []string{"alice"}, SecondFactor: true, MaxShrinkPercent: 10, WarnKeyAge: 24 * time.Hour, MaxKeyAge: 48 * time.Hour},
+			Certificates: Certificates{RevocationKey: "revoked.krl"},
+			HostKeys:     HostKeys{Version: "2026", NextVersion: "2027", Certificate: true},
+			Hardening:    Hardening{UpdateRelease: "2023.9.20251117"},
+		},
+		`Host.Recording.Commands: "refused" is not known: write "record", or leave it out: then they are refused`:                {Recording: Recording{Commands: "refused"}},
+		`Host.Recording.MinFreeMiB: 1 is out of range: use 64 to 1048576`:                                                        {Recording: Recording{MinFreeMiB: 1}},
+		`Host.People.Sudo[0]: "a b" is not the name of a person: write it as the object with their keys is called, without .pub`: {People: People{Sudo: []string{"a b"}}},
+		`Host: hold a token, whose value is not known when the payload is compressed: write the value itself`:                    {HostKeys: HostKeys{Version: "${Token[TOKEN.1]}"}},
+		`Host.HostKeys.Ephemeral: leaves nowhere to keep the secrets of one-time passwords: leave it out, or both Host.People.Sudo and Host.People.SecondFactor`: {
+			People: People{SecondFactor: true}, HostKeys: HostKeys{Ephemeral: true},
+		},
+		`Host.HostKeys.Ephemeral: is set together with choices for keys that are kept: leave it out, or the other fields of HostKeys`: {
+			HostKeys: HostKeys{Ephemeral: true, Certificate: true},
+		},
+		`Host.Bundle: is a token, and the file is read now: write the path of the file`:                                {Bundle: "${Token[TOKEN.1]}"},
+		`Host.Hardening.UpdateRelease: "latest" is not a release of Amazon Linux 2023: write it as in 2023.9.20251117`: {Hardening: Hardening{UpdateRelease: "latest"}},
+	} {
+		assert.Equal(t, want, fault(Props{Host: host}))
+	}
+}
+
+func TestOwnPath(t *testing.T) {
+	assert.Equal(t, "/postern/Access/Bastion", ownPath("Access", "Access", "Access/Bastion"))
+	assert.Equal(t, "/postern/prod-access/Doors/The-one", ownPath("prod-access", "Stage/Access", "Stage/Access/Doors/The one"))
+}
+
+func TestPorts(t *testing.T) {
+	assert.Empty(t, ports(nil))
+	assert.Equal(t, "22 443 5432", ports([]int{5432, 22, 443, 22}))
+}
+
 func TestAllFaultsAtOnce(t *testing.T) {
 	lines := strings.Split(fault(Props{
 		Address: "eip", AllowedCidrs: []string{"x", "y"}, InstanceType: "z", SignalTimeout: 1, Schedule: Schedule{Start: "x"},

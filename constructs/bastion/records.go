@@ -32,10 +32,10 @@ func build(p *Props) (bundle.Bundle, error) {
 // unfitForPath is what names of parameters can't have.
 var unfitForPath = regexp.MustCompile(`[^A-Za-z0-9._/-]+`)
 
-// parameterPath is where a host keeps what survives it: by the name of the stack,
-// which is unique in account and region, and the place in it.
+// ownPath names a bastion by the name of its stack, which is unique in account and
+// region, and the place in it, in the form of a parameter's path.
 // See https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html.
-func parameterPath(stackName, stackPath, path string) string {
+func ownPath(stackName, stackPath, path string) string {
 	inner := strings.TrimPrefix(strings.TrimPrefix(path, stackPath), "/")
 	return "/postern/" + stackName + "/" + unfitForPath.ReplaceAllString(inner, "-")
 }

@@ -16,6 +16,10 @@ import (
 // bastion's Elastic IP address, by the address's allocation ID.
 const addressTag = "postern:address"
 
+// groupTag marks the Auto Scaling group that a bastion's instances may ask to be
+// taken into service by.
+const groupTag = "postern:bastion"
+
 // key is the given key, or a new one, with the statements that the volumes and
 // the log group made here need.
 func (b *Bastion) key(p *Props) awskms.IKey {
@@ -66,6 +70,10 @@ func (b *Bastion) makeRole(p *Props) []constructs.IDependable {
 		// The agent puts the group's name on its metrics and finds it in the tags.
 		allow("GroupName", []string{"*"}, nil, "ec2:DescribeTags"),
 		allow("Ready", []string{*awscdk.Aws_STACK_ID()}, nil, "cloudformation:SignalResource"),
+		// By tag, as the group waits for this policy.
+		// See https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2autoscaling.html.
+		allow("InService", []string{"arn:" + b.scope.Partition + ":autoscaling:" + b.scope.Region + ":" + b.scope.Account + ":autoScalingGroup:*:autoScalingGroupName/*"},
+			is("StringEquals", "aws:ResourceTag/"+groupTag, b.own), "autoscaling:CompleteLifecycleAction"),
 	}
 	if b.elasticIP != nil {
 		// One request is checked against the address, the instance and, by some
@@ -82,7 +90,7 @@ func (b *Bastion) makeRole(p *Props) []constructs.IDependable {
 	return []constructs.IDependable{
 		b.makePolicy("Policy", "How the bastion "+b.path+" is run", statements,
 			"These actions know no narrower resource: ssmmessages, ec2:DescribeTags and cloudwatch:PutMetricData take none, "+
-				"and the agent registers the instance before its ID is known. Metrics are limited by namespace, the address by tag, logs to their groups."),
+				"and the agent registers the instance before its ID is known. Metrics are limited by namespace, address and Auto Scaling group by tag, logs to their groups."),
 		b.makePolicy("RecordsPolicy", "What the bastion "+b.path+" keeps and reads", append(b.recordStatements(p), b.parameterStatements()...),
 			"Objects and parameters are limited to the bastion's own prefixes, where it names them itself, and keys to what they encrypt there."),
 	}

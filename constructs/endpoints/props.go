@@ -25,6 +25,7 @@ const (
 	KMS            Service = "kms"            // Key Management Service
 	Monitoring     Service = "monitoring"     // CloudWatch metrics
 	CloudFormation Service = "cloudformation" // signals of readiness
+	AutoScaling    Service = "autoscaling"    // taking an instance into service
 	SecretsManager Service = "secretsmanager" // secrets
 
 	// S3 is reached by a gateway endpoint, which is made unless told otherwise. It
@@ -32,7 +33,7 @@ const (
 	S3 Service = "s3"
 )
 
-var known = []Service{SSM, SSMMessages, EC2Messages, EC2, Logs, KMS, Monitoring, CloudFormation, SecretsManager}
+var known = []Service{SSM, SSMMessages, EC2Messages, EC2, Logs, KMS, Monitoring, CloudFormation, AutoScaling, SecretsManager}
 
 // Known returns all services, [S3] last.
 func Known() []Service { return append(slices.Clone(known), S3) }

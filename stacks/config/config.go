@@ -123,7 +123,7 @@ type Endpoints struct {
 
 // Services are the interface endpoints that can be named.
 var Services = []string{
-	"ssm", "ssmmessages", "ec2messages", "ec2", "logs", "kms", "monitoring", "cloudformation", "secretsmanager",
+	"ssm", "ssmmessages", "ec2messages", "ec2", "logs", "kms", "monitoring", "cloudformation", "autoscaling", "secretsmanager",
 }
 
 // Bastion configures the bastion host.

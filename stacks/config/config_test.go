@@ -86,7 +86,7 @@ func TestFaults(t *testing.T) {
 		"network: {vpc: {id: vpc-0123456789abcdef0}, nat: one}": `network.nat: describes a new VPC, but network.vpc names one of yours: remove one of them`,
 		"network: {vpc: {}}":                                    `network.vpc.id: is missing: write the ID of your VPC, such as vpc-0123456789abcdef0`,
 		"network: {vpc: {id: mine}}":                            `network.vpc.id: "mine" has the wrong form: write the ID of a VPC, such as vpc-0123456789abcdef0`,
-		"endpoints: {services: [smm]}":                          `endpoints.services[0]: "smm" is not known: did you mean "ssm"? use one of ssm, ssmmessages, ec2messages, ec2, logs, kms, monitoring, cloudformation, secretsmanager`,
+		"endpoints: {services: [smm]}":                          `endpoints.services[0]: "smm" is not known: did you mean "ssm"? use one of ssm, ssmmessages, ec2messages, ec2, logs, kms, monitoring, cloudformation, autoscaling, secretsmanager`,
 		"endpoints: {services: [kms], existing: [kms]}":         `endpoints.services[0]: "kms" is in endpoints.existing too: remove it from one of them`,
 		"endpoints: {absent: true, services: [kms]}":            `endpoints.services: is set, but endpoints.absent leaves all out: remove one of them`,
 		"bastion: {address: elasticIP}":                         `bastion.address: "elasticIP" is not known: did you mean "elasticIp"? use one of elasticIp, networkLoadBalancer, none`,

@@ -4,6 +4,10 @@
 // Postern's checks. test/bench fails when its resources are no longer the app's.
 'use strict';
 
+const fs = require('fs');
+const os = require('os');
+const path = require('path');
+
 const cdk = require('aws-cdk-lib');
 const autoscaling = require('aws-cdk-lib/aws-autoscaling');
 const cloudwatch = require('aws-cdk-lib/aws-cloudwatch');
@@ -12,6 +16,7 @@ const iam = require('aws-cdk-lib/aws-iam');
 const kms = require('aws-cdk-lib/aws-kms');
 const logs = require('aws-cdk-lib/aws-logs');
 const s3 = require('aws-cdk-lib/aws-s3');
+const assets = require('aws-cdk-lib/aws-s3-assets');
 const sns = require('aws-cdk-lib/aws-sns');
 const ssm = require('aws-cdk-lib/aws-ssm');
 
@@ -19,6 +24,19 @@ const service = (name, conditions) => new iam.ServicePrincipal(name, { condition
 const allow = (sid, props) => new iam.PolicyStatement({ sid, ...props });
 const thisAccount = { StringEquals: { 'aws:SourceAccount': cdk.Aws.ACCOUNT_ID } };
 const arn = (stack, service, rest) => `arn:${stack.partition}:${service}:${stack.region}:${stack.account}:${rest}`;
+
+// programs writes a file of 5 MB that looks compressed.
+function programs() {
+  const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'plain-')), 'bundle.tar.gz');
+  const data = Buffer.alloc(5e6);
+  for (let i = 0, x = 1; i < data.length; i += 4) {
+    x = Math.imul(x, 1664525) + 1013904223;
+    data.writeInt32LE(x | 0, i);
+  }
+  fs.writeFileSync(file, data);
+  process.on('exit', () => fs.rmSync(path.dirname(file), { recursive: true }));
+  return file;
+}
 
 class Archive extends cdk.Stack {
   constructor(scope, id) {
@@ -73,7 +91,9 @@ class Archive extends cdk.Stack {
     }));
 
     this.hostLogs = this.logGroup('Host');
+    this.kinds = ['Sessions', 'Commands', 'People', 'Sshd', 'Sudo', 'Audit'].map((kind) => this.logGroup(kind));
     this.flowLogs = this.logGroup('FlowLogs');
+    this.records = bucket;
   }
 
   bucket(id, props) {
@@ -261,6 +281,9 @@ class Access extends cdk.Stack {
     const address = new ec2.CfnEIP(this, 'Address', { domain: 'vpc' });
     const role = new iam.Role(this, 'Role', { assumedBy: service('ec2.amazonaws.com') });
     const policy = new iam.ManagedPolicy(this, 'Policy', { roles: [role], statements: this.statements(archive, address) });
+    // As large as what runs on the host of the Go app.
+    const bundle = new assets.Asset(this, 'Bundle', { path: programs(), assetHash: 'programs' });
+    const records = new iam.ManagedPolicy(this, 'RecordsPolicy', { roles: [role], statements: this.recordStatements(archive, bundle) });
     // As long as the user data of the Go app, which is mostly compressed.
     const payload = Buffer.alloc(7000, 'bastion').toString('base64');
     const template = new ec2.LaunchTemplate(this, 'LaunchTemplate', {
@@ -270,6 +293,8 @@ class Access extends cdk.Stack {
       userData: ec2.UserData.custom([
         '#!/bin/bash',
         `export AWS_REGION=${this.region} STACK=${this.stackName} LOG_GROUP=${archive.hostLogs.logGroupName}`,
+        `export BUNDLE=${bundle.s3BucketName}/${bundle.s3ObjectKey} BUCKET=${archive.records.bucketName} KEY=${archive.key.keyArn}`,
+        `export LOG_GROUPS=${archive.kinds.map((kind) => kind.logGroupName)}`,
         `export SIGNAL=${cdk.Lazy.string({ produce: () => scaling.node.defaultChild.logicalId })} ADDRESS=${address.attrAllocationId}`,
         `base64 -d <<< ${payload} | tar -xz`,
       ].join('\n')),
@@ -314,10 +339,14 @@ class Access extends cdk.Stack {
       resourceSignal: { count: 1, timeout: 'PT15M' },
       autoScalingCreationPolicy: { minSuccessfulInstancesPercent: 100 },
     };
-    scaling.node.addDependency(policy);
+    scaling.node.defaultChild.lifecycleHookSpecificationList = [{
+      lifecycleHookName: 'proved', lifecycleTransition: 'autoscaling:EC2_INSTANCE_LAUNCHING', defaultResult: 'ABANDON', heartbeatTimeout: 900,
+    }];
+    scaling.node.addDependency(policy, records);
     this.groupName = scaling.autoScalingGroupName;
     cdk.Tags.of(template).add('Name', this.node.path);
     cdk.Tags.of(scaling).add('Name', this.node.path);
+    cdk.Tags.of(scaling.node.defaultChild).add('postern:bastion', this.node.path, { applyToLaunchedInstances: false });
     cdk.Tags.of(address).add('Name', this.node.path);
 
     const endpointGroup = new ec2.SecurityGroup(this, 'InstanceConnectGroup', { vpc, allowAllOutbound: false });
@@ -329,10 +358,37 @@ class Access extends cdk.Stack {
     });
     endpointGroup.connections.allowTo(group, ec2.Port.tcp(22), 'SSH to the bastion');
 
+    for (const id of ['KnownHosts', 'AddPerson', 'RemovePerson', 'Replay']) {
+      new cdk.CfnOutput(this, id, { value: `aws --region ${this.region} s3://${archive.records.bucketName}`, description: id });
+    }
     for (const id of ['StartSession', 'SSHConfig', 'InstanceConnectSSH']) {
       new cdk.CfnOutput(this, id, { value: `aws --region ${this.region} --group ${this.groupName} --address ${address.ref}`, description: id });
     }
     new cdk.CfnOutput(this, 'PublicAddress', { value: address.ref });
+  }
+
+  recordStatements(archive, bundle) {
+    const bucket = archive.records.bucketArn;
+    const kept = arn(this, 'ssm', `parameter/postern/${this.stackName}`);
+    const secrets = [`${kept}/host-keys/*`, `${kept}/totp/*`];
+    const through = (name, context) => ({ StringEquals: { 'kms:ViaService': `${name}.${this.region}.amazonaws.com` }, StringLike: context });
+    const ofBucket = through('s3', { 'kms:EncryptionContext:aws:s3:arn': [bucket, `${bucket}/*`] });
+    return [
+      allow('Bundle', { actions: ['s3:GetObject'], resources: [`arn:${this.partition}:s3:::${bundle.s3BucketName}/${bundle.s3ObjectKey}`] }),
+      allow('Records', { actions: ['s3:PutObject'], resources: [`${bucket}/sessions/*`] }),
+      allow('PeopleNames', { actions: ['s3:ListBucket'], resources: [bucket], conditions: { StringEquals: { 's3:prefix': 'public-keys/' } } }),
+      allow('PeopleKeys', { actions: ['s3:GetObject'], resources: [`${bucket}/public-keys/*`] }),
+      allow('RecordsKey', { actions: ['kms:GenerateDataKey'], resources: [archive.key.keyArn], conditions: ofBucket }),
+      allow('PeopleKeysKey', { actions: ['kms:Decrypt'], resources: [archive.key.keyArn], conditions: ofBucket }),
+      allow('Kept', { actions: ['ssm:GetParameter', 'ssm:GetParameters'], resources: [`${kept}/host-certs/*`, `${kept}/known_hosts`, ...secrets] }),
+      allow('Keep', { actions: ['ssm:PutParameter'], resources: secrets, conditions: { StringEquals: { 'ssm:Overwrite': 'false' } } }),
+      allow('Publish', { actions: ['ssm:PutParameter'], resources: [`${kept}/known_hosts`] }),
+      allow('KeptKey', {
+        actions: ['kms:Decrypt', 'kms:Encrypt'],
+        resources: [archive.key.keyArn],
+        conditions: through('ssm', { 'kms:EncryptionContext:PARAMETER_ARN': secrets }),
+      }),
+    ];
   }
 
   statements(archive, address) {
@@ -343,9 +399,14 @@ class Access extends cdk.Stack {
           'ssmmessages:OpenControlChannel', 'ssmmessages:OpenDataChannel'],
         resources: ['*'],
       }),
-      allow('Log', { actions: ['logs:CreateLogStream', 'logs:DescribeLogStreams', 'logs:PutLogEvents'], resources: [archive.hostLogs.logGroupArn] }),
+      allow('Log', { actions: ['logs:CreateLogStream', 'logs:DescribeLogStreams', 'logs:PutLogEvents'], resources: [archive.hostLogs, ...archive.kinds].map((g) => g.logGroupArn) }),
       allow('Metrics', { actions: ['cloudwatch:PutMetricData'], resources: ['*'], conditions: { StringEquals: { 'cloudwatch:namespace': 'Postern/Bastion' } } }),
       allow('GroupName', { actions: ['ec2:DescribeTags'], resources: ['*'] }),
+      allow('InService', {
+        actions: ['autoscaling:CompleteLifecycleAction'],
+        resources: [arn(this, 'autoscaling', 'autoScalingGroup:*:autoScalingGroupName/*')],
+        conditions: { StringEquals: { 'aws:ResourceTag/postern:bastion': this.node.path } },
+      }),
       allow('Ready', { actions: ['cloudformation:SignalResource'], resources: [cdk.Aws.STACK_ID] }),
       allow('Address', { actions: ['ec2:AssociateAddress'], resources: [arn(this, 'ec2', `elastic-ip/${allocation}`)] }),
       allow('AddressHolders', {
@@ -376,6 +437,17 @@ class Watch extends cdk.Stack {
     const beats = this.metric('Postern/Bastion', 'mem_used_percent', 'SampleCount', 5);
     const memory = this.metric('Postern/Bastion', 'mem_used_percent', 'Maximum', 5);
     const disk = this.metric('Postern/Bastion', 'disk_used_percent', 'Maximum', 5);
+    const counted = (id, filterPattern) => {
+      const metricName = `${id} ${this.node.path}`;
+      new logs.CfnMetricFilter(this, id, {
+        logGroupName: archive.hostLogs.logGroupName,
+        filterPattern,
+        metricTransformations: [{ metricNamespace: 'Postern/Bastion', metricName, metricValue: '1' }],
+      });
+      return new cloudwatch.Metric({ namespace: 'Postern/Bastion', metricName, statistic: 'Sum', period: cdk.Duration.minutes(10) });
+    };
+    const broken = counted('Broken', '{ ($.postern = "alarm") || (($.postern = "check") && ($.result = "fail")) }');
+    const checks = counted('Checks', '{ $.postern = "check" }');
     const alarms = [
       this.alarm('InService', new cloudwatch.MathExpression({
         expression: 'IF((desired > 0) AND (inService < 1), 1, 0)',
@@ -384,6 +456,12 @@ class Watch extends cdk.Stack {
       }), 1, 10, cloudwatch.TreatMissingData.BREACHING),
       this.alarm('StatusCheck', failed, 1, 3, cloudwatch.TreatMissingData.NOT_BREACHING),
       this.alarm('Cpu', cpu, 90, 3, cloudwatch.TreatMissingData.NOT_BREACHING),
+      this.alarm('HostPromise', broken, 1, 1, cloudwatch.TreatMissingData.NOT_BREACHING),
+      this.alarm('HostUnproven', new cloudwatch.MathExpression({
+        expression: 'IF((desired > 0) AND (FILL(checks, 0) < 1), 1, 0)',
+        period: cdk.Duration.minutes(10),
+        usingMetrics: { desired: wanted, checks },
+      }), 1, 3, cloudwatch.TreatMissingData.BREACHING),
       this.alarm('AgentSilent', new cloudwatch.MathExpression({
         expression: 'IF((desired > 0) AND (FILL(beats, 0) < 1), 1, 0)',
         period: cdk.Duration.minutes(5),
@@ -394,7 +472,7 @@ class Watch extends cdk.Stack {
     ];
     dashboard.addWidgets(new cloudwatch.AlarmStatusWidget({ title: 'Bastion', alarms, width: 24, height: 3 }));
     const graph = (title, ...left) => new cloudwatch.GraphWidget({ title, left, width: 12, height: 6, leftYAxis: { min: 0, showUnits: false } });
-    dashboard.addWidgets(graph('instances', wanted, running), graph('failed status checks', failed), graph('CPU', cpu),
+    dashboard.addWidgets(graph('instances', wanted, running), graph('failed status checks', failed), graph('CPU', cpu), graph('checks and broken promises', broken, checks),
       graph('memory and disk', memory, disk), graph('agent', beats));
   }
 

@@ -1,6 +1,11 @@
 package emulator_test
 
 import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -78,6 +83,41 @@ func TestExampleExistingVpc(t *testing.T) {
 	assert.Equal(t, []string{"Team"}, c.names())
 	assert.Empty(t, c.ingress(database.id), "the way to the database is closed again")
 	assert.Equal(t, group.id, c.one("AWS::Logs::LogGroup").id, "the records stay")
+}
+
+// What runs on the host is where the user data says, and it is what the user data
+// takes nothing else for.
+func TestExampleRecordedBastion(t *testing.T) {
+	t.Parallel()
+	c := fresh(t, "recorded-bastion", "examples/recorded-bastion")
+	c.deploy("")
+	template := c.one("AWS::EC2::LaunchTemplate")
+	host := userData(t, template.text("LaunchTemplateData", "UserData"))
+	response, err := http.Get(*c.config.BaseEndpoint + "/" + host.environment["BUNDLE_BUCKET"] + "/" + host.environment["BUNDLE_KEY"])
+	require.NoError(t, err)
+	bundle, err := io.ReadAll(response.Body)
+	require.NoError(t, errors.Join(err, response.Body.Close()))
+	require.Equal(t, http.StatusOK, response.StatusCode)
+	assert.Equal(t, fmt.Sprintf("%x\n", sha256.Sum256(bundle)), host.files["bundle.sha256"])
+
+	assert.Equal(t, "5432", host.environment["EGRESS_PORTS"])
+	assert.Equal(t, "/postern/Recorded/Bastion", host.environment["PARAMETER_PATH"])
+	bucket := c.get("AWS::S3::Bucket", host.environment["RECORD_BUCKET"])
+	assert.Equal(t, "true", bucket.text("ObjectLockEnabled"))
+	assert.Equal(t, bucket.id, host.environment["PEOPLE_BUCKET"])
+	for _, kind := range []string{"LOG_GROUP", "LOG_GROUP_SESSIONS", "LOG_GROUP_COMMANDS"} {
+		assert.Equal(t, "365", c.get("AWS::Logs::LogGroup", host.environment[kind]).text("RetentionInDays"), kind)
+	}
+	assert.Equal(t, host.environment["LIFECYCLE_HOOK"],
+		c.one("AWS::AutoScaling::AutoScalingGroup").text("LifecycleHookSpecificationList", 0, "LifecycleHookName"))
+
+	outputs := c.outputs("Recorded")
+	assert.Equal(t, "aws s3 cp --region us-east-1 alice.pub s3://"+bucket.id+"/public-keys/alice.pub", outputs["AddAlice"])
+	assert.Contains(t, outputs["Replay"], `"s3://`+bucket.id+`/sessions/`)
+
+	out, err := c.cdk("", "destroy", "--all", "--force")
+	require.NoError(t, err, out)
+	assert.Equal(t, bucket.id, c.get("AWS::S3::Bucket", bucket.id).id, "the records stay")
 }
 
 // logicalID finds the only resource of a type in a stack.

@@ -140,7 +140,7 @@ func TestLife(t *testing.T) {
 
 	evidence := func() map[string]map[string]any {
 		all := c.snapshot()
-		require.Len(t, all, 7, "key, bucket, access-log bucket, their policies, two log groups: %v", slices.Sorted(maps.Keys(all)))
+		require.Len(t, all, 13, "key, bucket, access-log bucket, their policies, eight log groups: %v", slices.Sorted(maps.Keys(all)))
 		return all
 	}
 	kept := evidence()
@@ -275,7 +275,7 @@ func reference(t *testing.T, c *cloud) {
 	t.Run("records", func(t *testing.T) {
 		assert.Equal(t, "true", key.text("EnableKeyRotation"))
 		groups := c.list("AWS::Logs::LogGroup")
-		assert.Len(t, groups, 2)
+		assert.Len(t, groups, 8, "flow logs, and seven kinds of records")
 		var names []string
 		for _, g := range groups {
 			names = append(names, g.id)
@@ -307,7 +307,7 @@ func reference(t *testing.T, c *cloud) {
 		topic := c.one("AWS::SNS::Topic")
 		assert.Equal(t, key.text("Arn"), topic.text("KmsMasterKeyId"))
 		alarms := c.list("AWS::CloudWatch::Alarm")
-		assert.Len(t, alarms, 6)
+		assert.Len(t, alarms, 8)
 		for _, a := range alarms {
 			assert.Equal(t, []string{topic.text("TopicArn")}, a.list("AlarmActions"), a.id)
 			assert.NotEqual(t, "false", a.text("ActionsEnabled"), a.id)

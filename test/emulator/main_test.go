@@ -51,7 +51,7 @@ func prepare(folder string) (err error) {
 		return fmt.Errorf("no CDK CLI: run npm ci: %w", err)
 	}
 	binaries = folder
-	build := exec.Command("go", "build", "-o", binaries+string(filepath.Separator), "./bin/postern", "./examples/minimal", "./examples/existing-vpc")
+	build := exec.Command("go", "build", "-o", binaries+string(filepath.Separator), "./bin/postern", "./examples/minimal", "./examples/existing-vpc", "./examples/recorded-bastion")
 	build.Dir = repository
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)

