@@ -30,6 +30,7 @@ import (
 	"github.com/postern-cdk/postern/constructs/endpoints"
 	"github.com/postern-cdk/postern/constructs/watch"
 	"github.com/postern-cdk/postern/internal/cdktest"
+	"github.com/postern-cdk/postern/internal/host/identity"
 )
 
 // A bastion is what a watch takes for a host.
@@ -237,6 +238,7 @@ func TestBastionByDefault(t *testing.T) {
 					"PeopleKeysKey": "kms:Decrypt",
 					"Kept":          []any{"ssm:GetParameter", "ssm:GetParameters"},
 					"Keep":          "ssm:PutParameter",
+					"Enrol":         "ssm:PutParameter",
 					"Publish":       "ssm:PutParameter",
 					"KeptKey":       []any{"kms:Decrypt", "kms:Encrypt"},
 				}, actions)
@@ -889,9 +891,8 @@ func TestBastionRecordsAndSecrets(t *testing.T) {
 	assert.Contains(t, resources("PeopleKeysKey"), "PeopleKey")
 	assert.Contains(t, textOf(t, role["PeopleKeysKey"]["Condition"]), `"kms:EncryptionContext:aws:s3:arn":[{"Fn::GetAtt":["People`)
 	const path = `"arn:aws:ssm:us-east-1:123456789012:parameter/postern/Test/Bastion/`
-	assert.Equal(t, 2, strings.Count(resources("Keep"), path))
-	assert.Contains(t, resources("Keep"), path+`host-keys/*"`)
-	assert.Contains(t, resources("Keep"), path+`totp/*"`)
+	assert.Equal(t, path+`host-keys/*"`, resources("Keep"))
+	assert.Equal(t, path+`totp/*"`, resources("Enrol"))
 	assert.JSONEq(t, `{"StringEquals":{"ssm:Overwrite":"false"}}`, textOf(t, role["Keep"]["Condition"]), "a host adds keys and never replaces one")
 	assert.Contains(t, resources("Publish"), path+`known_hosts"`)
 	assert.Equal(t, 1, strings.Count(resources("Publish"), path))
@@ -972,4 +973,11 @@ func TestBastionPassesRulePacks(t *testing.T) {
 			assert.Empty(t, findings(access))
 		})
 	}
+}
+
+// Under the name that ssh is told to look for, the host publishes its keys.
+func TestBastionIsKnownByTheNameThatItsHostPublishes(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	b := bastion.New(stack, "Bastion", &bastion.Props{Vpc: userVpc(stack)})
+	assert.Contains(t, b.SSHConfig("door", "alice"), "  HostKeyAlias "+identity.Alias(b.ParameterPath())+"\n")
 }

@@ -77,7 +77,7 @@ func (b *Bastion) recordStatements(p *Props) []awsiam.PolicyStatement {
 		// A key of the bootstrap bucket lets in everybody of the account through S3.
 		allow("Bundle", []string{object(*b.bundle.S3BucketName(), *b.bundle.S3ObjectKey())}, nil, "s3:GetObject"),
 		allow("Records", []string{records + "/" + recordPrefix + "*"}, nil, "s3:PutObject"),
-		allow("PeopleNames", []string{people}, is("StringEquals", "s3:prefix", b.peoplePrefix), "s3:ListBucket"),
+		allow("PeopleNames", []string{people}, is("s3:prefix", b.peoplePrefix), "s3:ListBucket"),
 		allow("PeopleKeys", read, nil, "s3:GetObject"),
 	}
 	recordKey := b.keyOf("Bucket", b.bucket)
@@ -114,20 +114,22 @@ func (b *Bastion) allowBucketKey(sid string, key awskms.IKey, bucketArn, action 
 	}, action)
 }
 
-// parameterStatements let the host keep its keys and people's one-time secrets:
-// read them, add to them, and never replace one.
+// parameterStatements let the host keep its keys, which it never replaces, and
+// people's one-time secrets, which they replace with their device. It deletes none.
 // See https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-policy-conditions.html.
 func (b *Bastion) parameterStatements() []awsiam.PolicyStatement {
 	if b.parameters == "" {
 		return nil
 	}
 	path := "arn:" + b.scope.Partition + ":ssm:" + b.scope.Region + ":" + b.scope.Account + ":parameter" + b.parameters
-	secret := []string{path + "/host-keys/*", path + "/totp/*"}
+	keys, factors := path+"/host-keys/*", path+"/totp/*"
+	secret := []string{keys, factors}
 	known := path + "/known_hosts"
 	return []awsiam.PolicyStatement{
 		allow("Kept", append([]string{path + "/host-certs/*", known}, secret...), nil,
 			"ssm:GetParameter", "ssm:GetParameters"),
-		allow("Keep", secret, is("StringEquals", "ssm:Overwrite", "false"), "ssm:PutParameter"),
+		allow("Keep", []string{keys}, is("ssm:Overwrite", "false"), "ssm:PutParameter"),
+		allow("Enrol", []string{factors}, nil, "ssm:PutParameter"),
 		allow("Publish", []string{known}, nil, "ssm:PutParameter"),
 		// See https://docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html.
 		allow("KeptKey", []string{*b.keys.KeyArn()}, map[string]any{

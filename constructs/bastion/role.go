@@ -66,14 +66,14 @@ func (b *Bastion) makeRole(p *Props) []constructs.IDependable {
 			"ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"),
 		allow("Log", b.logGroupArns(p), nil,
 			"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
-		allow("Metrics", []string{"*"}, is("StringEquals", "cloudwatch:namespace", MetricsNamespace), "cloudwatch:PutMetricData"),
+		allow("Metrics", []string{"*"}, is("cloudwatch:namespace", MetricsNamespace), "cloudwatch:PutMetricData"),
 		// The agent puts the group's name on its metrics and finds it in the tags.
 		allow("GroupName", []string{"*"}, nil, "ec2:DescribeTags"),
 		allow("Ready", []string{*awscdk.Aws_STACK_ID()}, nil, "cloudformation:SignalResource"),
 		// By tag, as the group waits for this policy.
 		// See https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2autoscaling.html.
 		allow("InService", []string{"arn:" + b.scope.Partition + ":autoscaling:" + b.scope.Region + ":" + b.scope.Account + ":autoScalingGroup:*:autoScalingGroupName/*"},
-			is("StringEquals", "aws:ResourceTag/"+groupTag, b.own), "autoscaling:CompleteLifecycleAction"),
+			is("aws:ResourceTag/"+groupTag, b.own), "autoscaling:CompleteLifecycleAction"),
 	}
 	if b.elasticIP != nil {
 		// One request is checked against the address, the instance and, by some
@@ -83,7 +83,7 @@ func (b *Bastion) makeRole(p *Props) []constructs.IDependable {
 		statements = append(statements,
 			allow("Address", []string{b.ec2Arn("elastic-ip/" + allocation)}, nil, "ec2:AssociateAddress"),
 			allow("AddressHolders", []string{b.ec2Arn("instance/*"), b.ec2Arn("network-interface/*")},
-				is("StringEquals", "aws:ResourceTag/"+addressTag, allocation), "ec2:AssociateAddress"),
+				is("aws:ResourceTag/"+addressTag, allocation), "ec2:AssociateAddress"),
 		)
 	}
 	// Two, as IAM counts 6,144 characters for one.
@@ -123,6 +123,6 @@ func allow(sid string, resources []string, conditions map[string]any, actions ..
 	return awsiam.NewPolicyStatement(props)
 }
 
-func is(operator, key, value string) map[string]any {
-	return map[string]any{operator: map[string]any{key: value}}
+func is(key, value string) map[string]any {
+	return map[string]any{"StringEquals": map[string]any{key: value}}
 }
