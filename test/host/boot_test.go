@@ -75,7 +75,8 @@ func TestBoot(t *testing.T) {
 		assert.Contains(t, effective, line+"\n")
 	}
 	for _, r := range l.Requests() {
-		if r.Service != "imds" {
+		// The clock is compared with the date of an answer, whatever it says.
+		if r.Service != "imds" && (r.Op != "HeadBucket" || r.Bucket != "") {
 			assert.True(t, strings.HasPrefix(r.AccessKey, "ASIALAB"), "signed by the instance role: %+v", r)
 		}
 	}
