@@ -72,6 +72,10 @@ test-emulator: node_modules/.package-lock.json ## Deploy, ask, update, destroy: 
 test-host: ## Boot the bastion's user data on a real system and attack it there (root, Linux)
 	@hack/test.sh host
 
+.PHONY: test-root
+test-root: ## Recorded sessions below a real sshd, as root, in namespaces of their own
+	@hack/test.sh root
+
 .PHONY: bench
 bench: test/bench/node_modules/.package-lock.json ## Measure what docs/performance.md states (BENCH="-only suite": make test itself)
 	@go test ./test/bench

@@ -3,7 +3,7 @@
 #
 #   hack/test.sh [TIER...]      default: every tier
 #
-# Tiers: unit synth shell lint fuzz emulator moto host. A tier that this machine can't run
+# Tiers: unit synth shell lint fuzz emulator moto root host. A tier that this machine can't run
 # says so and does not fail the run, unless CI=true: then it does.
 # Exit code: 0 all green, 1 a tier failed (or did not run, under CI=true), 2 usage.
 #
@@ -11,7 +11,7 @@
 # FUZZTIME is how long each fuzz target runs: 3s, and 30s under CI=true.
 set -euo pipefail
 
-readonly all_tiers=(unit shell lint fuzz synth emulator moto host)
+readonly all_tiers=(unit shell lint fuzz synth emulator moto root host)
 readonly cannot_run=77
 
 # Packages with a tier of their own, which unit and synth leave out.
@@ -190,6 +190,19 @@ tier_moto() {
 }
 
 # The tests know themselves whether they can run, and leave the reason in a file.
+# What needs root, in namespaces of its own: real sessions below a real sshd.
+tier_root() {
+  [[ $(uname) == Linux ]] || cannot 'not Linux'
+  ((EUID == 0)) || cannot 'not root'
+  PATH="$PATH:/usr/sbin:/sbin"
+  have sshd || cannot 'no sshd: apt-get install openssh-server'
+  local -a files list
+  lines files git grep -lE --untracked '^//go:build .*\bhostroot\b' -- '*_test.go'
+  lines list printf './%s\n' "${files[@]%/*}"
+  lines list sort -u <<<"$(printf '%s\n' "${list[@]}")"
+  go test -count=1 -p 1 -timeout 10m -tags hostroot "${list[@]}"
+}
+
 tier_host() {
   [[ -d test/host ]] || cannot 'no test/host'
   local code=0

@@ -74,7 +74,9 @@ func TestAHostThatFailsStaysClosed(t *testing.T) {
 		"user managers": {func(l *lab) { l.fake("list-units-user@*.service", "user@1000.service loaded active\n") }, "selfcheck", "failed checks: confine"},
 		"other server":  {func(l *lab) { l.write("proc/net/tcp6", "   0: 00000000:0016 00000000:0000 0A x\n") }, "seal", "something other than sshd listens on port 22: use an image without it"},
 		"somebody was there": {
-			func(l *lab) { l.fake("journal", "Accepted publickey for ec2-user from 203.0.113.7 port 5 ssh2\n") }, "seal",
+			func(l *lab) {
+				l.fake("journal", "Accepted publickey for ec2-user from 203.0.113.7 port 5 ssh2\n"+strings.Repeat("Accepted more\n", 100_000))
+			}, "seal",
 			"somebody logged in before the host was closed: replace this instance. sshd said: Accepted publickey for ec2-user from 203.0.113.7 port 5 ssh2",
 		},
 		"before the values": {func(l *lab) { l.fake("systemctl-daemon-reload-fails", "1") }, "seal", "systemd does not read its units again"},

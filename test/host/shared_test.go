@@ -28,7 +28,7 @@ var shared = struct{ classic, hardened, serialClassic, serialHardened sharedHost
 }
 
 func newHardened(name string) (*lab.Lab, error) {
-	d, err := deployment(hardened())
+	d, err := lab.Render(hardened())
 	if err != nil {
 		return nil, err
 	}

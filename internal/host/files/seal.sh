@@ -36,6 +36,10 @@ ssh_listens() {
   cat "$ROOT"/proc/net/tcp "$ROOT"/proc/net/tcp6 2>/dev/null | awk '$4 == "0A" && $2 ~ /:0016$/ { found = 1 } END { exit !found }'
 }
 
+# logged_in: what sshd said of the first who came in since the boot. All of it is
+# read: a pipe that closes early would count as a failure, and so as nobody.
+logged_in() { journalctl -b -q -o cat -t sshd -t sshd-session 2>/dev/null | awk '/^Accepted / && !seen++'; }
+
 # step_seal [FILE]: cloud-init runs the bootstrap with the user data, an operator
 # without it. What an operator runs again leaves an open host open.
 step_seal() {
@@ -54,7 +58,7 @@ step_seal() {
   done
   # The image's sshd was open for some seconds, and who came in through EC2
   # Instance Connect then was root: nothing on the host can be believed any more.
-  if [[ -z $before ]] && keys=$(journalctl -b -q -o cat -t sshd -t sshd-session 2>/dev/null | grep -m 1 '^Accepted '); then
+  if [[ -z $before ]] && keys=$(logged_in) && [[ -n $keys ]]; then
     die "somebody logged in before the host was closed: replace this instance. sshd said: $keys"
   fi
 }

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/sys/unix"
@@ -34,6 +35,8 @@ type account struct {
 type peer struct {
 	account
 	pid, sshd int
+	// connected is when the connection began.
+	connected time.Time
 	address   string
 	port      int
 	// command is what the client asked for; "" is a shell.
@@ -57,7 +60,12 @@ type process struct {
 	pid, parent, tty int
 	uid              int
 	exe              string
+	started          time.Time
 }
+
+// ticks is the unit of times in /proc, the same on all architectures of Linux that
+// have programs for hosts: a second has a hundred.
+const ticks = 10 * time.Millisecond
 
 func readProcess(pid int) (process, error) {
 	p := process{pid: pid, uid: -1}
@@ -67,9 +75,18 @@ func readProcess(pid int) (process, error) {
 	}
 	// The name before it may hold anything, but no more than 15 bytes.
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 5 {
+	if len(fields) < 20 {
 		return p, fmt.Errorf("process %d can't be read", pid)
 	}
+	var up unix.Timespec
+	start, err := strconv.ParseInt(string(fields[19]), 10, 64)
+	if err == nil {
+		err = unix.ClockGettime(unix.CLOCK_BOOTTIME, &up)
+	}
+	if err != nil {
+		return p, fmt.Errorf("process %d can't be read: %w", pid, err)
+	}
+	p.started = time.Now().Add(time.Duration(start)*ticks - time.Duration(up.Nano()))
 	p.parent, _ = strconv.Atoi(string(fields[1]))
 	p.tty, _ = strconv.Atoi(string(fields[4]))
 	p.uid = uidOf(pid)
@@ -137,7 +154,8 @@ func (r *Recorder) identify(conn *net.UnixConn, fds []*os.File) (*peer, error) {
 	if err != nil || !slices.Contains(r.servers, sshd.exe) || sshd.uid != shell.uid {
 		return nil, errors.New("sessions are begun through sshd only")
 	}
-	if monitor, err := readProcess(sshd.parent); err != nil || !slices.Contains(r.servers, monitor.exe) || monitor.uid != 0 {
+	monitor, err := readProcess(sshd.parent)
+	if err != nil || !slices.Contains(r.servers, monitor.exe) || monitor.uid != 0 {
 		return nil, errors.New("sessions are begun through the host's own sshd only")
 	}
 	for i, f := range fds {
@@ -167,7 +185,7 @@ func (r *Recorder) identify(conn *net.UnixConn, fds []*os.File) (*peer, error) {
 			}
 		}
 	}
-	p := &peer{pid: pid, sshd: sshd.pid}
+	p := &peer{pid: pid, sshd: sshd.pid, connected: monitor.started}
 	if p.account, err = lookup(r.root, int(cred.Uid), env["LOGNAME"]); err != nil {
 		return nil, err
 	}

@@ -79,6 +79,7 @@ type session struct {
 	inner  [3]*os.File // what the session has; of a terminal only the first
 	modes  *unix.Termios
 	term   bool
+	enrols bool // and does nothing else
 
 	limit    int64
 	bytes    *throttle // of all sessions of the person
@@ -198,7 +199,11 @@ func (r *Recorder) greet(conn *net.UnixConn) {
 	if err == nil {
 		_ = conn.SetDeadline(time.Time{})
 		defer r.running.Done()
-		err = s.run()
+		if s.enrols {
+			err = s.enrol()
+		} else {
+			err = s.run()
+		}
 	}
 	if err == nil {
 		return
@@ -283,8 +288,14 @@ func (r *Recorder) prepare(conn *net.UnixConn, p *peer, streams [3]*os.File) (*s
 	if s.term, err = s.isTerminal(); err != nil {
 		return nil, err
 	}
-	if (p.command != "" || !s.term) && r.settings.Recording.Commands != settings.CommandsRecorded {
+	if s.enrols, err = r.enrols(p, s.term); err != nil {
+		return nil, err
+	}
+	if !s.enrols && (p.command != "" || !s.term) && r.settings.Recording.Commands != settings.CommandsRecorded {
 		return nil, refusedCommand
+	}
+	if s.enrols {
+		p.command = enrolment
 	}
 	var random [4]byte
 	_, _ = rand.Read(random[:])
