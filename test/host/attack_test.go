@@ -243,12 +243,11 @@ func (x *Target) Try(f func(*lab.Session) (bool, string)) (bool, string) {
 func (x *Target) withoutSSHD(keywords ...string) (restore func()) {
 	x.T.Helper()
 	const dropIn = "/etc/ssh/sshd_config.d/00-postern.conf"
-	script := "cp -p " + dropIn + " /root/drop-in; "
+	script := "set -e; cp -p " + dropIn + " /root/drop-in; "
 	for _, keyword := range keywords {
 		script += "sed -i '/^" + keyword + " /Id' " + dropIn + "; "
 	}
-	x.MustRoot(x.T, script+"systemctl reload ssh sshd 2>/dev/null || systemctl reload ssh")
-	return func() {
-		x.MustRoot(x.T, "mv /root/drop-in "+dropIn+"; systemctl reload ssh sshd 2>/dev/null || systemctl reload ssh")
-	}
+	const restart = "systemctl restart ssh 2>/dev/null || systemctl restart sshd"
+	x.MustRoot(x.T, script+restart)
+	return func() { x.MustRoot(x.T, "mv /root/drop-in "+dropIn+"; "+restart) }
 }

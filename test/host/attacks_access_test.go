@@ -38,13 +38,13 @@ func init() {
 				return false, err.Error()
 			}
 			defer func() { _ = client.Close() }()
-			listener, err := client.ListenUnix("/tmp/" + x.Person + ".sock")
+			listener, err := client.Listen("tcp", "127.0.0.1:0")
 			if err == nil {
 				_ = listener.Close()
 			}
-			return err == nil, fmt.Sprintf("-R /tmp/socket: %v", err)
+			return err == nil, fmt.Sprintf("-R 0: %v", err)
 		}, Weaken: func(x *Target) func() {
-			return x.withoutSSHD("AllowStreamLocalForwarding", "DisableForwarding")
+			return x.withoutSSHD("AllowTcpForwarding", "PermitListen", "DisableForwarding")
 		}},
 		Attack{Group: "keys and names", Name: "a password opens the door", Try: func(x *Target) (bool, string) {
 			// An account that got a password somehow.

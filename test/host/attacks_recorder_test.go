@@ -58,8 +58,11 @@ func init() {
 				})
 			})
 		}, Weaken: func(x *Target) func() {
-			// sshd leaves it out where a command is forced, too.
-			return x.withoutSSHD("PermitUserRC", "ForceCommand")
+			// sshd leaves it out where a command is forced, too, and else runs it by the
+			// login shell, which refuses.
+			restore := x.withoutSSHD("PermitUserRC", "ForceCommand")
+			x.MustRoot(x.T, "usermod -s /bin/bash "+x.Person)
+			return restore
 		}},
 
 		Attack{Group: "around the recorder", Name: "a program writes to the outer terminal", Try: func(x *Target) (bool, string) {
