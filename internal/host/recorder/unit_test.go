@@ -254,15 +254,18 @@ func TestEndRefusesTheSystem(t *testing.T) {
 }
 
 func TestIdentityIsReadFromARegularFileOnly(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "auth")
-	require.NoError(t, os.WriteFile(path, []byte("publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6nQ7oYy8v8X4Zt3m1H0Tq1y0Vt5mYl9h0n8pC0aQ1k\n"), 0o600))
-	got := readIdentity(path, os.Getuid())
+	root, path := t.TempDir(), "/tmp/sshauth.x"
+	require.NoError(t, os.Mkdir(root+"/tmp", 0o700))
+	require.NoError(t, os.WriteFile(root+path, []byte("publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6nQ7oYy8v8X4Zt3m1H0Tq1y0Vt5mYl9h0n8pC0aQ1k\n"), 0o600))
+	got := readIdentity(root, path, os.Getuid())
 	assert.True(t, strings.HasPrefix(got.Fingerprint, "SHA256:"), got)
-	assert.Empty(t, readIdentity(path, os.Getuid()+1))
-	require.NoError(t, os.Symlink(path, path+".link"))
-	assert.Empty(t, readIdentity(path+".link", os.Getuid()))
-	require.NoError(t, unix.Mkfifo(path+".pipe", 0o600))
-	assert.Empty(t, readIdentity(path+".pipe", os.Getuid()))
-	assert.Empty(t, readIdentity("", os.Getuid()))
+	assert.Empty(t, readIdentity(root, path, os.Getuid()+1))
+	require.NoError(t, os.Symlink(root+path, root+path+".link"))
+	assert.Empty(t, readIdentity(root, path+".link", os.Getuid()))
+	require.NoError(t, unix.Mkfifo(root+path+".pipe", 0o600))
+	assert.Empty(t, readIdentity(root, path+".pipe", os.Getuid()))
+	assert.Empty(t, readIdentity(root, "", os.Getuid()))
+	require.NoError(t, os.Rename(root+path, root+"/tmp/mine"))
+	assert.Empty(t, readIdentity(root, "/tmp/mine", os.Getuid()), "not sshd's")
+	assert.Empty(t, readIdentity(root, "/tmp/sshauth./../mine", os.Getuid()), "not sshd's")
 }
