@@ -269,3 +269,33 @@ func TestIdentityIsReadFromARegularFileOnly(t *testing.T) {
 	assert.Empty(t, readIdentity(root, "/tmp/mine", os.Getuid()), "not sshd's")
 	assert.Empty(t, readIdentity(root, "/tmp/sshauth./../mine", os.Getuid()), "not sshd's")
 }
+
+// A shell whose history is off tells the last line that it kept, again and again.
+func TestALineOutsideOfTheHistoryIsNotTheLastOne(t *testing.T) {
+	dir := t.TempDir()
+	w, err := chain.Open(dir, chain.Options{Suffix: chain.Lines, NotAppendOnly: true})
+	require.NoError(t, err)
+	text, err := openText(filepath.Join(dir, "bastion.log"))
+	require.NoError(t, err)
+	s := &session{
+		r: &Recorder{commands: w, text: text}, peer: &peer{}, ending: make(chan struct{}),
+		bytes: &throttle{burst: 1 << 20, rate: 1}, lines: &throttle{burst: 100, rate: 1},
+	}
+	for _, p := range []report{
+		{kind: "start"},
+		{kind: "typed", number: 1, line: "set +o history"},
+		{kind: "0", number: 1, line: "set +o history"},
+		{kind: "typed", number: 1, line: "set +o history"},
+		{kind: "0", number: 1, line: "set +o history"},
+		{kind: "typed"},
+	} {
+		s.report(p)
+	}
+	require.NoError(t, w.Close())
+	setAppendOnly(text.files[0], false)
+	text.close()
+	log, err := os.ReadFile(filepath.Join(dir, "bastion.log"))
+	require.NoError(t, err)
+	assert.Equal(t, 1, strings.Count(string(log), "set +o history"), string(log))
+	assert.Equal(t, 2, strings.Count(string(log), untold), string(log))
+}
