@@ -46,7 +46,7 @@ func init() {
 		}},
 		Attack{Group: "against the recorder", Name: "what is typed without echo leaves no trace", Try: func(x *Target) (bool, string) {
 			return x.Try(func(s *lab.Session) (bool, string) {
-				if _, _, err := s.Run(`bind 'set enable-bracketed-paste off'; stty -echo; HISTCONTROL=ignoreboth; HISTSIZE=0; set +o history`); err != nil {
+				if _, _, err := s.Run(`bind 'set enable-bracketed-paste off'; stty -echo; HISTCONTROL=ignoreboth; HISTSIZE=0; HISTIGNORE='*'`); err != nil {
 					return false, err.Error()
 				}
 				s.Type(` s=typed-in-silence; : >~/` + "done")
@@ -60,12 +60,6 @@ func init() {
 					time.Sleep(250 * time.Millisecond)
 				}
 				return !traced, fmt.Sprintf("traced: %v", traced)
-			})
-		}},
-		Attack{Group: "against the recorder", Name: "the recorder's process is looked into", Try: func(x *Target) (bool, string) {
-			// Its arguments, files and memory.
-			return output(x, `cat /proc/$(pgrep -x 'script|postern-host' | head -n 1)/cmdline | tr '\0' ' '`, func(out string) bool {
-				return strings.Contains(out, "/var/log/") || strings.Contains(out, "postern-host record")
 			})
 		}},
 		Attack{Group: "against the recorder", Name: "idle connections of one address keep everybody out", Serial: true, Try: func(x *Target) (bool, string) {

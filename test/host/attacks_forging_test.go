@@ -13,8 +13,7 @@ import (
 // Attacks that make the records tell what was not.
 func init() {
 	// forged lets the person run commands and says whether a line of a log begins with
-	// what only another line would, or holds bytes that direct a terminal. end is seen
-	// in the logs when all else is.
+	// what only another line would, or holds bytes that direct a terminal.
 	forged := func(x *Target, pattern, command string) (bool, string) {
 		return x.Try(func(s *lab.Session) (bool, string) {
 			out, code, err := s.Run(command)
@@ -128,6 +127,12 @@ python3 w.py &`)
 					return strings.Count(out, "\n") > 1, fmt.Sprintf("keys of this person, who has one: %q", out)
 				})
 			})
+		}, Weaken: func(x *Target) func() {
+			// sshd writes where the programs of people are, too.
+			x.MustRoot(x.T, `cd /etc/systemd/system && for d in ssh.service.d sshd.service.d; do mv $d/00-postern-tmp.conf /root/$d.tmp; done; systemctl daemon-reload; systemctl restart ssh`)
+			return func() {
+				x.MustRoot(x.T, `cd /etc/systemd/system && for d in ssh.service.d sshd.service.d; do mv /root/$d.tmp $d/00-postern-tmp.conf; done; systemctl daemon-reload; systemctl restart ssh`)
+			}
 		}},
 	)
 }
