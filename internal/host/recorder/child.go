@@ -76,7 +76,7 @@ func becomeShell() error {
 	if err := json.Unmarshal(text, &c); err != nil {
 		return err
 	}
-	if err := seclude(); err != nil {
+	if err := c.seclude(); err != nil {
 		return err
 	}
 	if c.Terminal {
@@ -165,7 +165,7 @@ func drop(c child) error {
 // seclude gives the session a view of the system of its own: terminals of other
 // sessions, processes of other users and the sockets of user managers, which would
 // start programs outside of the session, are not in it.
-func seclude() error {
+func (c *child) seclude() error {
 	// Of this thread, which is the one that stays. What is unmounted on the host goes
 	// here too; what is mounted here doesn't show there.
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
@@ -184,6 +184,26 @@ func seclude() error {
 	if _, err := os.Stat("/run/user"); err == nil {
 		if err := unix.Mount("tmpfs", "/run/user", "tmpfs", safe|unix.MS_RDONLY, "size=4k,mode=0755"); err != nil {
 			return fmt.Errorf("/run/user: %w", err)
+		}
+	}
+	if c.Administrator {
+		return nil // sudo tells the journal
+	}
+	// Lines of a session would count as lines of the recorder's: journald stops taking
+	// any from a service that writes too many. The bus tells who else is there, and
+	// asks services of root for more.
+	for _, dir := range []string{"/run/systemd/journal", "/run/dbus"} {
+		if _, err := os.Stat(dir); err != nil {
+			continue
+		}
+		if err := unix.Mount("tmpfs", dir, "tmpfs", safe|unix.MS_RDONLY, "size=4k,mode=0755"); err != nil {
+			return fmt.Errorf("%s: %w", dir, err)
+		}
+	}
+	const notify = "/run/systemd/notify"
+	if _, err := os.Stat(notify); err == nil {
+		if err := unix.Mount("/dev/null", notify, "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("%s: %w", notify, err)
 		}
 	}
 	return nil

@@ -198,7 +198,7 @@ func (r *Recorder) identify(conn *net.UnixConn, fds []*os.File) (*peer, error) {
 		return nil, errors.New("sshd doesn't say where the connection is from")
 	}
 	p.command = command(strings.Split(strings.TrimSuffix(string(cmdline), "\x00"), "\x00"), env["SSH_ORIGINAL_COMMAND"])
-	p.key = readIdentity(env["SSH_USER_AUTH"], int(cred.Uid))
+	p.key = readIdentity(procPath(pid, "root"), env["SSH_USER_AUTH"], int(cred.Uid))
 	p.env = inherited(env)
 	return p, nil
 }
@@ -285,12 +285,14 @@ func lookup(root string, uid int, name string) (account, error) {
 }
 
 // readIdentity reads what sshd wrote for ExposeAuthInfo. The file is the person's
-// own: sshd's log is what proves the key.
-func readIdentity(path string, uid int) identity {
-	if path == "" {
+// own, and the folder one that only sshd sees where it has a /tmp to itself: else
+// sshd's log is what proves the key.
+func readIdentity(root, path string, uid int) identity {
+	// sshd's name for it. The variable could be the person's where sshd sets none.
+	if name, found := strings.CutPrefix(path, "/tmp/sshauth."); !found || strings.Contains(name, "/") {
 		return identity{}
 	}
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(root+path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return identity{}
 	}

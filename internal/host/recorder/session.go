@@ -97,6 +97,7 @@ type session struct {
 	writing  sync.Mutex // of the terminal's output
 	began    int        // numbers of lines in the shell's history
 	ended    int
+	last     string         // line that the hook told
 	settling sync.WaitGroup // of what reads the session's ends
 }
 
@@ -153,6 +154,9 @@ type programLine struct {
 	Address string `json:"address"`
 	started
 }
+
+// untold stands for a line that the hook doesn't know.
+const untold = "(a line that the shell kept out of its history)"
 
 // refusal is what the person is told instead of getting a session.
 type refusal string
@@ -801,6 +805,12 @@ func (s *session) report(p report) {
 	case p.kind == "start":
 		s.ended = p.number
 	case p.kind == "typed":
+		if p.line == "" || p.number == s.began && p.line == s.last {
+			// The same entry again: the shell keeps no history, and what was typed is not in it.
+			p.line = untold
+		} else {
+			s.last = p.line
+		}
 		s.began = p.number
 		s.typedLine(p)
 	case p.number == s.ended:

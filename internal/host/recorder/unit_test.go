@@ -254,15 +254,48 @@ func TestEndRefusesTheSystem(t *testing.T) {
 }
 
 func TestIdentityIsReadFromARegularFileOnly(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "auth")
-	require.NoError(t, os.WriteFile(path, []byte("publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6nQ7oYy8v8X4Zt3m1H0Tq1y0Vt5mYl9h0n8pC0aQ1k\n"), 0o600))
-	got := readIdentity(path, os.Getuid())
+	root, path := t.TempDir(), "/tmp/sshauth.x"
+	require.NoError(t, os.Mkdir(root+"/tmp", 0o700))
+	require.NoError(t, os.WriteFile(root+path, []byte("publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6nQ7oYy8v8X4Zt3m1H0Tq1y0Vt5mYl9h0n8pC0aQ1k\n"), 0o600))
+	got := readIdentity(root, path, os.Getuid())
 	assert.True(t, strings.HasPrefix(got.Fingerprint, "SHA256:"), got)
-	assert.Empty(t, readIdentity(path, os.Getuid()+1))
-	require.NoError(t, os.Symlink(path, path+".link"))
-	assert.Empty(t, readIdentity(path+".link", os.Getuid()))
-	require.NoError(t, unix.Mkfifo(path+".pipe", 0o600))
-	assert.Empty(t, readIdentity(path+".pipe", os.Getuid()))
-	assert.Empty(t, readIdentity("", os.Getuid()))
+	assert.Empty(t, readIdentity(root, path, os.Getuid()+1))
+	require.NoError(t, os.Symlink(root+path, root+path+".link"))
+	assert.Empty(t, readIdentity(root, path+".link", os.Getuid()))
+	require.NoError(t, unix.Mkfifo(root+path+".pipe", 0o600))
+	assert.Empty(t, readIdentity(root, path+".pipe", os.Getuid()))
+	assert.Empty(t, readIdentity(root, "", os.Getuid()))
+	require.NoError(t, os.Rename(root+path, root+"/tmp/mine"))
+	assert.Empty(t, readIdentity(root, "/tmp/mine", os.Getuid()), "not sshd's")
+	assert.Empty(t, readIdentity(root, "/tmp/sshauth./../mine", os.Getuid()), "not sshd's")
+}
+
+// A shell whose history is off tells the last line that it kept, again and again.
+func TestALineOutsideOfTheHistoryIsNotTheLastOne(t *testing.T) {
+	dir := t.TempDir()
+	w, err := chain.Open(dir, chain.Options{Suffix: chain.Lines, NotAppendOnly: true})
+	require.NoError(t, err)
+	text, err := openText(filepath.Join(dir, "bastion.log"))
+	require.NoError(t, err)
+	s := &session{
+		r: &Recorder{commands: w, text: text}, peer: &peer{}, ending: make(chan struct{}),
+		bytes: &throttle{burst: 1 << 20, rate: 1}, lines: &throttle{burst: 100, rate: 1},
+	}
+	for _, p := range []report{
+		{kind: "start"},
+		{kind: "typed", number: 1, line: "set +o history"},
+		{kind: "0", number: 1, line: "set +o history"},
+		{kind: "typed", number: 1, line: "set +o history"},
+		{kind: "0", number: 1, line: "set +o history"},
+		{kind: "typed"},
+	} {
+		s.report(p)
+	}
+	require.NoError(t, w.Close())
+	setAppendOnly(text.files[0], false)
+	text.close()
+	log, err := os.ReadFile(filepath.Join(dir, "bastion.log"))
+	require.NoError(t, err)
+	assert.Equal(t, 1, strings.Count(string(log), "set +o history"), string(log))
+	assert.Equal(t, 2, strings.Count(string(log), untold), string(log))
 }
