@@ -228,11 +228,13 @@ func (x *Target) Exists(path string) bool {
 	return code == 0
 }
 
-// Try opens a session of the attacker, and gives it to f. Where there is none, the
-// attack failed.
+// Try opens a session of the attacker, and gives it to f. Where there is none,
+// nothing was tried: the test fails.
 func (x *Target) Try(f func(*lab.Session) (bool, string)) (bool, string) {
+	x.T.Helper()
 	s, err := x.Open(x.Person, lab.SSHOptions{Wait: 5 * time.Second})
 	if err != nil {
+		x.T.Errorf("no session for the attacker: %v", err)
 		return false, "no session: " + err.Error()
 	}
 	defer s.Close()
