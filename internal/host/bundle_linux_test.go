@@ -345,6 +345,34 @@ func TestGoldenImageInstallsNothing(t *testing.T) {
 	assert.Empty(t, o.called("systemctl enable -q postern-updates.timer"))
 }
 
+func TestGoldenImageIsReadOnly(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.write("etc/passwd", strings.Replace(l.read("etc/passwd"), "ssm-user:x:1001:1001::/home/ssm-user:/bin/bash\n", "", 1))
+	require.NoError(t, os.Remove(l.root+"/etc/sudoers.d/ssm-agent-users"))
+	o := l.boot(Config{Hardening: Hardening{GoldenImage: true}})
+	require.Equal(t, 0, o.code, o.out)
+	assert.Less(t, index(o.calls, "systemctl enable -q postern-ship.service postern-recorder.service"), index(o.calls, "systemctl restart postern-readonly"))
+	assert.Less(t, index(o.calls, "systemctl restart postern-readonly"), index(o.calls, "systemctl start postern-recorder"), "sessions see what the recorder sees")
+	assert.Equal(t, "# User rules for ssm-user\nssm-user ALL=(ALL) NOPASSWD:ALL\n", l.read("etc/sudoers.d/ssm-agent-users"))
+	assert.Contains(t, l.read("etc/passwd"), "\nssm-user:", "Session Manager could not make it later")
+	assert.Equal(t, "not asked for", func() any {
+		l := newLab(t)
+		return l.boot(Config{}).event("check", "name", "read-only")["detail"]
+	}())
+
+	l.write("run/postern/writable/etc/x", "")
+	assert.NotEmpty(t, l.timer("check").called("unshare"), "the check's key is written where /etc can be")
+	l.fake("unshare-fails", "2")
+	assert.Equal(t, "people's accounts can't be written: unshare: no", l.timer("check").event("check", "name", "read-only")["detail"])
+	l.fake("root-writable", "")
+	o = l.timer("check")
+	assert.Equal(t, "failed checks: read-only", o.event("alarm", "name", "check-failed")["text"])
+	assert.Equal(t, "root can write to /usr/bin", o.event("check", "name", "read-only")["detail"])
+
+	assert.Len(t, l.again().called("systemctl stop postern-readonly"), 1, "an operator's run may write")
+}
+
 // withoutProgram hides one program of the system, and its fake.
 func (l *lab) withoutProgram(names ...string) {
 	l.t.Helper()

@@ -105,7 +105,11 @@ type Config struct {
 // Hardening of the operating system. Its zero value is the safest.
 type Hardening struct {
 	// GoldenImage says that the image brings all that the host needs: nothing is
-	// installed or upgraded, and what is missing fails the self-check.
+	// installed or upgraded, and what is missing fails the self-check. Programs and
+	// configuration (/usr, /opt, /etc, /boot, /root, /srv) are read-only for root too,
+	// from the bootstrap on and after each boot, but for what keeps people's accounts.
+	// It is not a bound for an intruder who is root: stopping postern-readonly.service
+	// makes them writable, and the check "read-only" tells of it.
 	GoldenImage bool
 	// UpdateRelease of Amazon Linux that security updates are taken from, such as
 	// "2023.9.20251117". Amazon Linux pins its repositories to the release of the

@@ -63,6 +63,7 @@
 //	  agent.sh        the CloudWatch agent: memory and disk
 //	  people.sh       the first reconcile
 //	  care.sh         timers: updates, integrity, digest, check
+//	  readonly.sh     on a golden image: programs and configuration are read-only
 //	  unseal.sh       steps unseal (sshd on trial) and open (for everybody)
 //	  selfcheck.sh    step selfcheck: its checks decide the signal
 //	  run/            what the timers run; begin.sh is the beginning of each
@@ -124,6 +125,18 @@
 // check-failed, integrity-changed, integrity-broken, updates-failed, and those of the
 // programs. Our own program ships the journal from the step unseal on, beginning with
 // what is in it already.
+//
+// # A golden image
+//
+// With [Hardening.GoldenImage], postern-readonly.service covers the folders of
+// programs and configuration with read-only mounts of themselves: at the end of the
+// bootstrap, and at each boot after cloud-init and before the recorder, so that an
+// administrator's sudo sees them so too. postern-people has a view of its own in
+// which /etc can be written, and so have the checks, which log in with a key; the user
+// that Session Manager's agent would make with its first session is made before.
+// main.sh makes everything writable while it runs; it stays so where it fails. To
+// mend a host by hand, from Session Manager: systemctl stop postern-readonly. What
+// writes to /etc by itself fails there: Debian's dhclient, an update of the agent.
 //
 // # Systems
 //

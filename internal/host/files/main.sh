@@ -39,6 +39,8 @@ main() {
   trap 'finish $?' EXIT
   trap 'die "stopped from outside"' HUP INT TERM
   trap 'because "line $LINENO: $BASH_COMMAND"' ERR
+  # Until the step readonly, as an operator's second run may have to write.
+  if [[ -n $GOLDEN_IMAGE ]]; then systemctl stop postern-readonly 2>/dev/null || true; fi
   step environment "$@"
   step seal "$@"
   step tools

@@ -8,7 +8,7 @@ TRIES=5
 FAILED_CHECKS=()
 # Ours, by the order of what they cost; then those of the programs.
 readonly CHECKS=(packages accounts confine kernel sshd-config sshd-effective sshd-running second-factor instance-connect
-  ssm-agent imds-v2 units firewall audit fail2ban cloudwatch-agent timers integrity)
+  ssm-agent imds-v2 units read-only firewall audit fail2ban cloudwatch-agent timers integrity)
 
 # check NAME: runs check_NAME, with up to TRIES tries for what is still starting.
 check() {
@@ -59,19 +59,26 @@ check_instance_connect() {
   fi
 }
 
-# A package or, on Ubuntu, a snap.
-check_ssm_agent() {
+# ssm_agent_unit: of a package or, on Ubuntu, a snap; of two, the one that runs.
+ssm_agent_unit() {
   local unit found=
   for unit in amazon-ssm-agent snap.amazon-ssm-agent.amazon-ssm-agent; do
     systemctl cat "$unit" >/dev/null 2>&1 || continue
-    found=yes
-    if systemctl is-active -q "$unit"; then return 0; fi
+    found=$unit
+    if systemctl is-active -q "$unit"; then break; fi
   done
-  if [[ -n $found ]]; then
+  printf '%s' "$found"
+  [[ -n $found ]]
+}
+
+check_ssm_agent() {
+  local unit
+  if ! unit=$(ssm_agent_unit); then
+    DETAIL='amazon-ssm-agent is not installed: Session Manager does not reach this host'
+  elif ! systemctl is-active -q "$unit"; then
     DETAIL='amazon-ssm-agent is installed but not running'
     return 1
   fi
-  DETAIL='amazon-ssm-agent is not installed: Session Manager does not reach this host'
 }
 
 # Asked without a token, IMDSv2 answers 401 and nothing else.
@@ -116,7 +123,7 @@ check_units() {
 # each, among them a recorded session through sshd and its delivery.
 check_programs() {
   local line lines status=0
-  lines=$(timeout 150 "$POSTERN_HOST" check all 2>&1 </dev/null) || status=$?
+  lines=$(with_etc timeout 150 "$POSTERN_HOST" check all 2>&1 </dev/null) || status=$?
   while IFS= read -r line; do
     if [[ ! $line =~ ^\{\"postern\":\"check\",\"name\":\"([a-z0-9-]+)\" ]]; then
       [[ -z $line ]] || note "postern-host check: $line"

@@ -37,6 +37,8 @@ source "$OPT/host/agent.sh"
 source "$OPT/host/people.sh"
 # shellcheck source=internal/host/files/bundle/host/care.sh
 source "$OPT/host/care.sh"
+# shellcheck source=internal/host/files/bundle/host/readonly.sh
+source "$OPT/host/readonly.sh"
 # shellcheck source=internal/host/files/bundle/host/unseal.sh
 source "$OPT/host/unseal.sh"
 # shellcheck source=internal/host/files/bundle/host/selfcheck.sh
@@ -56,6 +58,7 @@ steps() {
   step agent
   step people
   step care
+  step readonly
   step unseal
   step selfcheck
   step open
