@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/jsii-runtime-go"
@@ -98,14 +97,14 @@ func (b *Bastion) logGroupArns(p *Props) []string {
 
 // recordStatements let the host fetch its bundle, put records where nobody
 // deletes them, and read who has an account.
-func (b *Bastion) recordStatements(p *Props) []awsiam.PolicyStatement {
+func (b *Bastion) recordStatements(p *Props) []any {
 	object := func(bucket, key string) string { return "arn:" + b.scope.Partition + ":s3:::" + bucket + "/" + key }
 	records, people := *b.bucket.BucketArn(), *b.peopleBucket.BucketArn()
 	read := []string{people + "/" + b.peoplePrefix + "*"}
 	if key := p.Host.Certificates.RevocationKey; key != "" && !strings.HasPrefix(key, b.peoplePrefix) {
 		read = append(read, people+"/"+key)
 	}
-	statements := []awsiam.PolicyStatement{
+	statements := []any{
 		// A key of the bootstrap bucket lets in everybody of the account through S3.
 		allow("Bundle", []string{object(*b.bundle.BucketName, *b.bundle.ObjectKey)}, nil, "s3:GetObject"),
 		allow("Records", []string{records + "/" + recordPrefix + "*"}, nil, "s3:PutObject"),
@@ -139,7 +138,7 @@ func (b *Bastion) keyOf(field string, bucket awss3.IBucket) awskms.IKey {
 // allowBucketKey allows what S3 asks of KMS for the bucket's objects: its context
 // is the bucket with an S3 Bucket Key and the object without.
 // See https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html.
-func (b *Bastion) allowBucketKey(sid string, key awskms.IKey, bucketArn, action string) awsiam.PolicyStatement {
+func (b *Bastion) allowBucketKey(sid string, key awskms.IKey, bucketArn, action string) any {
 	return allow(sid, []string{*key.KeyArn()}, map[string]any{
 		"StringEquals": map[string]any{"kms:ViaService": "s3." + b.scope.Region + ".amazonaws.com"},
 		"StringLike":   map[string]any{"kms:EncryptionContext:aws:s3:arn": []string{bucketArn, bucketArn + "/*"}},
@@ -149,7 +148,7 @@ func (b *Bastion) allowBucketKey(sid string, key awskms.IKey, bucketArn, action 
 // parameterStatements let the host keep its keys, which it never replaces, and
 // people's one-time secrets, which they replace with their device. It deletes none.
 // See https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-policy-conditions.html.
-func (b *Bastion) parameterStatements() []awsiam.PolicyStatement {
+func (b *Bastion) parameterStatements() []any {
 	if b.parameters == "" {
 		return nil
 	}
@@ -157,7 +156,7 @@ func (b *Bastion) parameterStatements() []awsiam.PolicyStatement {
 	keys, factors := path+"/host-keys/*", path+"/totp/*"
 	secret := []string{keys, factors}
 	known := path + "/known_hosts"
-	return []awsiam.PolicyStatement{
+	return []any{
 		allow("Kept", append([]string{path + "/host-certs/*", known}, secret...), nil,
 			"ssm:GetParameter", "ssm:GetParameters"),
 		allow("Keep", []string{keys}, is("ssm:Overwrite", "false"), "ssm:PutParameter"),

@@ -59,7 +59,7 @@ func (b *Bastion) makeRole(p *Props) []constructs.IDependable {
 			PermissionsBoundary: p.PermissionsBoundary,
 		})
 	}
-	statements := []awsiam.PolicyStatement{
+	statements := []any{
 		allow("Sessions", []string{"*"}, nil,
 			"ssm:UpdateInstanceInformation",
 			"ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
@@ -96,11 +96,12 @@ func (b *Bastion) makeRole(p *Props) []constructs.IDependable {
 	}
 }
 
-func (b *Bastion) makePolicy(id, description string, statements []awsiam.PolicyStatement, why string) awsiam.ManagedPolicy {
+func (b *Bastion) makePolicy(id, description string, statements []any, why string) awsiam.ManagedPolicy {
 	managed := awsiam.NewManagedPolicy(b, &id, &awsiam.ManagedPolicyProps{
 		Description: &description,
 		Roles:       &[]awsiam.IRole{b.role},
-		Statements:  &statements,
+		// Whole, in one call: a statement each would be as many.
+		Document: awsiam.PolicyDocument_FromJson(map[string]any{"Version": "2012-10-17", "Statement": statements}),
 	})
 	tree.Acknowledge(managed, why, "AwsSolutions-IAM5")
 	return managed
@@ -110,17 +111,13 @@ func (b *Bastion) ec2Arn(resource string) string {
 	return "arn:" + b.scope.Partition + ":ec2:" + b.scope.Region + ":" + b.scope.Account + ":" + resource
 }
 
-func allow(sid string, resources []string, conditions map[string]any, actions ...string) awsiam.PolicyStatement {
-	props := &awsiam.PolicyStatementProps{
-		Sid:       &sid,
-		Effect:    awsiam.Effect_ALLOW,
-		Actions:   jsii.Strings(actions...),
-		Resources: jsii.Strings(resources...),
-	}
+// allow is a statement as JSON.
+func allow(sid string, resources []string, conditions map[string]any, actions ...string) any {
+	statement := map[string]any{"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
 	if conditions != nil {
-		props.Conditions = &conditions
+		statement["Condition"] = conditions
 	}
-	return awsiam.NewPolicyStatement(props)
+	return statement
 }
 
 func is(key, value string) map[string]any {
