@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/postern-cdk/postern/internal/host/recorder/launch"
 	"github.com/postern-cdk/postern/internal/host/settings"
 	"github.com/postern-cdk/postern/internal/host/totp"
 )
@@ -78,7 +79,7 @@ func (s *session) enrol() error {
 		r.fail(fmt.Errorf("the command log: %w", err))
 		return refusedNow
 	}
-	status := failedStatus
+	status := launch.Failed
 	defer func() { s.enrolled(status) }()
 	if err := s.dialogTerminal(); err != nil {
 		r.log.Alarm("enrolment-failed", "the terminal can't be taken from the person, so that no secret is shown on it", "session", s.id, "person", s.peer.name, "error", err)

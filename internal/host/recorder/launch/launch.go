@@ -169,7 +169,7 @@ func drop(c Spec) error {
 // seclude gives the session a view of the system of its own: terminals of other
 // sessions, processes of other users and the sockets of user managers, which would
 // start programs outside of the session, are not in it.
-func (c *child) seclude() error {
+func (c *Spec) seclude() error {
 	// Of this thread, which is the one that stays. What is unmounted on the host goes
 	// here too; what is mounted here doesn't show there.
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
