@@ -52,7 +52,11 @@ func init() {
 			if err != nil {
 				return false, err.Error()
 			}
-			defer func() { _ = client.Close() }()
+			defer func() {
+				if client != nil {
+					_ = client.Close()
+				}
+			}()
 			if err := forward(client, "db.internal", 5432); !willing(err) {
 				return false, "not even the target of the list: " + err.Error()
 			}
@@ -63,8 +67,15 @@ func init() {
 				lab.InternalIP: {5432}, "::ffff:" + lab.InternalIP: {5432}, "0x0a000214": {5432}, "10.2.20": {5432}, "db.internal,x": {5432},
 			} {
 				for _, port := range ports {
-					if willing(forward(client, host, port)) {
+					err := forward(client, host, port)
+					if willing(err) {
 						passed = append(passed, net.JoinHostPort(host, strconv.Itoa(int(port))))
+					}
+					if !refused(err) { // sshd ends a connection that says what can't be
+						_ = client.Close()
+						if client, err = x.Dial(x.Person, lab.SSHOptions{Wait: 5 * time.Second}); err != nil {
+							return false, err.Error()
+						}
 					}
 				}
 			}
@@ -107,8 +118,14 @@ func forward(client *ssh.Client, host string, port uint32) error {
 }
 
 func willing(err error) bool {
-	var refused *ssh.OpenChannelError
-	return err == nil || errors.As(err, &refused) && refused.Reason == ssh.ConnectionFailed
+	var refusal *ssh.OpenChannelError
+	return err == nil || errors.As(err, &refusal) && refusal.Reason == ssh.ConnectionFailed
+}
+
+// refused says whether a channel was, and the connection goes on.
+func refused(err error) bool {
+	var refusal *ssh.OpenChannelError
+	return err == nil || errors.As(err, &refusal)
 }
 
 // through says whether something answers behind a port that sshd forwards.
