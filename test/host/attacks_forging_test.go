@@ -129,9 +129,9 @@ python3 w.py &`)
 			})
 		}, Weaken: func(x *Target) func() {
 			// sshd writes where the programs of people are, too.
-			x.MustRoot(x.T, `cd /etc/systemd/system && for d in ssh.service.d sshd.service.d; do mv $d/00-postern-tmp.conf /root/$d.tmp; done; systemctl daemon-reload; systemctl restart ssh`)
+			x.MustRoot(x.T, `cd /etc/systemd/system && for d in ssh.service.d sshd.service.d; do mv $d/00-postern-tmp.conf /root/$d.tmp; done; systemctl daemon-reload; `+restartSSHD)
 			return func() {
-				x.MustRoot(x.T, `cd /etc/systemd/system && for d in ssh.service.d sshd.service.d; do mv /root/$d.tmp $d/00-postern-tmp.conf; done; systemctl daemon-reload; systemctl restart ssh`)
+				x.MustRoot(x.T, `cd /etc/systemd/system && for d in ssh.service.d sshd.service.d; do mv /root/$d.tmp $d/00-postern-tmp.conf; done; systemctl daemon-reload; `+restartSSHD)
 			}
 		}},
 	)
