@@ -114,20 +114,22 @@ func (b *Bastion) allowBucketKey(sid string, key awskms.IKey, bucketArn, action 
 	}, action)
 }
 
-// parameterStatements let the host keep its keys and people's one-time secrets:
-// read them, add to them, and never replace one.
+// parameterStatements let the host keep its keys, which it reads and adds to and never
+// replaces, and people's one-time secrets, which another device replaces and a removal
+// deletes.
 // See https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-policy-conditions.html.
 func (b *Bastion) parameterStatements() []awsiam.PolicyStatement {
 	if b.parameters == "" {
 		return nil
 	}
 	path := "arn:" + b.scope.Partition + ":ssm:" + b.scope.Region + ":" + b.scope.Account + ":parameter" + b.parameters
-	secret := []string{path + "/host-keys/*", path + "/totp/*"}
-	known := path + "/known_hosts"
+	hostKeys, factors, known := path+"/host-keys/*", path+"/totp/*", path+"/known_hosts"
+	secret := []string{hostKeys, factors}
 	return []awsiam.PolicyStatement{
 		allow("Kept", append([]string{path + "/host-certs/*", known}, secret...), nil,
 			"ssm:GetParameter", "ssm:GetParameters"),
-		allow("Keep", secret, is("StringEquals", "ssm:Overwrite", "false"), "ssm:PutParameter"),
+		allow("Keep", []string{hostKeys}, is("StringEquals", "ssm:Overwrite", "false"), "ssm:PutParameter"),
+		allow("Factors", []string{factors}, nil, "ssm:DeleteParameter", "ssm:PutParameter"),
 		allow("Publish", []string{known}, nil, "ssm:PutParameter"),
 		// See https://docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html.
 		allow("KeptKey", []string{*b.keys.KeyArn()}, map[string]any{
