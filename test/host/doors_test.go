@@ -57,7 +57,7 @@ func certificate(t *testing.T, authority ssh.Signer, serial uint64, change func(
 	key := lab.NewKey()
 	c := &ssh.Certificate{
 		Key: key.PublicKey(), Serial: serial, CertType: ssh.UserCert, KeyId: "erin@example.com", ValidPrincipals: []string{"erin"},
-		ValidAfter: uint64(time.Now().Add(-time.Hour).Unix()), ValidBefore: uint64(time.Now().Add(time.Hour).Unix()), //nolint:gosec // after 1970
+		ValidAfter: uint64(time.Now().Add(-time.Hour).Unix()), ValidBefore: uint64(time.Now().Add(time.Hour).Unix()),
 		Permissions: ssh.Permissions{Extensions: map[string]string{"permit-pty": "", "permit-user-rc": ""}},
 	}
 	if change != nil {
@@ -124,7 +124,7 @@ func TestDoorsBeside(t *testing.T) {
 			"another principal": certificate(t, authority, 2, func(c *ssh.Certificate) { c.ValidPrincipals = []string{"frank"} }),
 			"no principal":      certificate(t, authority, 3, func(c *ssh.Certificate) { c.ValidPrincipals = nil }),
 			"expired": certificate(t, authority, 4, func(c *ssh.Certificate) {
-				c.ValidBefore = uint64(time.Now().Add(-time.Minute).Unix()) //nolint:gosec // after 1970
+				c.ValidBefore = uint64(time.Now().Add(-time.Minute).Unix())
 			}),
 			"another authority": certificate(t, other, 5, nil),
 			"a host's":          certificate(t, authority, 6, func(c *ssh.Certificate) { c.CertType = ssh.HostCert }),

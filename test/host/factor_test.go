@@ -36,7 +36,7 @@ func stepNow() int64 { return time.Now().Unix() / step }
 
 func (d *device) at(t *testing.T, counter int64) string {
 	t.Helper()
-	code, err := hotp.GenerateCode(d.secret, uint64(counter)) //nolint:gosec // after 1970
+	code, err := hotp.GenerateCode(d.secret, uint64(counter))
 	require.NoError(t, err)
 	return code
 }
@@ -209,12 +209,12 @@ func TestSecondFactor(t *testing.T) {
 		s, err := lab.Terminal(alice.open(t, ""), "bash")
 		require.NoError(t, err)
 		wait(t, s, "The code that it shows: ")
-		s.Type(`echo $((6*7))`)
+		s.Type(`echo a"nswer"`)
 		wait(t, s, "This is not its code")
 		s.Send("\x03")
 		wait(t, s, "Nothing was changed")
 		require.True(t, s.Ended(patience))
-		assert.NotContains(t, s.Output(), "42")
+		assert.NotContains(t, s.Output(), "answer")
 
 		s, err = lab.Shell(alice.open(t, ""))
 		require.NoError(t, err)
