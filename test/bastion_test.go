@@ -240,7 +240,7 @@ func TestBastionByDefault(t *testing.T) {
 					"PeopleKeysKey": "kms:Decrypt",
 					"Kept":          []any{"ssm:GetParameter", "ssm:GetParameters"},
 					"Keep":          "ssm:PutParameter",
-					"Enrol":         "ssm:PutParameter",
+					"Factors":       []any{"ssm:DeleteParameter", "ssm:PutParameter"},
 					"Publish":       "ssm:PutParameter",
 					"KeptKey":       []any{"kms:Decrypt", "kms:Encrypt"},
 				}, actions)
@@ -893,13 +893,19 @@ func TestBastionRecordsAndSecrets(t *testing.T) {
 	assert.Contains(t, resources("PeopleKeysKey"), "PeopleKey")
 	assert.Contains(t, textOf(t, role["PeopleKeysKey"]["Condition"]), `"kms:EncryptionContext:aws:s3:arn":[{"Fn::GetAtt":["People`)
 	const path = `"arn:aws:ssm:us-east-1:123456789012:parameter/postern/Test/Bastion/`
-	assert.Equal(t, path+`host-keys/*"`, resources("Keep"))
-	assert.Equal(t, path+`totp/*"`, resources("Enrol"))
+	assert.Equal(t, 1, strings.Count(resources("Keep"), path))
+	assert.Contains(t, resources("Keep"), path+`host-keys/*"`)
+	assert.Equal(t, 1, strings.Count(resources("Factors"), path))
+	assert.Contains(t, resources("Factors"), path+`totp/*"`)
+	assert.ElementsMatch(t, []any{"ssm:DeleteParameter", "ssm:PutParameter"}, role["Factors"]["Action"], "another device, a lost one")
 	assert.JSONEq(t, `{"StringEquals":{"ssm:Overwrite":"false"}}`, textOf(t, role["Keep"]["Condition"]), "a host adds keys and never replaces one")
 	assert.Contains(t, resources("Publish"), path+`known_hosts"`)
 	assert.Equal(t, 1, strings.Count(resources("Publish"), path))
 	assert.Contains(t, textOf(t, role["KeptKey"]["Condition"]), `"kms:EncryptionContext:PARAMETER_ARN":[`)
 	for sid, statement := range role {
+		if sid == "Factors" {
+			continue
+		}
 		assert.NotContains(t, strings.ToLower(textOf(t, statement["Action"])), "delete", sid)
 	}
 	for id, policy := range byLogicalName(t, template, "AWS::IAM::ManagedPolicy") {

@@ -145,22 +145,22 @@ func (b *Bastion) allowBucketKey(sid string, key awskms.IKey, bucketArn, action 
 	}, action)
 }
 
-// parameterStatements let the host keep its keys, which it never replaces, and
-// people's one-time secrets, which they replace with their device. It deletes none.
+// parameterStatements let the host keep its keys, which it reads and adds to and never
+// replaces, and people's one-time secrets, which another device replaces and a removal
+// deletes.
 // See https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-policy-conditions.html.
 func (b *Bastion) parameterStatements() []any {
 	if b.parameters == "" {
 		return nil
 	}
 	path := "arn:" + b.scope.Partition + ":ssm:" + b.scope.Region + ":" + b.scope.Account + ":parameter" + b.parameters
-	keys, factors := path+"/host-keys/*", path+"/totp/*"
-	secret := []string{keys, factors}
-	known := path + "/known_hosts"
+	hostKeys, factors, known := path+"/host-keys/*", path+"/totp/*", path+"/known_hosts"
+	secret := []string{hostKeys, factors}
 	return []any{
 		allow("Kept", append([]string{path + "/host-certs/*", known}, secret...), nil,
 			"ssm:GetParameter", "ssm:GetParameters"),
-		allow("Keep", []string{keys}, is("ssm:Overwrite", "false"), "ssm:PutParameter"),
-		allow("Enrol", []string{factors}, nil, "ssm:PutParameter"),
+		allow("Keep", []string{hostKeys}, is("ssm:Overwrite", "false"), "ssm:PutParameter"),
+		allow("Factors", []string{factors}, nil, "ssm:DeleteParameter", "ssm:PutParameter"),
 		allow("Publish", []string{known}, nil, "ssm:PutParameter"),
 		// See https://docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html.
 		allow("KeptKey", []string{*b.keys.KeyArn()}, map[string]any{
