@@ -248,6 +248,7 @@ step_sshd() {
   UNDO=sshd_restore
   put "$SSHD_DROP_IN" 0600 <"$SSHD_CANDIDATE"
   changed=$CHANGED
+  chmod 0600 "$SSHD_CONFIG" # as Amazon Linux has it, and CIS
   if ! sshd_includes; then
     temp=$(mktemp "$SSHD_CONFIG.XXXXXX")
     cp -p "$SSHD_CONFIG" "$temp"
