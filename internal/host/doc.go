@@ -86,7 +86,11 @@
 //
 // The image's sshd is open for the seconds before the user data runs, and EC2
 // Instance Connect lets in the image's user then, who is root. The step seal looks
-// for that in the journal and gives up the instance where it happened.
+// for that in the journal and gives up the instance where it happened. User data that
+// begins with #cloud-boothook would run before sshd, but at every boot, in its way,
+// and before the image's user is made, so that all else would need a unit to run in
+// beside it (https://docs.cloud-init.io/en/latest/explanation/format.html). That is
+// not worth it for a login which needs the right to Instance Connect, and is found.
 //
 // # Steps
 //
@@ -146,6 +150,15 @@
 // because people would reach the instance's credentials; a missing audit system or
 // AIDE stops Amazon Linux alone, where both have packages. In a container, the
 // kernel's settings and its audit system are those of the machine, and left alone.
+//
+// Amazon Linux can't be booted by our tests. Its documentation, packages and issues
+// say: no cron, rsyslog or nft on the image, but nftables, audit and aide in the
+// repository; auditd's own rule "-a never,task" switches auditing off; Fail2ban is in
+// none of its core repositories (https://github.com/amazonlinux/amazon-linux-2023/issues/383),
+// so that there are no bans until somebody puts it on the image; SELinux is
+// permissive; UsePAM stands in sshd_config.d/50-redhat.conf, which our drop-in comes
+// before. Not proven there: PAM's order with password-auth, labels of /opt/postern
+// under an enforcing SELinux, and the paths of the CloudWatch agent on a golden image.
 //
 // # Tests
 //

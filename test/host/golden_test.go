@@ -76,3 +76,19 @@ func readOnly(t *testing.T, l *lab.Lab, name string) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{name, "written", "ro"}, strings.Fields(out), "a session's view is as read-only")
 }
+
+// What a person can write to on the disk is their home, and nothing else.
+func TestPeopleWriteToTheirHomesOnly(t *testing.T) {
+	t.Parallel()
+	l := shared.hardened.get(t)
+	l.Person("writer")
+	lab.Eventually(t, time.Minute, "writer has an account", func() bool {
+		l.MustRoot(t, "systemctl start postern-people.service")
+		_, code := l.Root(t, "id writer")
+		return code == 0
+	})
+	s := l.Login(t, "writer")
+	out, _, err := s.RunFor(`find / -xdev -writable -not -type l -printf '%F:%p\n' 2>/dev/null | grep -v -e :/home/writer -e ^tmpfs:; echo done; grep -c ' / /tmp .*,size=65536k' /proc/self/mountinfo`, time.Minute)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"done", "1"}, strings.Fields(out))
+}

@@ -325,6 +325,18 @@ func TestTerminalsOfOtherSessionsAreNotThere(t *testing.T) {
 	assert.Contains(t, one.run("ls -d /proc/1 /proc/"+strconv.Itoa(l.daemon.Process.Pid)), "cannot access '/proc/1'")
 }
 
+func TestTemporaryFilesAreTheSessionsOwnAndFew(t *testing.T) {
+	l := newLab(t, nil)
+	first, second := l.login("alice"), l.login("bob")
+	assert.Contains(t, first.run("head -c 100M /dev/zero >/tmp/big 2>/dev/null || echo fu''ll"), "\rfull\r")
+	for _, dir := range []string{"/tmp", "/var/tmp"} {
+		assert.Contains(t, first.run("stat -c size:%s "+dir+"/big"), "size:67108864", "all of one size together")
+		assert.NoFileExists(t, dir+"/big")
+		assert.Contains(t, second.run("ls "+dir+"/big"), "No such file")
+	}
+	assert.Contains(t, second.run("cp /bin/true /var/tmp/x; /var/tmp/x"), "/var/tmp/x: Permission denied", "no programs")
+}
+
 func TestDetachedProcessesEndWithTheSession(t *testing.T) {
 	l := newLab(t, nil)
 	s := l.login("alice")

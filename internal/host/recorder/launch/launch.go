@@ -168,7 +168,8 @@ func drop(c Spec) error {
 
 // seclude gives the session a view of the system of its own: terminals of other
 // sessions, processes of other users and the sockets of user managers, which would
-// start programs outside of the session, are not in it.
+// start programs outside of the session, are not in it. Its files for the moment are
+// its own, few, and no programs.
 func (c *Spec) seclude() error {
 	// Of this thread, which is the one that stays. What is unmounted on the host goes
 	// here too; what is mounted here doesn't show there.
@@ -188,6 +189,19 @@ func (c *Spec) seclude() error {
 	if _, err := os.Stat("/run/user"); err == nil {
 		if err := unix.Mount("tmpfs", "/run/user", "tmpfs", safe|unix.MS_RDONLY, "size=4k,mode=0755"); err != nil {
 			return fmt.Errorf("/run/user: %w", err)
+		}
+	}
+	// What everybody may write to would fill the disk of the records. This is memory,
+	// counted as the session's, and gone with it.
+	if err := unix.Mount("tmpfs", "/tmp", "tmpfs", safe, "size=64m,nr_inodes=16k,mode=1777"); err != nil {
+		return fmt.Errorf("/tmp: %w", err)
+	}
+	for _, dir := range []string{"/var/tmp", "/dev/shm", "/run/lock"} {
+		if _, err := os.Stat(dir); err != nil {
+			continue
+		}
+		if err := unix.Mount("/tmp", dir, "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("%s: %w", dir, err)
 		}
 	}
 	if c.Administrator {
