@@ -14,7 +14,8 @@
 //     kernel tells of every program that starts in it (seccomp user notification),
 //     before it does. Where that can't be recorded, it doesn't start.
 //   - People without sudo have no_new_privs, no capabilities, and none of the system
-//     calls that nobody needs on a bastion.
+//     calls that nobody needs on a bastion. The sockets of the journal and of the
+//     message bus are not in their session's view of the system.
 //   - What can't be recorded ends: a write error, a full disk, a folder or a file that
 //     was replaced. The person is told, an alarm is raised, and nobody else gets in
 //     until it is well again.
