@@ -1,6 +1,8 @@
 package test_test
 
 import (
+	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -30,6 +32,7 @@ import (
 	"github.com/postern-cdk/postern/constructs/endpoints"
 	"github.com/postern-cdk/postern/constructs/watch"
 	"github.com/postern-cdk/postern/internal/cdktest"
+	"github.com/postern-cdk/postern/internal/host/identity"
 )
 
 // A bastion is what a watch takes for a host.
@@ -237,6 +240,7 @@ func TestBastionByDefault(t *testing.T) {
 					"PeopleKeysKey": "kms:Decrypt",
 					"Kept":          []any{"ssm:GetParameter", "ssm:GetParameters"},
 					"Keep":          "ssm:PutParameter",
+					"Factors":       []any{"ssm:DeleteParameter", "ssm:PutParameter"},
 					"Publish":       "ssm:PutParameter",
 					"KeptKey":       []any{"kms:Decrypt", "kms:Encrypt"},
 				}, actions)
@@ -889,14 +893,19 @@ func TestBastionRecordsAndSecrets(t *testing.T) {
 	assert.Contains(t, resources("PeopleKeysKey"), "PeopleKey")
 	assert.Contains(t, textOf(t, role["PeopleKeysKey"]["Condition"]), `"kms:EncryptionContext:aws:s3:arn":[{"Fn::GetAtt":["People`)
 	const path = `"arn:aws:ssm:us-east-1:123456789012:parameter/postern/Test/Bastion/`
-	assert.Equal(t, 2, strings.Count(resources("Keep"), path))
+	assert.Equal(t, 1, strings.Count(resources("Keep"), path))
 	assert.Contains(t, resources("Keep"), path+`host-keys/*"`)
-	assert.Contains(t, resources("Keep"), path+`totp/*"`)
+	assert.Equal(t, 1, strings.Count(resources("Factors"), path))
+	assert.Contains(t, resources("Factors"), path+`totp/*"`)
+	assert.ElementsMatch(t, []any{"ssm:DeleteParameter", "ssm:PutParameter"}, role["Factors"]["Action"], "another device, a lost one")
 	assert.JSONEq(t, `{"StringEquals":{"ssm:Overwrite":"false"}}`, textOf(t, role["Keep"]["Condition"]), "a host adds keys and never replaces one")
 	assert.Contains(t, resources("Publish"), path+`known_hosts"`)
 	assert.Equal(t, 1, strings.Count(resources("Publish"), path))
 	assert.Contains(t, textOf(t, role["KeptKey"]["Condition"]), `"kms:EncryptionContext:PARAMETER_ARN":[`)
 	for sid, statement := range role {
+		if sid == "Factors" {
+			continue
+		}
 		assert.NotContains(t, strings.ToLower(textOf(t, statement["Action"])), "delete", sid)
 	}
 	for id, policy := range byLogicalName(t, template, "AWS::IAM::ManagedPolicy") {
@@ -971,5 +980,47 @@ func TestBastionPassesRulePacks(t *testing.T) {
 			addRulePacks(access)
 			assert.Empty(t, findings(access))
 		})
+	}
+}
+
+// Under the name that ssh is told to look for, the host publishes its keys.
+func TestBastionIsKnownByTheNameThatItsHostPublishes(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	b := bastion.New(stack, "Bastion", &bastion.Props{Vpc: userVpc(stack)})
+	assert.Contains(t, b.SSHConfig("door", "alice"), "  HostKeyAlias "+identity.Alias(b.ParameterPath())+"\n")
+}
+
+// Where the manifest of a stack says that the bundle is, it is: in an app, and in
+// a stage, which has a folder of its own.
+func TestBastionBundleIsInTheAssembly(t *testing.T) {
+	app := cdktest.NewApp(t)
+	stage := awscdk.NewStage(app, jsii.String("Prod"), nil)
+	for _, scope := range []constructs.Construct{app, stage} {
+		stack := awscdk.NewStack(scope, jsii.String("Access"), nil)
+		bastion.New(stack, "Bastion", &bastion.Props{Vpc: userVpc(stack)})
+		bastion.New(stack, "Second", &bastion.Props{Vpc: userVpc(constructs.NewConstruct(stack, jsii.String("Other")))})
+	}
+	app.Synth(nil)
+	for _, folder := range []string{*app.Outdir(), *stage.Outdir()} {
+		manifests, err := filepath.Glob(filepath.Join(folder, "*Access*.assets.json"))
+		require.NoError(t, err)
+		require.Len(t, manifests, 1, folder)
+		text, err := os.ReadFile(manifests[0])
+		require.NoError(t, err)
+		var manifest struct {
+			Files map[string]struct{ Source struct{ Path string } }
+		}
+		require.NoError(t, json.Unmarshal(text, &manifest))
+		found := 0
+		for hash, file := range manifest.Files {
+			if !strings.HasSuffix(file.Source.Path, ".gz") {
+				continue
+			}
+			found++
+			bundle, err := os.ReadFile(filepath.Join(folder, file.Source.Path))
+			require.NoError(t, err)
+			assert.Equal(t, hash, fmt.Sprintf("%x", sha256.Sum256(bundle)))
+		}
+		assert.Equal(t, 1, found, "once for all bastions of one kind")
 	}
 }

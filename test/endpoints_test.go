@@ -236,7 +236,7 @@ func TestEndpointsFaults(t *testing.T) {
 	assert.Equal(t, `endpoints "Test/E": Vpc: has DNS support or DNS hostnames off, and private DNS needs both: turn EnableDnsSupport and EnableDnsHostnames on, or set PrivateDnsOff`,
 		cdktest.Panic(t, func() { endpoints.New(stack, "E", &endpoints.Props{Vpc: deaf}) }))
 	e := endpoints.New(stack, "E", &endpoints.Props{Vpc: deaf, PrivateDnsOff: true})
-	assert.Equal(t, `endpoints "Test/E": Require: "s33" is not known: use one of ssm, ssmmessages, ec2messages, ec2, logs, kms, monitoring, cloudformation, secretsmanager`,
+	assert.Equal(t, `endpoints "Test/E": Require: "s33" is not known: use one of ssm, ssmmessages, ec2messages, ec2, logs, kms, monitoring, cloudformation, autoscaling, secretsmanager`,
 		cdktest.Panic(t, func() { e.Require("s33") }))
 	assert.Equal(t, `endpoints "Test/E": AllowFrom: peer is nil: pass what has security groups, such as an instance or a group`,
 		cdktest.Panic(t, func() { e.AllowFrom(nil) }))

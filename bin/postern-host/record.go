@@ -32,11 +32,6 @@ func init() {
 			return recorder.Run(ctx, s, &event.Log{})
 		},
 	}, &cobra.Command{
-		Use:    recorder.ChildCommand,
-		Hidden: true,
-		Args:   cobra.NoArgs,
-		Run:    func(*cobra.Command, []string) { recorder.Child() },
-	}, &cobra.Command{
 		Use:   "sessions",
 		Short: "List the sessions that are going on",
 		Args:  cobra.NoArgs,

@@ -31,6 +31,6 @@ func TestFaults(t *testing.T) {
 	p = (&Props{
 		Vpc: anyVpc{}, Subnets: []awsec2.ISubnet{nil}, Services: []endpoints.Service{"smm"}, Existing: []endpoints.Service{"smm"},
 	}).withDefaults()
-	const words = `"smm" is not known: did you mean "ssm"? use one of ssm, ssmmessages, ec2messages, ec2, logs, kms, monitoring, cloudformation, secretsmanager, s3`
+	const words = `"smm" is not known: did you mean "ssm"? use one of ssm, ssmmessages, ec2messages, ec2, logs, kms, monitoring, cloudformation, autoscaling, secretsmanager, s3`
 	assert.EqualError(t, p.validate(), "Subnets[0]: is nil: pass a subnet of the VPC\nServices[0]: "+words+"\nExisting[0]: "+words)
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -47,7 +46,7 @@ type Bastion struct {
 	peopleBucket awss3.IBucket
 	peoplePrefix string
 	keys         awskms.IKey
-	bundle       awss3assets.Asset
+	bundle       *awscdk.FileAssetLocation
 	own          string // its name in account and region, as a path
 	parameters   string // the path of what the host keeps, or ""
 	ports        []int  // that people reach from the host
@@ -166,8 +165,8 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 func (b *Bastion) render(p *Props, stack, sha256 string) (*host.UserData, error) {
 	config := p.hostConfig()
 	config.BundleSHA256 = sha256
-	config.BundleBucket = late(func() *string { return b.bundle.S3BucketName() })
-	config.BundleKey = late(func() *string { return b.bundle.S3ObjectKey() })
+	config.BundleBucket = late(func() *string { return b.bundle.BucketName })
+	config.BundleKey = late(func() *string { return b.bundle.ObjectKey })
 	config.RecordBucket = late(func() *string { return b.bucket.BucketName() })
 	config.PeopleBucket = config.RecordBucket
 	if p.Host.People.Bucket != nil {

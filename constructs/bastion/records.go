@@ -2,13 +2,14 @@ package bastion
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/postern-cdk/postern/constructs/archive"
@@ -42,10 +43,7 @@ func ownPath(stackName, stackPath, path string) string {
 
 // makeRecords finds the buckets of the host and uploads what runs on it.
 func (b *Bastion) makeRecords(p *Props, made bundle.Bundle) {
-	b.bundle = awss3assets.NewAsset(b, jsii.String("Bundle"), &awss3assets.AssetProps{
-		Path:      &made.Path,
-		AssetHash: &made.SHA256,
-	})
+	b.bundle = b.upload(made)
 	b.bucket = p.Bucket
 	if b.bucket == nil {
 		b.bucket = archive.New(b, "Archive", &archive.Props{Key: b.keys}).Bucket()
@@ -54,6 +52,39 @@ func (b *Bastion) makeRecords(p *Props, made bundle.Bundle) {
 	if b.peopleBucket == nil {
 		b.peopleBucket = b.bucket
 	}
+}
+
+// upload has a deploy put the bundle into the bootstrap bucket, under its digest.
+// An asset construct would have Node read the file, and name it by a digest of the
+// digest.
+func (b *Bastion) upload(made bundle.Bundle) *awscdk.FileAssetLocation {
+	stage := awscdk.Stage_Of(b)
+	file := filepath.Join(*stage.AssetOutdir(), "asset."+made.SHA256+".gz")
+	if _, err := os.Stat(file); err != nil {
+		b.must("Host.Bundle", copyFile(file, made.Path))
+	}
+	// The stacks of a stage have a folder of their own in that of the app.
+	name, err := filepath.Rel(*stage.Outdir(), file)
+	b.must("Host.Bundle", err)
+	return awscdk.Stack_Of(b).Synthesizer().AddFileAsset(&awscdk.FileAssetSource{
+		FileName:    &name,
+		Packaging:   awscdk.FileAssetPackaging_FILE,
+		SourceHash:  &made.SHA256,
+		DisplayName: jsii.String("What runs on the bastion " + b.path),
+	})
+}
+
+// copyFile puts a file into place whole: another bastion of the app may ask for it.
+func copyFile(to, from string) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	part := to + ".part"
+	if err := os.WriteFile(part, data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(part, to)
 }
 
 func (b *Bastion) logGroupArns(p *Props) []string {
@@ -66,18 +97,18 @@ func (b *Bastion) logGroupArns(p *Props) []string {
 
 // recordStatements let the host fetch its bundle, put records where nobody
 // deletes them, and read who has an account.
-func (b *Bastion) recordStatements(p *Props) []awsiam.PolicyStatement {
+func (b *Bastion) recordStatements(p *Props) []any {
 	object := func(bucket, key string) string { return "arn:" + b.scope.Partition + ":s3:::" + bucket + "/" + key }
 	records, people := *b.bucket.BucketArn(), *b.peopleBucket.BucketArn()
 	read := []string{people + "/" + b.peoplePrefix + "*"}
 	if key := p.Host.Certificates.RevocationKey; key != "" && !strings.HasPrefix(key, b.peoplePrefix) {
 		read = append(read, people+"/"+key)
 	}
-	statements := []awsiam.PolicyStatement{
+	statements := []any{
 		// A key of the bootstrap bucket lets in everybody of the account through S3.
-		allow("Bundle", []string{object(*b.bundle.S3BucketName(), *b.bundle.S3ObjectKey())}, nil, "s3:GetObject"),
+		allow("Bundle", []string{object(*b.bundle.BucketName, *b.bundle.ObjectKey)}, nil, "s3:GetObject"),
 		allow("Records", []string{records + "/" + recordPrefix + "*"}, nil, "s3:PutObject"),
-		allow("PeopleNames", []string{people}, is("StringEquals", "s3:prefix", b.peoplePrefix), "s3:ListBucket"),
+		allow("PeopleNames", []string{people}, is("s3:prefix", b.peoplePrefix), "s3:ListBucket"),
 		allow("PeopleKeys", read, nil, "s3:GetObject"),
 	}
 	recordKey := b.keyOf("Bucket", b.bucket)
@@ -107,27 +138,29 @@ func (b *Bastion) keyOf(field string, bucket awss3.IBucket) awskms.IKey {
 // allowBucketKey allows what S3 asks of KMS for the bucket's objects: its context
 // is the bucket with an S3 Bucket Key and the object without.
 // See https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html.
-func (b *Bastion) allowBucketKey(sid string, key awskms.IKey, bucketArn, action string) awsiam.PolicyStatement {
+func (b *Bastion) allowBucketKey(sid string, key awskms.IKey, bucketArn, action string) any {
 	return allow(sid, []string{*key.KeyArn()}, map[string]any{
 		"StringEquals": map[string]any{"kms:ViaService": "s3." + b.scope.Region + ".amazonaws.com"},
 		"StringLike":   map[string]any{"kms:EncryptionContext:aws:s3:arn": []string{bucketArn, bucketArn + "/*"}},
 	}, action)
 }
 
-// parameterStatements let the host keep its keys and people's one-time secrets:
-// read them, add to them, and never replace one.
+// parameterStatements let the host keep its keys, which it reads and adds to and never
+// replaces, and people's one-time secrets, which another device replaces and a removal
+// deletes.
 // See https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-policy-conditions.html.
-func (b *Bastion) parameterStatements() []awsiam.PolicyStatement {
+func (b *Bastion) parameterStatements() []any {
 	if b.parameters == "" {
 		return nil
 	}
 	path := "arn:" + b.scope.Partition + ":ssm:" + b.scope.Region + ":" + b.scope.Account + ":parameter" + b.parameters
-	secret := []string{path + "/host-keys/*", path + "/totp/*"}
-	known := path + "/known_hosts"
-	return []awsiam.PolicyStatement{
+	hostKeys, factors, known := path+"/host-keys/*", path+"/totp/*", path+"/known_hosts"
+	secret := []string{hostKeys, factors}
+	return []any{
 		allow("Kept", append([]string{path + "/host-certs/*", known}, secret...), nil,
 			"ssm:GetParameter", "ssm:GetParameters"),
-		allow("Keep", secret, is("StringEquals", "ssm:Overwrite", "false"), "ssm:PutParameter"),
+		allow("Keep", []string{hostKeys}, is("ssm:Overwrite", "false"), "ssm:PutParameter"),
+		allow("Factors", []string{factors}, nil, "ssm:DeleteParameter", "ssm:PutParameter"),
 		allow("Publish", []string{known}, nil, "ssm:PutParameter"),
 		// See https://docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html.
 		allow("KeptKey", []string{*b.keys.KeyArn()}, map[string]any{

@@ -59,21 +59,21 @@ func (b *Bastion) makeRole(p *Props) []constructs.IDependable {
 			PermissionsBoundary: p.PermissionsBoundary,
 		})
 	}
-	statements := []awsiam.PolicyStatement{
+	statements := []any{
 		allow("Sessions", []string{"*"}, nil,
 			"ssm:UpdateInstanceInformation",
 			"ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
 			"ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"),
 		allow("Log", b.logGroupArns(p), nil,
 			"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
-		allow("Metrics", []string{"*"}, is("StringEquals", "cloudwatch:namespace", MetricsNamespace), "cloudwatch:PutMetricData"),
+		allow("Metrics", []string{"*"}, is("cloudwatch:namespace", MetricsNamespace), "cloudwatch:PutMetricData"),
 		// The agent puts the group's name on its metrics and finds it in the tags.
 		allow("GroupName", []string{"*"}, nil, "ec2:DescribeTags"),
 		allow("Ready", []string{*awscdk.Aws_STACK_ID()}, nil, "cloudformation:SignalResource"),
 		// By tag, as the group waits for this policy.
 		// See https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2autoscaling.html.
 		allow("InService", []string{"arn:" + b.scope.Partition + ":autoscaling:" + b.scope.Region + ":" + b.scope.Account + ":autoScalingGroup:*:autoScalingGroupName/*"},
-			is("StringEquals", "aws:ResourceTag/"+groupTag, b.own), "autoscaling:CompleteLifecycleAction"),
+			is("aws:ResourceTag/"+groupTag, b.own), "autoscaling:CompleteLifecycleAction"),
 	}
 	if b.elasticIP != nil {
 		// One request is checked against the address, the instance and, by some
@@ -83,7 +83,7 @@ func (b *Bastion) makeRole(p *Props) []constructs.IDependable {
 		statements = append(statements,
 			allow("Address", []string{b.ec2Arn("elastic-ip/" + allocation)}, nil, "ec2:AssociateAddress"),
 			allow("AddressHolders", []string{b.ec2Arn("instance/*"), b.ec2Arn("network-interface/*")},
-				is("StringEquals", "aws:ResourceTag/"+addressTag, allocation), "ec2:AssociateAddress"),
+				is("aws:ResourceTag/"+addressTag, allocation), "ec2:AssociateAddress"),
 		)
 	}
 	// Two, as IAM counts 6,144 characters for one.
@@ -96,11 +96,12 @@ func (b *Bastion) makeRole(p *Props) []constructs.IDependable {
 	}
 }
 
-func (b *Bastion) makePolicy(id, description string, statements []awsiam.PolicyStatement, why string) awsiam.ManagedPolicy {
+func (b *Bastion) makePolicy(id, description string, statements []any, why string) awsiam.ManagedPolicy {
 	managed := awsiam.NewManagedPolicy(b, &id, &awsiam.ManagedPolicyProps{
 		Description: &description,
 		Roles:       &[]awsiam.IRole{b.role},
-		Statements:  &statements,
+		// Whole, in one call: a statement each would be as many.
+		Document: awsiam.PolicyDocument_FromJson(map[string]any{"Version": "2012-10-17", "Statement": statements}),
 	})
 	tree.Acknowledge(managed, why, "AwsSolutions-IAM5")
 	return managed
@@ -110,19 +111,15 @@ func (b *Bastion) ec2Arn(resource string) string {
 	return "arn:" + b.scope.Partition + ":ec2:" + b.scope.Region + ":" + b.scope.Account + ":" + resource
 }
 
-func allow(sid string, resources []string, conditions map[string]any, actions ...string) awsiam.PolicyStatement {
-	props := &awsiam.PolicyStatementProps{
-		Sid:       &sid,
-		Effect:    awsiam.Effect_ALLOW,
-		Actions:   jsii.Strings(actions...),
-		Resources: jsii.Strings(resources...),
-	}
+// allow is a statement as JSON.
+func allow(sid string, resources []string, conditions map[string]any, actions ...string) any {
+	statement := map[string]any{"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
 	if conditions != nil {
-		props.Conditions = &conditions
+		statement["Condition"] = conditions
 	}
-	return awsiam.NewPolicyStatement(props)
+	return statement
 }
 
-func is(operator, key, value string) map[string]any {
-	return map[string]any{operator: map[string]any{key: value}}
+func is(key, value string) map[string]any {
+	return map[string]any{"StringEquals": map[string]any{key: value}}
 }

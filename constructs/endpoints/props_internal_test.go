@@ -36,11 +36,11 @@ func TestFaults(t *testing.T) {
 		want  string
 	}{
 		"no VPC":             {Props{}, `Vpc: is missing: pass network.New(...).Vpc(), or awsec2.Vpc_FromLookup(...) for one that exists`},
-		"unknown":            {Props{Vpc: anyVpc{}, Services: []Service{"log"}}, `Services[0]: "log" is not known: did you mean "logs"? use one of ssm, ssmmessages, ec2messages, ec2, logs, kms, monitoring, cloudformation, secretsmanager`},
+		"unknown":            {Props{Vpc: anyVpc{}, Services: []Service{"log"}}, `Services[0]: "log" is not known: did you mean "logs"? use one of ssm, ssmmessages, ec2messages, ec2, logs, kms, monitoring, cloudformation, autoscaling, secretsmanager`},
 		"S3 as interface":    {Props{Vpc: anyVpc{}, Services: []Service{S3}}, `Services[0]: "s3" has a gateway endpoint, which is made by itself: leave it out`},
 		"twice":              {Props{Vpc: anyVpc{}, Services: []Service{SSM, SSM}}, `Services[1]: "ssm" is named twice: name it once`},
 		"made and existing":  {Props{Vpc: anyVpc{}, Services: []Service{SSM}, Existing: []Service{SSM}}, `Services[0]: "ssm" is named in Existing too: name it once`},
-		"unknown existing":   {Props{Vpc: anyVpc{}, Existing: []Service{"smm"}}, `Existing[0]: "smm" is not known: did you mean "ssm"? use one of ssm, ssmmessages, ec2messages, ec2, logs, kms, monitoring, cloudformation, secretsmanager, s3`},
+		"unknown existing":   {Props{Vpc: anyVpc{}, Existing: []Service{"smm"}}, `Existing[0]: "smm" is not known: did you mean "ssm"? use one of ssm, ssmmessages, ec2messages, ec2, logs, kms, monitoring, cloudformation, autoscaling, secretsmanager, s3`},
 		"nil subnet":         {Props{Vpc: anyVpc{}, Subnets: []awsec2.ISubnet{nil}}, `Subnets[0]: is nil: pass a subnet of the VPC`},
 		"bucket ARN":         {Props{Vpc: anyVpc{}, S3ReadBuckets: []string{"arn:aws:s3:::b"}}, `S3ReadBuckets[0]: "arn:aws:s3:::b" is not the name of a bucket: write the name alone, such as my-company-packages`},
 		"every bucket":       {Props{Vpc: anyVpc{}, S3ReadBuckets: []string{"*"}}, `S3ReadBuckets[0]: "*" is not the name of a bucket: write the name alone, such as my-company-packages`},

@@ -43,6 +43,7 @@ const (
 	LogIngest          Part = "logs/ingest"
 	LogStorage         Part = "logs/storage"
 	S3Standard         Part = "s3/standard"
+	S3Put              Part = "s3/put"
 )
 
 // Price is one line of the table.
@@ -66,6 +67,8 @@ const (
 	Month   Unit = "month"
 	GB      Unit = "GB"
 	GBMonth Unit = "GB-month"
+	// Thousand requests.
+	Thousand Unit = "1,000"
 )
 
 const (
@@ -104,6 +107,7 @@ var table = map[Part]Price{
 	LogIngest:          {0.50, GB, "log data taken in", cloudWatchPricing},
 	LogStorage:         {0.03, GBMonth, "log data kept, compressed", cloudWatchPricing},
 	S3Standard:         {0.023, GBMonth, "S3 Standard", s3Pricing},
+	S3Put:              {0.005, Thousand, "PUT requests; a recorded session makes one every 5 seconds at most", s3Pricing},
 }
 
 // Lookup returns a line of the table.

@@ -747,7 +747,7 @@ func TestUserDataThatIsCutShortOrContinued(t *testing.T) {
 		t.Parallel()
 		l := newLab(t)
 		_, reason := l.bootScript(u.Script + "touch " + l.root + "/pwned\n").failure(t)
-		assert.Equal(t, "environment: not a KEY=VALUE line of ours: touch "+l.root+"/pwned", reason)
+		assert.Contains(t, reason, "environment: not a KEY=VALUE line of ours: touch /") // cut after 80 characters
 		assert.False(t, l.exists("pwned"))
 	})
 	t.Run("damaged", func(t *testing.T) {

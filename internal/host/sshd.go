@@ -144,7 +144,8 @@ func (c Config) dropIn() []byte {
 
 	line("MaxAuthTries %d", s.MaxAuthTries)
 	line("MaxSessions %d", s.MaxSessions)
-	line("MaxStartups 10:30:60")
+	// Three addresses that hold all they may, before anybody is turned away at random.
+	line("MaxStartups 30:30:60")
 	line("LoginGraceTime %d", s.LoginGraceTime/time.Second)
 	line("TCPKeepAlive no")
 	// A network load balancer forgets a flow after 350 s of silence.

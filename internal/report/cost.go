@@ -71,7 +71,7 @@ func (r *Report) items() []cost.Item {
 		items = append(items, cost.Item{Part: cost.LogIngest}, cost.Item{Part: cost.LogStorage})
 	}
 	if len(inv.of("AWS::S3::Bucket")) > 0 {
-		items = append(items, cost.Item{Part: cost.S3Standard})
+		items = append(items, cost.Item{Part: cost.S3Standard}, cost.Item{Part: cost.S3Put})
 	}
 	return items
 }

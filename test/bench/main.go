@@ -57,6 +57,14 @@ var sections = []section{
 	{name: "engine", run: (*bench).engine},
 	{name: "bastion", run: (*bench).bastion},
 	{name: "compile", run: (*bench).compile},
+	{name: "host-bytes", run: (*bench).hostBytes},
+	{name: "host-boot", run: hostSection((*bench).hostBoot)},
+	{name: "host-people", run: hostSection((*bench).hostPeople)},
+	{name: "host-login", run: hostSection((*bench).hostLogin)},
+	{name: "host-recorder", run: hostSection((*bench).hostRecorder)},
+	{name: "host-burst", run: hostSection((*bench).hostBurst)},
+	{name: "host-loss", run: hostSection((*bench).hostLoss)},
+	{name: "host-idle", run: hostSection((*bench).hostIdle)},
 	{name: "suite", run: (*bench).suite, alone: true},
 }
 
@@ -66,7 +74,7 @@ func main() {
 		names[i] = s.name
 	}
 	b := &bench{}
-	only := flag.String("only", "", "comma-separated `parts`: "+strings.Join(names, ", ")+"; default all but suite")
+	only := flag.String("only", "", "comma-separated `parts`: "+strings.Join(names, ", ")+"; default all but suite; host is all that begin with it")
 	flag.IntVar(&b.runs, "runs", 9, "how often each synthesis is measured")
 	flag.IntVar(&b.compileRuns, "compile-runs", 3, "how often each of the two bastion apps is compiled")
 	flag.StringVar(&b.cpus, "cpus", "0,1", "the `CPUs` that compilers and the test suite may use, as taskset takes them")
@@ -84,11 +92,12 @@ func main() {
 func (b *bench) main(only string, names []string) (err error) {
 	var chosen []string
 	if only != "" {
-		chosen = strings.Split(only, ",")
-		for _, name := range chosen {
-			if !slices.Contains(names, name) {
+		for name := range strings.SplitSeq(only, ",") {
+			of := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n != name && !strings.HasPrefix(n, name+"-") })
+			if len(of) == 0 {
 				return fmt.Errorf("-only %s: there are %s", name, strings.Join(names, ", "))
 			}
+			chosen = append(chosen, of...)
 		}
 	}
 	if b.root, err = os.Getwd(); err != nil {
@@ -111,6 +120,7 @@ func (b *bench) main(only string, names []string) (err error) {
 			continue
 		}
 		// One that can't be measured must not hide what the others found.
+		say("measuring: %s", s.name)
 		if e := s.run(b); e != nil {
 			err = errors.Join(err, fmt.Errorf("%s: %w", s.name, e))
 		}

@@ -381,7 +381,8 @@ class Access extends cdk.Stack {
       allow('RecordsKey', { actions: ['kms:GenerateDataKey'], resources: [archive.key.keyArn], conditions: ofBucket }),
       allow('PeopleKeysKey', { actions: ['kms:Decrypt'], resources: [archive.key.keyArn], conditions: ofBucket }),
       allow('Kept', { actions: ['ssm:GetParameter', 'ssm:GetParameters'], resources: [`${kept}/host-certs/*`, `${kept}/known_hosts`, ...secrets] }),
-      allow('Keep', { actions: ['ssm:PutParameter'], resources: secrets, conditions: { StringEquals: { 'ssm:Overwrite': 'false' } } }),
+      allow('Keep', { actions: ['ssm:PutParameter'], resources: [`${kept}/host-keys/*`], conditions: { StringEquals: { 'ssm:Overwrite': 'false' } } }),
+      allow('Factors', { actions: ['ssm:DeleteParameter', 'ssm:PutParameter'], resources: [`${kept}/totp/*`] }),
       allow('Publish', { actions: ['ssm:PutParameter'], resources: [`${kept}/known_hosts`] }),
       allow('KeptKey', {
         actions: ['kms:Decrypt', 'kms:Encrypt'],

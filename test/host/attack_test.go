@@ -228,11 +228,13 @@ func (x *Target) Exists(path string) bool {
 	return code == 0
 }
 
-// Try opens a session of the attacker, and gives it to f. Where there is none, the
-// attack failed.
+// Try opens a session of the attacker, and gives it to f. Where there is none,
+// nothing was tried: the test fails.
 func (x *Target) Try(f func(*lab.Session) (bool, string)) (bool, string) {
+	x.T.Helper()
 	s, err := x.Open(x.Person, lab.SSHOptions{Wait: 5 * time.Second})
 	if err != nil {
+		x.T.Errorf("no session for the attacker: %v", err)
 		return false, "no session: " + err.Error()
 	}
 	defer s.Close()
@@ -247,7 +249,19 @@ func (x *Target) withoutSSHD(keywords ...string) (restore func()) {
 	for _, keyword := range keywords {
 		script += "sed -i '/^" + keyword + " /Id' " + dropIn + "; "
 	}
-	const restart = "systemctl restart ssh 2>/dev/null || systemctl restart sshd"
-	x.MustRoot(x.T, script+restart)
-	return func() { x.MustRoot(x.T, "mv /root/drop-in "+dropIn+"; "+restart) }
+	x.MustRoot(x.T, script+restartSSHD)
+	return func() { x.MustRoot(x.T, "mv /root/drop-in "+dropIn+"; "+restartSSHD) }
+}
+
+// restartSSHD takes the counter back that keeps a unit from being started often.
+const restartSSHD = "unit=$(systemctl list-unit-files --no-legend --plain --state=enabled ssh.service sshd.service | cut -d' ' -f1 | head -n 1); " +
+	"systemctl reset-failed $unit; systemctl restart $unit"
+
+// withSSHD adds lines to the configuration of sshd, before those of the host, which
+// therefore don't count, and takes them away again. name orders several such files.
+func (x *Target) withSSHD(name string, lines ...string) (restore func()) {
+	x.T.Helper()
+	path := "/etc/ssh/sshd_config.d/00-" + name + ".conf"
+	x.MustRoot(x.T, "printf '%s\\n' '"+strings.Join(lines, "' '")+"' >"+path+"; sshd -t && { "+restartSSHD+"; }")
+	return func() { x.MustRoot(x.T, "rm "+path+"; "+restartSSHD) }
 }

@@ -3,10 +3,7 @@
 package host_test
 
 import (
-	"context"
-	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,43 +11,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/postern-cdk/postern/internal/host"
-	"github.com/postern-cdk/postern/internal/host/bundle"
 	"github.com/postern-cdk/postern/test/host/lab"
 )
 
 // hardened is the configuration of the host that most tests boot.
-func hardened() host.Config {
-	return host.Config{
-		Region: lab.Region, StackName: "Access", SignalResource: "BastionASG", LogGroup: "/postern/bastion",
-		AllocationID: "eipalloc-0123456789abcdef0",
-		RecordBucket: lab.RecordBucket, PeopleBucket: lab.PeopleBucket, ParameterPath: "/postern/Access/Bastion",
-	}
-}
-
-// theBundle is built once, for the machine that runs the tests.
-var theBundle = sync.OnceValues(func() (bundle.Bundle, error) {
-	architecture := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
-	return bundle.Build(context.Background(), bundle.Options{Architecture: architecture})
-})
-
-// deployment renders a configuration with the bundle of this module.
-func deployment(c host.Config) (*lab.Deployment, error) {
-	b, err := theBundle()
-	if err != nil {
-		return nil, err
-	}
-	c.BundleBucket, c.BundleKey, c.BundleSHA256 = lab.BundleBucket, b.SHA256+".tar.gz", b.SHA256
-	u, err := host.Render(c)
-	if err != nil {
-		return nil, err
-	}
-	return &lab.Deployment{UserData: []byte(u.Script), Assets: []lab.Asset{{Bucket: c.BundleBucket, Key: c.BundleKey, Path: b.Path}}}, nil
-}
+func hardened() host.Config { return lab.Hardened() }
 
 // with is the options for a host of that configuration.
 func with(t *testing.T, c host.Config, o lab.Options) lab.Options {
 	t.Helper()
-	d, err := deployment(c)
+	d, err := lab.Render(c)
 	require.NoError(t, err)
 	return o.With(d)
 }
@@ -75,7 +45,8 @@ func TestBoot(t *testing.T) {
 		assert.Contains(t, effective, line+"\n")
 	}
 	for _, r := range l.Requests() {
-		if r.Service != "imds" {
+		// The clock is compared with the date of an answer, whatever it says.
+		if r.Service != "imds" && (r.Op != "HeadBucket" || r.Bucket != "") {
 			assert.True(t, strings.HasPrefix(r.AccessKey, "ASIALAB"), "signed by the instance role: %+v", r)
 		}
 	}

@@ -19,7 +19,7 @@ func TestClassicHostRecords(t *testing.T) {
 	l.Person("alice")
 	l.ClassicSync(t)
 	s := l.Login(t, "alice")
-	s.Expect("AUDIT KEY")
+	s.Expect("This session is recorded")
 	out, code, err := s.Run("id -un")
 	assert.NoError(t, err)
 	assert.Zero(t, code)
@@ -32,7 +32,7 @@ func TestClassicHostRecords(t *testing.T) {
 	for _, command := range []string{"id", "scp -f x", "/usr/lib/openssh/sftp-server"} {
 		out, err := l.Exec("alice", command)
 		assert.Error(t, err, command)
-		assert.Contains(t, out, "interactive sessions only", command)
+		assert.Contains(t, out, "takes no commands", command)
 	}
 
 	// Names as the article has them; a removed key removes the account.

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	if took := time.Since(start); took > time.Second {
 		fmt.Printf("made %s in %s\n", folder, took.Round(time.Second))
 	}
-	if _, err := theBundle(); err != nil {
+	if _, err := lab.Bundle(); err != nil {
 		fmt.Fprintf(os.Stderr, "test/host: no bundle for the hosts: %v\n", err)
 		os.Exit(1)
 	}

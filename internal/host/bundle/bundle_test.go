@@ -74,7 +74,7 @@ func TestEverywhereTheSameBytes(t *testing.T) {
 	assert.Regexp(t, `^[0-9a-f]{64}$`, first.SHA256)
 
 	// Another folder, and settings of a person's own.
-	t.Setenv("GOFLAGS", "-ldflags=-X=main.x=y")
+	t.Setenv("GOFLAGS", "-tags=theirs")
 	t.Setenv("GOAMD64", "v3")
 	t.Setenv("GOARM64", "v9.0")
 	second, err := Build(t.Context(), Options{Architecture: "arm64", CacheDir: t.TempDir(), Progress: &told, module: copied(t)})

@@ -20,6 +20,7 @@ var programs = []struct {
 	mode int64
 }{
 	{"postern-host", 0o700},
+	{"postern-session", 0o700},
 	{"postern-shell", 0o711},
 }
 

@@ -115,6 +115,34 @@ func appendEvent(dst []byte, at time.Duration, code byte, data []byte) []byte {
 
 const hexDigits = "0123456789abcdef"
 
+// Escape writes what in a line of JSON could direct the terminal of who reads it as
+// JSON's escapes: control characters that encoding/json leaves as they are, and those
+// that change the direction of writing.
+func Escape(line []byte) []byte {
+	if !bytes.ContainsFunc(line, hidden) {
+		return line
+	}
+	escaped := make([]byte, 0, len(line)+16)
+	for _, r := range string(line) {
+		if hidden(r) {
+			escaped = appendEscape(escaped, r)
+		} else {
+			escaped = utf8.AppendRune(escaped, r)
+		}
+	}
+	return escaped
+}
+
+// hidden tells whether a character changes how others look. None is beyond four
+// hexadecimal digits.
+func hidden(r rune) bool {
+	return r >= 0x7f && r <= 0x9f || r == 0x061c || r >= 0x200e && r <= 0x200f || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069
+}
+
+func appendEscape(dst []byte, r rune) []byte {
+	return append(dst, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
+}
+
 // appendString is JSON's string without what encoding/json escapes for HTML, and
 // several times as fast: it stands between a person and what is shown.
 func appendString(dst, s []byte) []byte {
@@ -130,6 +158,10 @@ func appendString(dst, s []byte) []byte {
 				i++
 				start = i
 				continue
+			}
+			if hidden(r) {
+				dst = appendEscape(append(dst, s[start:i]...), r)
+				start = i + size
 			}
 			i += size
 			continue

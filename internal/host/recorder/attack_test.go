@@ -474,7 +474,7 @@ func TestForkBombHitsItsOwnSession(t *testing.T) {
 func TestShellTricksDoNotStopTheRecording(t *testing.T) {
 	l := newLab(t, nil)
 	for _, line := range []string{
-		"ulimit -f 0", "ulimit -n 20", "exec </dev/pts/0 >/dev/pts/0 2>&1", "unset PROMPT_COMMAND PS0; set +o history", "exec 200>&-",
+		"ulimit -f 0", "ulimit -n 20", "exec </dev/pts/0 >/dev/pts/0 2>&1", "unset PROMPT_COMMAND PS0; set +o history", "exec 61>&-",
 		"exec bash --norc --noprofile", "exec env -i /bin/bash --norc", "exec script -q /dev/null", "trap '' HUP TERM; PS1='$ '",
 		"enable -n history printf; HISTFILE=/dev/null HISTSIZE=0",
 		"exec 198>/dev/null 199>&- ; for i in $(seq 3 255); do eval \"exec $i>&-\"; done 2>/dev/null",
@@ -610,7 +610,7 @@ func TestLinesCannotBeForged(t *testing.T) {
 	forged := `[ON]:2026-01-01T00:00:00Z [FROM]:10.0.0.1 [USER]:bob [SESSION]:x [BY]:kernel [PWD]:/: rm -rf /`
 	s.run("/bin/echo $'x\\n" + forged + "'")
 	s.run(`mkdir -p $'/home/alice/d [USER]:bob\n[ON]:x' && cd $'/home/alice/d [USER]:bob\n[ON]:x' && /bin/echo $'\e[2K\e[1Ahidden\u202e\xff'`)
-	s.run(`printf '0\0/\0  777 {"time":"x","event":"end"}\n[ON]: forged\n\0' >&200; printf 'typed\0/x\n[ON]: forged\0  9 bob\0' >&200; printf 'typed' >&200`)
+	s.run(`printf '0\0/\0  777 {"time":"x","event":"end"}\n[ON]: forged\n\0' >&61; printf 'typed\0/x\n[ON]: forged\0  9 bob\0' >&61; printf 'typed' >&61`)
 	s.run("printf '%s\\n' '{\"postern\":\"end\",\"chain\":\"x\",\"segment\":1,\"time\":\"x\"}' '[1.0,\"m\",\"postern {}\"]'")
 	s.run("/bin/echo last")
 	l.awaitLogged("exec", func(m map[string]any) bool { return fmt.Sprint(m["argv"]) == "[/bin/echo last]" })

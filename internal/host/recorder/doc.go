@@ -38,6 +38,15 @@
 // UTF-8 are in events O and I only, in base64; an empty event E before an event
 // says that it was of the standard error.
 //
+// # Second factor
+//
+// Where logins need a one-time code, a session of a person who has no second factor
+// yet does nothing but set one up, as does one that brings the command "enrol". No
+// process of the person's runs in it, and what is shown and typed is a secret: the
+// command log has its begin and end, with the command "enrolment", and there is no
+// recording. A connection from before the person had the factor brings no session
+// afterwards.
+//
 // # Needs
 //
 // Linux 5.14 or newer, control groups of version 2 (Delegate=yes), and root.

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Read by the shell of a recorded session in place of its own start files, which it
-# reads then. Tells the recorder, by the pipe 200, each line that is typed, where,
+# reads then. Tells the recorder, by the pipe 61, each line that is typed, where,
 # and how it ended: three fields, each ended by a zero byte. A person can switch
 # this off in his own shell; the kernel's report of each program goes on.
 
@@ -14,7 +14,7 @@ __postern_before() {
     builtin printf 'typed\0%s\0' "$PWD"
     __postern_line
     builtin printf '\0'
-  } >&200
+  } >&61
 } 2>/dev/null
 
 __postern_after() {
@@ -23,7 +23,7 @@ __postern_after() {
     builtin printf '%s\0%s\0' "${__postern_first:-$status}" "$PWD"
     __postern_line
     builtin printf '\0'
-  } >&200
+  } >&61
   __postern_first=
   # What would keep a line out of the history would keep it out of the record.
   HISTCONTROL='' HISTIGNORE=''

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/sys/unix"
@@ -34,6 +35,8 @@ type account struct {
 type peer struct {
 	account
 	pid, sshd int
+	// connected is when the connection began.
+	connected time.Time
 	address   string
 	port      int
 	// command is what the client asked for; "" is a shell.
@@ -57,7 +60,12 @@ type process struct {
 	pid, parent, tty int
 	uid              int
 	exe              string
+	started          time.Time
 }
+
+// ticks is the unit of times in /proc, the same on all architectures of Linux that
+// have programs for hosts: a second has a hundred.
+const ticks = 10 * time.Millisecond
 
 func readProcess(pid int) (process, error) {
 	p := process{pid: pid, uid: -1}
@@ -67,9 +75,18 @@ func readProcess(pid int) (process, error) {
 	}
 	// The name before it may hold anything, but no more than 15 bytes.
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 5 {
+	if len(fields) < 20 {
 		return p, fmt.Errorf("process %d can't be read", pid)
 	}
+	var up unix.Timespec
+	start, err := strconv.ParseInt(string(fields[19]), 10, 64)
+	if err == nil {
+		err = unix.ClockGettime(unix.CLOCK_BOOTTIME, &up)
+	}
+	if err != nil {
+		return p, fmt.Errorf("process %d can't be read: %w", pid, err)
+	}
+	p.started = time.Now().Add(time.Duration(start)*ticks - time.Duration(up.Nano()))
 	p.parent, _ = strconv.Atoi(string(fields[1]))
 	p.tty, _ = strconv.Atoi(string(fields[4]))
 	p.uid = uidOf(pid)
@@ -137,7 +154,8 @@ func (r *Recorder) identify(conn *net.UnixConn, fds []*os.File) (*peer, error) {
 	if err != nil || !slices.Contains(r.servers, sshd.exe) || sshd.uid != shell.uid {
 		return nil, errors.New("sessions are begun through sshd only")
 	}
-	if monitor, err := readProcess(sshd.parent); err != nil || !slices.Contains(r.servers, monitor.exe) || monitor.uid != 0 {
+	monitor, err := readProcess(sshd.parent)
+	if err != nil || !slices.Contains(r.servers, monitor.exe) || monitor.uid != 0 {
 		return nil, errors.New("sessions are begun through the host's own sshd only")
 	}
 	for i, f := range fds {
@@ -167,7 +185,7 @@ func (r *Recorder) identify(conn *net.UnixConn, fds []*os.File) (*peer, error) {
 			}
 		}
 	}
-	p := &peer{pid: pid, sshd: sshd.pid}
+	p := &peer{pid: pid, sshd: sshd.pid, connected: monitor.started}
 	if p.account, err = lookup(r.root, int(cred.Uid), env["LOGNAME"]); err != nil {
 		return nil, err
 	}
@@ -180,7 +198,7 @@ func (r *Recorder) identify(conn *net.UnixConn, fds []*os.File) (*peer, error) {
 		return nil, errors.New("sshd doesn't say where the connection is from")
 	}
 	p.command = command(strings.Split(strings.TrimSuffix(string(cmdline), "\x00"), "\x00"), env["SSH_ORIGINAL_COMMAND"])
-	p.key = readIdentity(env["SSH_USER_AUTH"], int(cred.Uid))
+	p.key = readIdentity(procPath(pid, "root"), env["SSH_USER_AUTH"], int(cred.Uid))
 	p.env = inherited(env)
 	return p, nil
 }
@@ -267,12 +285,14 @@ func lookup(root string, uid int, name string) (account, error) {
 }
 
 // readIdentity reads what sshd wrote for ExposeAuthInfo. The file is the person's
-// own: sshd's log is what proves the key.
-func readIdentity(path string, uid int) identity {
-	if path == "" {
+// own, and the folder one that only sshd sees where it has a /tmp to itself: else
+// sshd's log is what proves the key.
+func readIdentity(root, path string, uid int) identity {
+	// sshd's name for it. The variable could be the person's where sshd sets none.
+	if name, found := strings.CutPrefix(path, "/tmp/sshauth."); !found || strings.Contains(name, "/") {
 		return identity{}
 	}
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(root+path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return identity{}
 	}

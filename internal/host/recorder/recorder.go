@@ -385,7 +385,7 @@ func (r *Recorder) entry(at time.Time, kind, session string, fields any) (int, e
 	if err != nil {
 		return 0, err
 	}
-	line := append(append(head[:len(head)-1], ','), tail[1:]...)
+	line := chain.Escape(append(append(head[:len(head)-1], ','), tail[1:]...))
 	return len(line) + 1, r.commands.Append(append(line, '\n'))
 }
 

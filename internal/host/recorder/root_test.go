@@ -55,7 +55,7 @@ func outside() int {
 	dir, err := os.MkdirTemp("", "recorder-")
 	check(err)
 	defer func() { _ = os.RemoveAll(dir) }()
-	for _, program := range []string{"postern-host", "postern-shell"} {
+	for _, program := range []string{"postern-host", "postern-session", "postern-shell"} {
 		build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, program), "../../../bin/"+program)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		build.Stderr = os.Stderr
@@ -120,7 +120,7 @@ func labRoot(dir string) string {
 		}
 	}
 	programs := map[string][]byte{}
-	for _, name := range []string{"postern-host", "postern-shell"} {
+	for _, name := range []string{"postern-host", "postern-session", "postern-shell"} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		check(err)
 		programs[name] = text
@@ -160,6 +160,7 @@ func labRoot(dir string) string {
 
 	check(os.MkdirAll("/opt/postern/bin", 0o755))
 	check(os.WriteFile("/opt/postern/bin/postern-host", programs["postern-host"], 0o700))
+	check(os.WriteFile("/opt/postern/bin/postern-session", programs["postern-session"], 0o700))
 	check(os.WriteFile("/opt/postern/bin/postern-shell", programs["postern-shell"], 0o711))
 	check(os.Chmod("/opt/postern/bin/postern-shell", 0o711))
 

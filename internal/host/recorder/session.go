@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/postern-cdk/postern/internal/host/chain"
+	"github.com/postern-cdk/postern/internal/host/recorder/launch"
 	"github.com/postern-cdk/postern/internal/host/settings"
 )
 
@@ -79,6 +80,7 @@ type session struct {
 	inner  [3]*os.File // what the session has; of a terminal only the first
 	modes  *unix.Termios
 	term   bool
+	enrols bool // and does nothing else
 
 	limit    int64
 	bytes    *throttle // of all sessions of the person
@@ -93,9 +95,12 @@ type session struct {
 	endOnce  sync.Once
 	why      atomic.Value
 	over     chan struct{}
+	grouped  chan struct{} // closed when its control group has the process, or groupErr
+	groupErr error
 	writing  sync.Mutex // of the terminal's output
 	began    int        // numbers of lines in the shell's history
 	ended    int
+	last     string         // line that the hook told
 	settling sync.WaitGroup // of what reads the session's ends
 }
 
@@ -153,6 +158,9 @@ type programLine struct {
 	started
 }
 
+// untold stands for a line that the hook doesn't know.
+const untold = "(a line that the shell kept out of its history)"
+
 // refusal is what the person is told instead of getting a session.
 type refusal string
 
@@ -198,7 +206,11 @@ func (r *Recorder) greet(conn *net.UnixConn) {
 	if err == nil {
 		_ = conn.SetDeadline(time.Time{})
 		defer r.running.Done()
-		err = s.run()
+		if s.enrols {
+			err = s.enrol()
+		} else {
+			err = s.run()
+		}
 	}
 	if err == nil {
 		return
@@ -277,14 +289,20 @@ func (r *Recorder) beginning(p *peer, terminal bool) beginning {
 func (r *Recorder) prepare(conn *net.UnixConn, p *peer, streams [3]*os.File) (*session, error) {
 	s := &session{
 		r: r, peer: p, conn: conn, outer: streams, start: time.Now(),
-		resized: make(chan struct{}, 1), ending: make(chan struct{}), over: make(chan struct{}),
+		resized: make(chan struct{}, 1), ending: make(chan struct{}), over: make(chan struct{}), grouped: make(chan struct{}),
 	}
 	var err error
 	if s.term, err = s.isTerminal(); err != nil {
 		return nil, err
 	}
-	if (p.command != "" || !s.term) && r.settings.Recording.Commands != settings.CommandsRecorded {
+	if s.enrols, err = r.enrols(p, s.term); err != nil {
+		return nil, err
+	}
+	if !s.enrols && (p.command != "" || !s.term) && r.settings.Recording.Commands != settings.CommandsRecorded {
 		return nil, refusedCommand
+	}
+	if s.enrols {
+		p.command = enrolment
 	}
 	var random [4]byte
 	_, _ = rand.Read(random[:])
@@ -502,6 +520,8 @@ func (s *session) begin() error {
 		return err
 	}
 	defer func() { _ = socket.Close() }()
+	// What ends the session ends what is in its group.
+	defer func() { <-s.grouped }()
 	_ = socket.SetDeadline(time.Now().Add(15 * time.Second))
 	if s.term {
 		if s.inner[0], err = expect(socket, "terminal"); err != nil {
@@ -533,15 +553,19 @@ func (s *session) begin() error {
 		s.settling.Go(func() { r.guardSession(s, func() { s.streamOut(1) }) })
 		s.settling.Go(func() { r.guardSession(s, func() { s.streamOut(2) }) })
 	}
+	if <-s.grouped; s.groupErr != nil {
+		return fmt.Errorf("control group: %w", s.groupErr)
+	}
 	_, err = socket.Write([]byte("go"))
 	return err
 }
 
 // spec is what the shell is started with.
-func (s *session) spec() child {
+func (s *session) spec() launch.Spec {
 	p := s.peer
-	c := child{
+	c := launch.Spec{
 		UID: p.uid, GID: p.gid, Groups: p.groups, Home: p.home, Terminal: s.term, Rows: 24, Cols: 80,
+		Processes:     2 * sessionTasks,
 		Administrator: slices.Contains(s.r.settings.People.Sudo, p.name), Path: "/bin/bash",
 		Env: append([]string{
 			"HOME=" + p.home, "USER=" + p.name, "LOGNAME=" + p.name, "SHELL=/bin/bash",
@@ -573,12 +597,17 @@ func sftpServer() string {
 }
 
 // spawn starts the child in a control group of its own.
-func (s *session) spawn(c child) (*net.UnixConn, *os.File, error) {
+func (s *session) spawn(c launch.Spec) (*net.UnixConn, *os.File, error) {
 	group, err := s.r.cgroups.make(s.id)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer func() { _ = group.Close() }()
+	started := false
+	defer func() {
+		if !started {
+			_ = group.Close()
+		}
+	}()
 	text, err := json.Marshal(c)
 	if err != nil {
 		return nil, nil, err
@@ -610,13 +639,10 @@ func (s *session) spawn(c child) (*net.UnixConn, *os.File, error) {
 	}
 	theirs = append(theirs, hookWrite)
 
-	s.cmd = exec.Command("/proc/self/exe", ChildCommand)
-	s.cmd.Args[0] = "postern-host"
+	s.cmd = exec.Command(s.r.path(settings.BinDir, launch.Program))
 	s.cmd.Env = []string{}
 	s.cmd.Dir = "/"
-	s.cmd.ExtraFiles = []*os.File{specRead, far, hookWrite, group}
-	// The child goes to its group by itself: from 6.14 on Linux ends what is cloned
-	// into a group, where the one it comes from was ever killed whole.
+	s.cmd.ExtraFiles = []*os.File{specRead, far, hookWrite}
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if !s.term {
 		for i := range 3 {
@@ -644,9 +670,19 @@ func (s *session) spawn(c child) (*net.UnixConn, *os.File, error) {
 		_ = hook.Close()
 		return nil, nil, err
 	}
+	started = true
+	// From 6.14 on Linux ends what is cloned into a group, where the one it comes from
+	// was ever killed whole; and to change the group takes as long as the child takes to
+	// get ready, so that both go on at once. It is not let go before.
+	go func() {
+		defer close(s.grouped)
+		_, err := group.WriteString(strconv.Itoa(s.cmd.Process.Pid))
+		s.groupErr = errors.Join(err, group.Close())
+	}()
 	socket, err := net.FileConn(near)
 	if err != nil {
 		_ = hook.Close()
+		<-s.grouped
 		return nil, nil, err
 	}
 	return socket.(*net.UnixConn), hook, nil
@@ -790,6 +826,12 @@ func (s *session) report(p report) {
 	case p.kind == "start":
 		s.ended = p.number
 	case p.kind == "typed":
+		if p.line == "" || p.number == s.began && p.line == s.last {
+			// The same entry again: the shell keeps no history, and what was typed is not in it.
+			p.line = untold
+		} else {
+			s.last = p.line
+		}
 		s.began = p.number
 		s.typedLine(p)
 	case p.number == s.ended:
@@ -901,11 +943,11 @@ func (s *session) finish(result error) {
 		e.Status = exit.ExitCode()
 		line = fmt.Sprintf("exit %d\n", e.Status)
 	case result != nil:
-		e.Status = failedStatus
+		e.Status = launch.Failed
 		line = fmt.Sprintf("exit %d\n", e.Status)
 	}
 	if e.Why != whyExit {
-		line = fmt.Sprintf("exit %d\n", failedStatus)
+		line = fmt.Sprintf("exit %d\n", launch.Failed)
 	}
 	s.closed.Store(true)
 	if err := s.record.Close(); err != nil {

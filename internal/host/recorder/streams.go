@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/postern-cdk/postern/internal/host/chain"
+	"github.com/postern-cdk/postern/internal/host/recorder/launch"
 )
 
 // eventError says, before an event, that it was of the standard error.
@@ -28,7 +29,7 @@ const splitWait = 20 * time.Millisecond
 
 // takeTerminal makes sshd's terminal root's, so that the person can't open it, and
 // passes every byte on as it is.
-func (s *session) takeTerminal(c *child) error {
+func (s *session) takeTerminal(c *launch.Spec) error {
 	fd := s.fd(0)
 	if err := errors.Join(unix.Fchown(fd, 0, 0), unix.Fchmod(fd, 0o600)); err != nil {
 		return err

@@ -2,6 +2,7 @@ package ship
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -49,7 +50,12 @@ func (c *child) Close() error {
 }
 
 func journalctl(_ context.Context, cursor string) (Journal, error) {
-	arguments := []string{"--follow", "--no-tail", "--all", "--quiet", "--output=json", "--output-fields=" + fields}
+	// Without --merge, --follow shows this boot only: what was written after we stopped
+	// for a reboot, or before a power cut, would never be read.
+	arguments := []string{"--follow", "--merge", "--no-tail", "--all", "--quiet", "--output=json", "--output-fields=" + fields}
+	if id, err := os.ReadFile("/etc/machine-id"); err == nil && len(bytes.TrimSpace(id)) > 0 {
+		arguments = append(arguments, "_MACHINE_ID="+string(bytes.TrimSpace(id))) // not what an image brought along
+	}
 	if cursor != "" {
 		arguments = append(arguments, "--after-cursor="+cursor)
 	}

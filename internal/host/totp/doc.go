@@ -44,13 +44,15 @@
 //
 // # Who is not enrolled
 //
-// sudo refuses. A login goes on without a code, and the recorder must let such a
-// session do nothing but enrol: [Enrolled] says which one that is, [Store.Enrol] talks
-// to the person, outside the recording. So until a person enrols, their key alone
-// can: the event "totp" with the result "enrolled" tells who did, when. Where
-// Parameter Store can't be asked, nobody counts as not enrolled.
+// sudo refuses. A login goes on without a code, and the recorder lets such a session
+// do nothing but enrol: [Since] says which one that is, also among connections that
+// began before, and [Store.Enrol] talks to the person, outside the recording. So until
+// a person enrols, their key alone can: the event "totp" with the result "enrolled"
+// tells who did, when. Where Parameter Store can't be asked, nobody counts as not
+// enrolled.
 //
-// The instance role needs ssm:GetParameter, ssm:PutParameter and ssm:DeleteParameter
-// on parameter PARAMETER_PATH/totp/*, and with a key of one's own kms:Encrypt and
+// The instance role needs ssm:GetParameter, ssm:PutParameter (without a condition on
+// ssm:Overwrite: another device replaces a secret) and ssm:DeleteParameter on parameter
+// PARAMETER_PATH/totp/*, and with a key of one's own kms:Encrypt and
 // kms:Decrypt on it (docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html).
 package totp

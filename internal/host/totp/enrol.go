@@ -77,9 +77,9 @@ func (s *Store) enrol(ctx context.Context, d *dialog, name string) error {
 	}
 	defer unlock()
 	if _, err := s.load(ctx, name); first && err == nil {
-		return errors.New("somebody enrolled as you meanwhile; if that wasn't you, tell an operator")
+		return errMeanwhile
 	}
-	if err := s.keep(ctx, name, &record{Secret: key.Secret(), Enrolled: s.now().UTC(), Counter: counter}); err != nil {
+	if err := s.keep(ctx, name, &record{Secret: key.Secret(), Enrolled: s.now().UTC(), Counter: counter}, first); err != nil {
 		return err
 	}
 	fmt.Fprintf(d.out, "%s, you are enrolled. Both codes are used up: the next one is good.\n", name)
@@ -135,8 +135,11 @@ func (s *Store) consecutive(ctx context.Context, d *dialog, secret string) (uint
 	return last, nil
 }
 
-// keep a new secret, where the next instance finds it too.
-func (s *Store) keep(ctx context.Context, name string, r *record) error {
+var errMeanwhile = errors.New("somebody enrolled as you meanwhile; if that wasn't you, tell an operator")
+
+// keep a new secret, where the next instance finds it too. The first one replaces
+// none that another host may have kept just now.
+func (s *Store) keep(ctx context.Context, name string, r *record, first bool) error {
 	if s.Settings.ParameterPath == "" {
 		return s.save(name, r)
 	}
@@ -150,13 +153,16 @@ func (s *Store) keep(ctx context.Context, name string, r *record) error {
 	}
 	in := &ssm.PutParameterInput{
 		Name: aws.String(s.parameter(name)), Value: aws.String(string(text)),
-		Type: types.ParameterTypeSecureString, Overwrite: aws.Bool(true),
+		Type: types.ParameterTypeSecureString, Overwrite: aws.Bool(!first),
 		Description: aws.String("Second factor of " + name),
 	}
 	if s.Settings.KeyID != "" {
 		in.KeyId = aws.String(s.Settings.KeyID)
 	}
-	if _, err := client.PutParameter(ctx, in); err != nil {
+	var exists *types.ParameterAlreadyExists
+	if _, err := client.PutParameter(ctx, in); errors.As(err, &exists) {
+		return errMeanwhile
+	} else if err != nil {
 		return err
 	}
 	return s.save(name, r)
@@ -193,16 +199,19 @@ func (d *dialog) ask(ctx context.Context, prompt string) (string, error) {
 	case <-d.lines:
 		return "", io.ErrUnexpectedEOF
 	case <-ctx.Done():
-		return "", ctx.Err()
+		return "", context.Cause(ctx)
 	}
 	select {
 	case line, ok := <-d.lines:
+		if !ok && ctx.Err() != nil {
+			return "", context.Cause(ctx)
+		}
 		if !ok {
 			return "", io.ErrUnexpectedEOF
 		}
 		return line, nil
 	case <-ctx.Done():
-		return "", ctx.Err()
+		return "", context.Cause(ctx)
 	}
 }
 

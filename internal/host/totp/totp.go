@@ -90,8 +90,18 @@ var names = regexp.MustCompile(`\A[a-z_][a-z0-9_-]{0,31}\z`)
 // in Parameter Store is brought here when it is first asked for, which at login is
 // before a session begins.
 func Enrolled(root, name string) bool {
+	_, enrolled := Since(root, name)
+	return enrolled
+}
+
+// Since is [Enrolled], and when that was. A connection that is older was let in
+// without a code of this factor.
+func Since(root, name string) (time.Time, bool) {
 	r, err := readRecord(root, name)
-	return err == nil && r.Secret != ""
+	if err != nil || r.Secret == "" {
+		return time.Time{}, false
+	}
+	return r.Enrolled, true
 }
 
 func readRecord(root, name string) (*record, error) {

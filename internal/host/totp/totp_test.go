@@ -203,6 +203,9 @@ func (p *parameters) GetParameter(_ context.Context, in *ssm.GetParameterInput, 
 }
 
 func (p *parameters) PutParameter(_ context.Context, in *ssm.PutParameterInput, _ ...func(*ssm.Options)) (*ssm.PutParameterOutput, error) {
+	if p.err == nil && p.values[*in.Name] != nil && !aws.ToBool(in.Overwrite) {
+		return nil, &types.ParameterAlreadyExists{}
+	}
 	if p.err == nil {
 		p.values[*in.Name] = in
 	}
@@ -346,6 +349,49 @@ func TestTwoEnrolAtOnce(t *testing.T) {
 	kept, err := readRecord(h.Root, "alice")
 	require.NoError(t, err)
 	assert.Equal(t, secret, kept.Secret)
+}
+
+// Each host locks for itself: Parameter Store takes one first secret only.
+func TestTwoEnrolAtOnceOnTwoHosts(t *testing.T) {
+	h := newHost(t)
+	store := &parameters{values: map[string]*ssm.PutParameterInput{}}
+	h.Client, h.Settings.ParameterPath = store, "/p"
+	other := &ssm.PutParameterInput{Value: aws.String(`{"secret":"` + secret + `"}`)}
+	h.Client = &late{parameters: store, put: other}
+	_, err := h.enrol("", 0, 1)
+	require.ErrorContains(t, err, "somebody enrolled as you meanwhile")
+	assert.Same(t, other, store.values["/p/totp/alice"])
+	assert.False(t, Enrolled(h.Root, "alice"))
+
+	require.NoError(t, h.verify(h.code(secret, 0)))
+	h.now = h.now.Add(2 * time.Minute)
+	_, err = h.enrol(h.code(secret, 0)+"\n", 0, 1)
+	require.NoError(t, err, "who has the code may replace it")
+	assert.NotSame(t, other, store.values["/p/totp/alice"])
+}
+
+// late is a Parameter Store in which another host is a moment faster.
+type late struct {
+	*parameters
+	put *ssm.PutParameterInput
+}
+
+func (l *late) PutParameter(ctx context.Context, in *ssm.PutParameterInput, o ...func(*ssm.Options)) (*ssm.PutParameterOutput, error) {
+	if l.values[*in.Name] == nil {
+		l.values[*in.Name] = l.put
+	}
+	return l.parameters.PutParameter(ctx, in, o...)
+}
+
+func TestSince(t *testing.T) {
+	h := newHost(t)
+	_, enrolled := Since(h.Root, "alice")
+	assert.False(t, enrolled)
+	_, err := h.enrol("", 0, 1)
+	require.NoError(t, err)
+	since, enrolled := Since(h.Root, "alice")
+	assert.True(t, enrolled)
+	assert.Equal(t, noon, since)
 }
 
 func TestEnrolmentEndsWithItsSession(t *testing.T) {

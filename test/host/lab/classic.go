@@ -9,16 +9,16 @@ import (
 	"testing"
 )
 
-// The bootstrap that many bastions run: the script of the article "How to Record SSH
-// Sessions Established Through a Bastion Host" in the form in which it is passed on,
-// with its CloudFormation variables.
+// The bootstrap that many bastions run, in the design that articles pass on:
+// ForceCommand and script(1), people and logs by cron and the AWS CLI. The words are
+// ours, the mechanisms and their faults are not.
 //
 //go:embed testdata/classic.sh.in
 var classic string
 
 // Classic makes of options those of a host of the classic script: the control of
-// attacks, which have to succeed there. The script is not altered; what Debian
-// lacks of Amazon Linux is put beside it.
+// attacks, which have to succeed there. What Debian lacks of Amazon Linux is put
+// beside the script.
 func Classic(o Options) Options {
 	o.UserData = []byte(strings.NewReplacer("${Bucket}", PeopleBucket, "${AWS::Region}", Region, "${AWS::StackName}", "Classic").Replace(classic))
 	o.DefaultUser = "ec2-user"

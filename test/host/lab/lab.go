@@ -37,6 +37,8 @@ type Options struct {
 	UserData []byte
 	// Files are put into the root before it boots, by path. They replace what is there.
 	Files map[string]File
+	// RootFS is the operating system's folder. Defaults to [RootFS].
+	RootFS func() (string, error)
 	// DiskMiB is how much can be written. Defaults to 2048, of which only what is
 	// written takes memory.
 	DiskMiB int
@@ -140,8 +142,11 @@ func New(o Options) (l *Lab, err error) {
 	if o.DiskMiB == 0 {
 		o.DiskMiB = 2048
 	}
+	if o.RootFS == nil {
+		o.RootFS = RootFS
+	}
 	sweep()
-	lower, err := RootFS()
+	lower, err := o.RootFS()
 	if err != nil {
 		return nil, err
 	}

@@ -43,6 +43,47 @@ var bookworm = recipe{
 		`"$1"/var/cache/apt/* "$1"/var/lib/apt/lists/* "$1"/usr/share/awscli/examples "$1"/usr/lib/python3/dist-packages/awscli/examples`,
 }
 
+// judges is what an operating system gets beside, for those who judge it there.
+var judges = struct {
+	packages []string
+	after    string
+}{
+	packages: []string{"lynis", "ssh-audit", "openscap-scanner", "ssg-debderived"},
+	// The content is for Ubuntu, and says so of each rule. Nobody here runs Lynis but a test.
+	after: `cd /usr/share/xml/scap/ssg/content && find . -type f ! -name ssg-ubuntu2204-ds.xml -delete && ` +
+		`sed -i '/<[a-z0-9.-]*:platform idref=/d' ssg-ubuntu2204-ds.xml && rm -f /etc/systemd/system/*/lynis.timer && ` +
+		`rm -rf /usr/share/doc/* /usr/share/man/* /var/cache/apt/* /var/lib/apt/lists/*`,
+}
+
+// JudgesRootFS is [RootFS] with tools that judge a host: ssh-audit, Lynis and
+// OpenSCAP with its content for Ubuntu. Where POSTERN_ROOTFS names another system,
+// it has to have them.
+func JudgesRootFS() (string, error) {
+	base, err := RootFS()
+	if err != nil || os.Getenv(rootfsVariable) != "" {
+		return base, err
+	}
+	sum := sha256.Sum256([]byte(strings.Join(judges.packages, ",") + "\n" + judges.after))
+	return cached(filepath.Base(base)+"-judges-"+hex.EncodeToString(sum[:6]), func(folder string) error {
+		script := `set -e
+cp -a --reflink=auto "$1" "$2"
+cp -L /etc/resolv.conf "$2/etc/resolv.conf"
+mount -t proc proc "$2/proc"
+mount -t tmpfs tmpfs "$2/dev"
+for name in null zero random urandom tty; do touch "$2/dev/$name"; mount --bind "/dev/$name" "$2/dev/$name"; done
+chroot "$2" apt-get update -q
+DEBIAN_FRONTEND=noninteractive chroot "$2" apt-get install -qy --no-install-recommends $3
+umount -R "$2/dev" "$2/proc"
+chroot "$2" sh -c "$4"`
+		cmd := exec.Command("unshare", "--mount", "--propagation", "private",
+			"bash", "-c", script, "judges", base, folder, strings.Join(judges.packages, " "), judges.after)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("the judges' tools: %w\n%s", err, out)
+		}
+		return nil
+	})
+}
+
 func (r recipe) key() string {
 	sum := sha256.Sum256([]byte(r.suite + "\n" + strings.Join(r.packages, ",") + "\n" + r.after))
 	return hex.EncodeToString(sum[:6])

@@ -208,7 +208,10 @@ func (l *Lab) Open(user string, o SSHOptions) (*Session, error) {
 }
 
 // Shell opens one more shell on a connection.
-func Shell(client *ssh.Client) (*Session, error) {
+func Shell(client *ssh.Client) (*Session, error) { return Terminal(client, "") }
+
+// Terminal runs a command with a terminal, as ssh -t does. "": a shell.
+func Terminal(client *ssh.Client, command string) (*Session, error) {
 	session, err := client.NewSession()
 	if err != nil {
 		return nil, err
@@ -224,7 +227,11 @@ func Shell(client *ssh.Client) (*Session, error) {
 	if err := session.RequestPty("xterm", 40, 400, ssh.TerminalModes{}); err != nil {
 		return nil, err
 	}
-	if err := session.Shell(); err != nil {
+	begin := session.Shell
+	if command != "" {
+		begin = func() error { return session.Start(command) }
+	}
+	if err := begin(); err != nil {
 		return nil, err
 	}
 	go s.collect(output)

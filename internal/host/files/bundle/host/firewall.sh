@@ -1,7 +1,8 @@
 # shellcheck shell=bash disable=SC2034,SC2153,SC2154 # the files read and set each other's variables
 # What people's programs reach from this host, by who they run as: DNS, and the
 # ports that the connections of the bastion allow. Not the instance metadata, which
-# gives the role's credentials to whoever asks. The table is our own: rules of
+# gives the role's credentials to whoever asks; and nobody from elsewhere reaches
+# what they listen with, which nothing would record. The table is our own: rules of
 # others stay, and root, agents and EC2 Instance Connect are not its business.
 
 readonly FIREWALL_FILE="$ROOT/etc/postern/firewall.nft"
@@ -55,6 +56,7 @@ table inet postern {
   chain people {
     ip daddr 169.254.169.254 counter jump refuse comment "instance metadata"
     ip6 daddr fd00:ec2::254 counter jump refuse comment "instance metadata"
+    ct direction reply counter jump refuse comment "a door of one's own"
     ct state established,related accept
     ip daddr { $(resolvers 4) } meta l4proto { tcp, udp } th dport 53 accept
     ip6 daddr { $(resolvers 6) } meta l4proto { tcp, udp } th dport 53 accept

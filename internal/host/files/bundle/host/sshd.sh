@@ -212,6 +212,21 @@ instance_connect_installed() {
   [[ -e $ROOT/opt/aws/bin/eic_run_authorized_keys || -e $ROOT/usr/share/ec2-instance-connect/eic_run_authorized_keys ]]
 }
 
+# sshd_folder: sshd writes with which key somebody came in to a file in /tmp, for
+# the recorder, and as that person: where the person's programs are not, too, they
+# can't change it. It is a file system of its own, which nobody else can fill.
+sshd_folder() {
+  local unit changed=
+  for unit in ssh sshd ssh@ sshd@; do
+    put "$ROOT/etc/systemd/system/$unit.service.d/00-postern-tmp.conf" 0644 <<'END'
+[Service]
+TemporaryFileSystem=/tmp:size=8M,mode=1777
+END
+    changed+=$CHANGED
+  done
+  if [[ -n $changed ]]; then systemctl daemon-reload; fi
+}
+
 step_sshd() {
   local differs connect=no changed temp said
   SSHD=$(type -P sshd)
@@ -227,11 +242,13 @@ step_sshd() {
   # sshd lets in nobody while the list is missing: the people program fills it.
   [[ -e $ETC/revoked.krl ]] || put "$ETC/revoked.krl" 0644 </dev/null
   second_factor
+  sshd_folder
   drop_in >"$SSHD_CANDIDATE"
   sshd_save
   UNDO=sshd_restore
   put "$SSHD_DROP_IN" 0600 <"$SSHD_CANDIDATE"
   changed=$CHANGED
+  chmod 0600 "$SSHD_CONFIG" # as Amazon Linux has it, and CIS
   if ! sshd_includes; then
     temp=$(mktemp "$SSHD_CONFIG.XXXXXX")
     cp -p "$SSHD_CONFIG" "$temp"

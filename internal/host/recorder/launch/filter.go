@@ -1,7 +1,7 @@
 //go:build linux
 
 //nolint:gosec // numbers as the kernel has them, and groups that systemd makes so too
-package recorder
+package launch
 
 import (
 	"golang.org/x/net/bpf"

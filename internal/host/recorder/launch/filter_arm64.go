@@ -1,6 +1,6 @@
 //go:build linux
 
-package recorder
+package launch
 
 import "golang.org/x/sys/unix"
 

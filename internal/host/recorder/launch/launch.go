@@ -1,7 +1,12 @@
 //go:build linux
 
+// Package launch becomes the shell of a recorded session: what the recorder starts,
+// as root, sees to its bounds and then executes the person's shell. It is a program
+// of its own, postern-session, and imports little: a person waits for its start at
+// each login.
+//
 //nolint:gosec // numbers as the kernel has them, and groups that systemd makes so too
-package recorder
+package launch
 
 import (
 	"encoding/json"
@@ -17,12 +22,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ChildCommand is the hidden subcommand of postern-host that becomes a session's
-// shell.
-const ChildCommand = "session-child"
+// Program is what the recorder starts, in the folder of programs.
+const Program = "postern-session"
 
-// child is what the process that becomes a session's shell is told.
-type child struct {
+// Spec is what the process that becomes a session's shell is told.
+type Spec struct {
 	UID, GID int
 	Groups   []int
 	Home     string
@@ -35,48 +39,49 @@ type child struct {
 	Rows, Cols uint16
 	// Administrator may become root by sudo.
 	Administrator bool
-	// Bare leaves out what needs more rights than a test may have.
+	// Processes is how many the person may have.
+	Processes uint64
 }
 
-// The files that a child is started with, beside its streams.
+// The files that it is started with, beside its streams: its [Spec] as JSON, the
+// recorder's socket, and the pipe of the shell's hook.
 const (
-	childSpec   = 3
-	childSocket = 4
-	childHook   = 5
-	childGroup  = 6
+	specFile = 3 + iota
+	socketFile
+	hookFile
 )
 
-// hookFD is where a session's shell finds the pipe of its hook.
-const hookFD = 200
+// hookFD is where a session's shell finds the pipe of its hook: not among the files
+// that a shell uses by itself, and below 64, from where on the kernel makes a larger
+// table and has a process of several threads wait for it, as long as a login may take
+// in all.
+const hookFD = 61
 
-// Child turns this process into a person's shell. It doesn't return.
-func Child() {
+// Become turns this process into a person's shell. It doesn't return.
+func Become() {
 	// What seccomp, prctl and mount set counts for the thread, and execve takes the
 	// thread that calls it.
 	runtime.LockOSThread()
 	err := becomeShell()
-	_ = unix.Sendmsg(childSocket, []byte("error "+err.Error()), nil, nil, 0)
-	os.Exit(failedStatus)
+	_ = unix.Sendmsg(socketFile, []byte("error "+err.Error()), nil, nil, 0)
+	os.Exit(Failed)
 }
 
-const failedStatus = 254
+// Failed is the exit status of what did not become a shell.
+const Failed = 254
 
 func becomeShell() error {
-	if _, err := unix.Write(childGroup, []byte("0")); err != nil {
-		return fmt.Errorf("control group: %w", err)
-	}
-	_ = unix.Close(childGroup)
-	spec := os.NewFile(childSpec, "spec")
+	spec := os.NewFile(specFile, "spec")
 	text, err := io.ReadAll(spec)
 	if err != nil {
 		return err
 	}
 	_ = spec.Close()
-	var c child
+	var c Spec
 	if err := json.Unmarshal(text, &c); err != nil {
 		return err
 	}
-	if err := seclude(); err != nil {
+	if err := c.seclude(); err != nil {
 		return err
 	}
 	if c.Terminal {
@@ -89,7 +94,7 @@ func becomeShell() error {
 	_ = os.WriteFile("/proc/thread-self/loginuid", []byte(strconv.Itoa(c.UID)), 0)
 	for resource, limit := range map[int]unix.Rlimit{
 		unix.RLIMIT_CORE:   {},
-		unix.RLIMIT_NPROC:  {Cur: sessionTasks * 2, Max: sessionTasks * 2},
+		unix.RLIMIT_NPROC:  {Cur: c.Processes, Max: c.Processes},
 		unix.RLIMIT_NOFILE: {Cur: 1024, Max: 4096},
 	} {
 		if err := unix.Setrlimit(resource, &limit); err != nil {
@@ -97,11 +102,10 @@ func becomeShell() error {
 		}
 	}
 	unix.Umask(0o077)
-	// 200 is not among the files that a shell uses by itself.
-	if err := unix.Dup3(childHook, hookFD, 0); err != nil {
+	if err := unix.Dup3(hookFile, hookFD, 0); err != nil {
 		return err
 	}
-	_ = unix.Close(childHook)
+	_ = unix.Close(hookFile)
 
 	rules := forPeople()
 	if c.Administrator {
@@ -120,12 +124,12 @@ func becomeShell() error {
 	if err != nil {
 		return fmt.Errorf("seccomp: %w", err)
 	}
-	if err := unix.Sendmsg(childSocket, []byte("ready"), unix.UnixRights(listener), nil, 0); err != nil {
+	if err := unix.Sendmsg(socketFile, []byte("ready"), unix.UnixRights(listener), nil, 0); err != nil {
 		return err
 	}
 	_ = unix.Close(listener)
 	var answer [8]byte
-	if n, err := unix.Read(childSocket, answer[:]); err != nil || string(answer[:max(n, 0)]) != "go" {
+	if n, err := unix.Read(socketFile, answer[:]); err != nil || string(answer[:max(n, 0)]) != "go" {
 		return errors.New("not let go")
 	}
 	// Of this thread only, which is the one that stays.
@@ -137,7 +141,7 @@ func becomeShell() error {
 			return err
 		}
 	}
-	unix.CloseOnExec(childSocket)
+	unix.CloseOnExec(socketFile)
 	if err := syscall.Exec(c.Path, c.Args, c.Env); err != nil {
 		return fmt.Errorf("%s: %w", c.Path, err)
 	}
@@ -145,7 +149,7 @@ func becomeShell() error {
 }
 
 // drop leaves root for the person.
-func drop(c child) error {
+func drop(c Spec) error {
 	groups := make([]uint32, 0, len(c.Groups)+1)
 	for _, g := range c.Groups {
 		groups = append(groups, uint32(g))
@@ -166,7 +170,7 @@ func drop(c child) error {
 // sessions, processes of other users and the sockets of user managers, which would
 // start programs outside of the session, are not in it. Its files for the moment are
 // its own, few, and no programs.
-func seclude() error {
+func (c *Spec) seclude() error {
 	// Of this thread, which is the one that stays. What is unmounted on the host goes
 	// here too; what is mounted here doesn't show there.
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
@@ -200,11 +204,31 @@ func seclude() error {
 			return fmt.Errorf("%s: %w", dir, err)
 		}
 	}
+	if c.Administrator {
+		return nil // sudo tells the journal
+	}
+	// Lines of a session would count as lines of the recorder's: journald stops taking
+	// any from a service that writes too many. The bus tells who else is there, and
+	// asks services of root for more.
+	for _, dir := range []string{"/run/systemd/journal", "/run/dbus"} {
+		if _, err := os.Stat(dir); err != nil {
+			continue
+		}
+		if err := unix.Mount("tmpfs", dir, "tmpfs", safe|unix.MS_RDONLY, "size=4k,mode=0755"); err != nil {
+			return fmt.Errorf("%s: %w", dir, err)
+		}
+	}
+	const notify = "/run/systemd/notify"
+	if _, err := os.Stat(notify); err == nil {
+		if err := unix.Mount("/dev/null", notify, "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("%s: %w", notify, err)
+		}
+	}
 	return nil
 }
 
 // terminal makes the session's own and hands the other side of it over.
-func (c *child) terminal() error {
+func (c *Spec) terminal() error {
 	master, err := unix.Open("/dev/pts/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -241,7 +265,7 @@ func (c *child) terminal() error {
 		}
 	}
 	c.Env = append(c.Env, "SSH_TTY="+path)
-	if err := unix.Sendmsg(childSocket, []byte("terminal"), unix.UnixRights(master), nil, 0); err != nil {
+	if err := unix.Sendmsg(socketFile, []byte("terminal"), unix.UnixRights(master), nil, 0); err != nil {
 		return err
 	}
 	return errors.Join(unix.Close(master), unix.Close(slave))
