@@ -619,7 +619,7 @@ func TestIncludeIsPutFirst(t *testing.T) {
 	assert.Equal(t, "Include "+l.root+"/etc/ssh/sshd_config.d/*.conf\n# own\nPasswordAuthentication yes\nInclude "+l.root+"/etc/ssh/sshd_config.d/*.conf\n", l.read("etc/ssh/sshd_config"))
 	info, err := os.Stat(l.root + "/etc/ssh/sshd_config")
 	require.NoError(t, err)
-	assert.Equal(t, fs.FileMode(0o640), info.Mode().Perm())
+	assert.Equal(t, fs.FileMode(0o600), info.Mode().Perm())
 }
 
 func TestOlderSSHDGetsWhatItKnows(t *testing.T) {
