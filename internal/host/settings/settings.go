@@ -190,7 +190,7 @@ func Load(root string) (Settings, error) {
 	if err != nil {
 		return s, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	values := map[string]string{}
 	lines := bufio.NewScanner(file)
 	for lines.Scan() {
