@@ -177,7 +177,7 @@ func (s *accessStack) addOutputs() {
 	}
 	output(s, "SSHConfig", s.bastion.SSHConfig("postern", "ec2-user"), "a block for ~/.ssh/config")
 	output(s, "AddPerson", s.bastion.AddPersonCommand("alice", "alice.pub"), "gives alice an account within a minute")
-	output(s, "RemovePerson", s.bastion.RemovePersonCommand("alice"), "locks alice out within a minute")
+	output(s, "RemovePerson", s.bastion.RemovePersonCommand("alice"), "locks alice out within a minute, unless nobody would be left")
 	output(s, "Replay", s.bastion.ReplayScript(), "plays the session that the shell variable session names")
 	if s.instanceConnect != nil {
 		output(s, "InstanceConnectSSH", s.instanceConnect.SSHCommand(`"`+s.bastion.InstanceIDCommand()+`"`, "ec2-user"), "SSH to the bastion through EC2 Instance Connect Endpoint")
