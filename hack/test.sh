@@ -154,7 +154,7 @@ tier_shell() {
   shellcheck --external-sources "${files[@]}"
   PATH="$PATH:/usr/sbin:/sbin"
   have sshd || cannot 'no sshd: apt-get install openssh-server'
-  go test -tags hosttools ./internal/host/...
+  tagged hosttools
 }
 
 tier_lint() {
@@ -199,17 +199,28 @@ tier_moto() {
 }
 
 # The tests know themselves whether they can run, and leave the reason in a file.
+# tagged TAG [FLAG...]: the tests that only a build tag brings.
+tagged() {
+  local tag=$1 file folder names failed=0
+  shift
+  local -a files
+  lines files git grep -lE --untracked "^//go:build .*\\b$tag\\b" -- '*_test.go'
+  while read -r folder; do
+    names=$(for file in "${files[@]}"; do
+      [[ ${file%/*} != "$folder" ]] || grep -hoE '^func Test[A-Za-z0-9_]+' "$file" || true
+    done | sed 's/^func //' | grep -vx TestMain | paste -sd '|')
+    [[ -z $names ]] || go test -count=1 -timeout 10m -tags "$tag" "$@" -run "^($names)\$" "./$folder" || failed=1
+  done < <(printf '%s\n' "${files[@]%/*}" | sort -u)
+  return "$failed"
+}
+
 # What needs root, in namespaces of its own: real sessions below a real sshd.
 tier_root() {
   [[ $(uname) == Linux ]] || cannot 'not Linux'
   ((EUID == 0)) || cannot 'not root'
   PATH="$PATH:/usr/sbin:/sbin"
   have sshd || cannot 'no sshd: apt-get install openssh-server'
-  local -a files list
-  lines files git grep -lE --untracked '^//go:build .*\bhostroot\b' -- '*_test.go'
-  lines list printf './%s\n' "${files[@]%/*}"
-  lines list sort -u <<<"$(printf '%s\n' "${list[@]}")"
-  go test -count=1 -p 1 -timeout 10m -tags hostroot "${list[@]}"
+  tagged hostroot
 }
 
 tier_host() {

@@ -84,6 +84,9 @@ func TestAHostThatFailsStaysClosed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t)
+			if c.step != "selfcheck" {
+				l.only("packages", "units", c.step)
+			}
 			c.arrange(l)
 			o := l.boot(full())
 			step, reason := o.failure(t)
@@ -137,7 +140,7 @@ func TestWhatFailsLaterClosesNothing(t *testing.T) {
 
 func TestSessionsFromBeforeAreEnded(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	l := newLab(t).only("open")
 	l.fake("sessions", "c1 1000 ec2-user\nc2 0 root\n")
 	l.fake("session-c1", "sshd\n")
 	l.fake("session-c2", "login\n")
@@ -149,7 +152,7 @@ func TestSessionsFromBeforeAreEnded(t *testing.T) {
 
 func TestProgramsReadWhatTheBootstrapWrote(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	l := newLab(t).only("open")
 	c := full()
 	c.Region = ""
 	c.Choices.People.Sudo = []string{"alice"}
@@ -177,7 +180,7 @@ func TestTheImagesUserIsNobodySpecial(t *testing.T) {
 	for name, connect := range map[string]bool{"with EC2 Instance Connect": true, "without": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := newLab(t)
+			l := newLab(t).only("accounts")
 			if !connect {
 				require.NoError(t, os.Remove(l.root+"/opt/aws/bin/eic_run_authorized_keys"))
 			}
@@ -203,7 +206,7 @@ func TestTheImagesUserIsNobodySpecial(t *testing.T) {
 
 func TestFirewallRules(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	l := newLab(t).only("accounts", "units", "firewall")
 	c := full()
 	c.EgressPorts = "5432 22"
 	o := l.boot(c)
@@ -215,7 +218,7 @@ func TestFirewallRules(t *testing.T) {
 	assert.Contains(t, rules, "ip6 daddr { fd00::2,fd00:ec2::253 } meta l4proto")
 	assert.Less(t, strings.Index(rules, "169.254.169.254"), strings.Index(rules, "established"), "not even what was begun before")
 
-	l = newLab(t)
+	l = newLab(t).only("accounts", "units", "firewall")
 	require.Equal(t, 0, l.boot(Config{}).code)
 	assert.NotContains(t, l.read("etc/postern/firewall.nft"), "tcp dport")
 }
@@ -270,7 +273,7 @@ func TestAuditRules(t *testing.T) {
 	for name, mutable := range map[string]bool{"fixed": false, "mutable": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := newLab(t)
+			l := newLab(t).only("audit")
 			o := l.boot(Config{Hardening: Hardening{MutableAuditRules: mutable}})
 			require.Equal(t, 0, o.code, o.out)
 			assert.Equal(t, "-D\n# Postern: -a never,task\n", l.read("etc/audit/rules.d/audit.rules"), "it kept everything from being recorded")
@@ -284,7 +287,7 @@ func TestAuditRules(t *testing.T) {
 
 func TestConfinement(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	l := newLab(t).only("accounts", "confine")
 	l.write("var/lib/systemd/linger/ec2-user", "")
 	l.write("etc/cron.deny", "")
 	require.Equal(t, 0, l.boot(Config{}).code)
@@ -326,7 +329,7 @@ auth substack password-auth
 
 func TestNextHostKeysAndCertificates(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	l := newLab(t).only("sshd")
 	l.write("etc/ssh/ssh_host_ed25519_key-cert.pub", "cert")
 	l.write("etc/ssh/ssh_host_ed25519_next_key", "key")
 	o := l.boot(Config{})
@@ -431,7 +434,7 @@ func TestWhatASystemDoesNotHaveIsNamed(t *testing.T) {
 
 func TestIntegrity(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	l := newLab(t).only("units", "care", "open")
 	require.Equal(t, 0, l.boot(full()).code)
 	require.NoError(t, os.RemoveAll(l.root+"/var/lib/postern/integrity"))
 
@@ -455,7 +458,7 @@ func TestIntegrity(t *testing.T) {
 
 func TestUpdates(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	l := newLab(t).only("units", "care", "open")
 	c := full()
 	c.Hardening.UpdateRelease = "2023.9.20251117"
 	require.Equal(t, 0, l.boot(c).code)
@@ -478,7 +481,7 @@ func TestUpdates(t *testing.T) {
 
 func TestDigest(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	l := newLab(t).only("accounts", "open")
 	require.Equal(t, 0, l.boot(full()).code)
 	l.fake("journal", strings.Join([]string{
 		"Accepted publickey for alice from 203.0.113.7 port 5 ssh2: ED25519 SHA256:x", "Accepted publickey for alice from 203.0.113.7 port 6 ssh2",
@@ -497,7 +500,7 @@ func TestDigest(t *testing.T) {
 
 func TestABundleIsNotFetchedTwice(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	l := newLab(t).only("open")
 	l.fake("aws-get-object-fails", "2")
 	o := l.boot(Config{})
 	require.Equal(t, 0, o.code, o.out)

@@ -26,9 +26,10 @@
 // A tar.gz that the host fetches from S3, holds against the digest in its user data
 // and unpacks to /opt/postern, at once or not at all:
 //
-//	bin/postern-host   0700  the program of root, cmd bin/postern-host
-//	bin/postern-shell  0711  the login shell of people
-//	host/...                 [BundleFiles]: the later steps, units, rules
+//	bin/postern-host     0700  the program of root, cmd bin/postern-host
+//	bin/postern-session  0700  becomes the shell of a recorded session
+//	bin/postern-shell    0711  the login shell of people
+//	host/...                   [BundleFiles]: the later steps, units, rules
 //
 // # The files
 //

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -30,6 +31,8 @@ type lab struct {
 	system string
 	// digest of the bundle
 	digest string
+	// skips tells which steps of the bundle are left out; nil: none
+	skips func(step string) bool
 }
 
 // outcome is what one run did.
@@ -100,6 +103,16 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+var stepLine = regexp.MustCompile(`(?m)^  step ([a-z0-9]+)\n`)
+
+// only leaves out all steps of the bundle but these: a boot of all takes seconds of
+// the processor.
+func (l *lab) only(steps ...string) *lab {
+	l.skips = func(step string) bool { return !slices.Contains(steps, step) }
+	l.digest = l.fakeBundle()
+	return l
+}
+
 // fakeBundle packs the real files and fakes of the programs, and returns the digest.
 func (l *lab) fakeBundle() string {
 	l.t.Helper()
@@ -112,6 +125,14 @@ func (l *lab) fakeBundle() string {
 	gz := gzip.NewWriter(&packed)
 	archive := tar.NewWriter(gz)
 	for _, f := range list {
+		if l.skips != nil && f.Name == "host/steps.sh" {
+			f.Data = stepLine.ReplaceAllFunc(f.Data, func(line []byte) []byte {
+				if l.skips(string(stepLine.FindSubmatch(line)[1])) {
+					return nil
+				}
+				return line
+			})
+		}
 		require.NoError(l.t, archive.WriteHeader(&tar.Header{Name: f.Name, Mode: int64(f.Mode), Size: int64(len(f.Data))}))
 		_, err := archive.Write(f.Data)
 		require.NoError(l.t, err)
@@ -398,6 +419,9 @@ func TestAStepThatFailsIsNamed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t)
+			if c.step != "selfcheck" {
+				l.only("packages", "units", c.step)
+			}
 			c.arrange(l)
 			o := l.boot(full())
 			step, reason := o.failure(t)
@@ -442,7 +466,7 @@ func TestEndingEarlyIsNoSuccess(t *testing.T) {
 
 func TestMendedHostSignalsSuccessAfterFailure(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	l := newLab(t).only("open")
 	l.fake("aws-associate-address-fails", "5")
 	assert.Equal(t, []string{"FAILURE"}, l.boot(full()).signals())
 	o := l.again()
@@ -452,7 +476,7 @@ func TestMendedHostSignalsSuccessAfterFailure(t *testing.T) {
 
 func TestAWSThatFailsTwice(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	l := newLab(t).only("open")
 	l.fake("aws-associate-address-fails", "2")
 	l.fake("aws-signal-resource-fails", "2")
 	o := l.boot(full())
@@ -475,7 +499,7 @@ func TestLaunchHook(t *testing.T) {
 	const complete = "aws autoscaling complete-lifecycle-action --region eu-west-1 --lifecycle-hook-name proved" +
 		" --auto-scaling-group-name group-1 --instance-id i-0123456789abcdef0 --lifecycle-action-result CONTINUE"
 
-	l := newLab(t)
+	l := newLab(t).only("open")
 	o := l.boot(c)
 	require.Equal(t, 0, o.code, o.out)
 	assert.Equal(t, []string{complete}, o.called("aws autoscaling"))
@@ -483,27 +507,27 @@ func TestLaunchHook(t *testing.T) {
 	assert.Less(t, index(o.calls, "aws autoscaling"), index(o.calls, "aws cloudformation"))
 	assert.Empty(t, l.again().called("aws autoscaling"), "told before")
 
-	l = newLab(t)
+	l = newLab(t).only("open")
 	l.fake("aws-associate-address-fails", "5")
 	o = l.boot(c)
 	assert.Equal(t, []string{"FAILURE"}, o.signals())
 	assert.Empty(t, o.called("aws autoscaling"))
 
-	l = newLab(t)
+	l = newLab(t).only("open")
 	l.fake("aws-complete-lifecycle-action-fails", "99")
 	o = l.boot(c)
 	_, reason := o.failure(t)
 	assert.Equal(t, "Auto Scaling could not be told of the success", reason)
 	assert.Equal(t, []string{"FAILURE"}, o.signals())
 
-	l = newLab(t)
+	l = newLab(t).only("open")
 	l.fake("no-action", "")
 	assert.Equal(t, []string{"SUCCESS"}, l.boot(c).signals(), "let in by hand")
 }
 
 func TestSuccessThatCannotBeToldIsAFailure(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	l := newLab(t).only("open")
 	l.fake("aws-signal-resource-fails", "99")
 	o := l.boot(full())
 	step, reason := o.failure(t)
@@ -561,7 +585,7 @@ func TestSSHDIsNeverLeftBroken(t *testing.T) {
 				if before != "" && name == "sshd -t refuses" {
 					before = strings.Replace(own, "Written", "written", 1) // the fake refuses the capital one
 				}
-				l := newLab(t)
+				l := newLab(t).only("sshd")
 				if before != "" {
 					l.write(dropInFile, before)
 				}
@@ -587,7 +611,7 @@ func TestSSHDIsNeverLeftBroken(t *testing.T) {
 
 func TestIncludeIsPutFirst(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	l := newLab(t).only("sshd")
 	l.write("etc/ssh/sshd_config", "# own\nPasswordAuthentication yes\nInclude "+l.root+"/etc/ssh/sshd_config.d/*.conf\n")
 	require.NoError(t, os.Chmod(l.root+"/etc/ssh/sshd_config", 0o640))
 	o := l.boot(Config{})
@@ -595,12 +619,12 @@ func TestIncludeIsPutFirst(t *testing.T) {
 	assert.Equal(t, "Include "+l.root+"/etc/ssh/sshd_config.d/*.conf\n# own\nPasswordAuthentication yes\nInclude "+l.root+"/etc/ssh/sshd_config.d/*.conf\n", l.read("etc/ssh/sshd_config"))
 	info, err := os.Stat(l.root + "/etc/ssh/sshd_config")
 	require.NoError(t, err)
-	assert.Equal(t, fs.FileMode(0o640), info.Mode().Perm())
+	assert.Equal(t, fs.FileMode(0o600), info.Mode().Perm())
 }
 
 func TestOlderSSHDGetsWhatItKnows(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	l := newLab(t).only("sshd")
 	l.fake("sshd-unknown", "ChannelTimeout\nRequiredRSASize\nUnusedConnectionTimeout\n")
 	l.write("etc/ssh/ssh_host_rsa_key", "2048")
 	l.write("etc/ssh/ssh_host_ecdsa_key", "key")
@@ -700,7 +724,7 @@ func TestHostileTargetOpensNothingMore(t *testing.T) {
 	} {
 		t.Run(value, func(t *testing.T) {
 			t.Parallel()
-			l := newLab(t)
+			l := newLab(t).only("sshd")
 			o := l.bootScript(strings.Replace(l.render(Config{SSH: SSH{PermitOpen: []Target{{token, 5432}}}}), token, value, 1))
 			_, got := o.failure(t)
 			assert.Equal(t, reason, got)
@@ -737,7 +761,7 @@ func TestUserDataThatIsCutShortOrContinued(t *testing.T) {
 
 func TestUnpacksWithoutTar(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	l := newLab(t).only("open")
 	bin := t.TempDir()
 	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
 		entries, err := os.ReadDir(dir)

@@ -123,7 +123,7 @@ func TestRealSSHDGoesByTheZeroConfiguration(t *testing.T) {
 		"permitrootlogin": "no", "permitemptypasswords": "no", "hostbasedauthentication": "no",
 		"allowtcpforwarding": "no", "allowstreamlocalforwarding": "no", "allowagentforwarding": "no", "x11forwarding": "no",
 		"permittunnel": "no", "permitopen": "none", "permitlisten": "none", "disableforwarding": "yes", "gatewayports": "no",
-		"maxauthtries": "4", "maxsessions": "4", "maxstartups": "10:30:60", "logingracetime": "30",
+		"maxauthtries": "4", "maxsessions": "4", "maxstartups": "30:30:60", "logingracetime": "30",
 		"clientaliveinterval": "60", "clientalivecountmax": "3", "permituserrc": "no", "permituserenvironment": "no",
 		"loglevel": "VERBOSE", "banner": "none", "hostkey": l.root + "/etc/ssh/ssh_host_ed25519_key", "hostkeyalgorithms": "ssh-ed25519",
 		"allowgroups": "postern", "forcecommand": "/opt/postern/bin/postern-shell", "authorizedkeysfile": "/etc/postern/keys/%u",

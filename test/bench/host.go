@@ -228,7 +228,10 @@ func (c *contender) timed(t *tester, command string) (took float64, requests int
 	if m == nil {
 		t.Fatalf("%s: %s", command, out)
 	}
-	n, _ := strconv.ParseFloat(m[1], 64)
+	n, err := strconv.ParseFloat(m[1], 64)
+	if err != nil || n == 0 {
+		t.Fatalf("%s took no time: %s", command, out)
+	}
 	for _, r := range c.Requests()[before:] {
 		if r.Service == "s3" && r.Bucket == lab.PeopleBucket {
 			requests++
@@ -410,6 +413,9 @@ func (c *contender) recorders(t *tester) usage {
 		p := u[fields[0]]
 		p.name, p.pssMB, p.cpuSec = fields[3], kib/1024, ticks/100
 		u[fields[0]] = p
+	}
+	if len(u) == 0 {
+		t.Fatalf("%s: nothing records", c.name)
 	}
 	return u
 }

@@ -11,7 +11,7 @@ import (
 )
 
 func TestLine(t *testing.T) {
-	//nolint:testifylint // the order of the keys counts, and the end of the line
+	//nolint:testifylint // the order of the keys counts
 	assert.Equal(t, `{"postern":"x","b":1,"a":"two\nlines","e":"broken","c":"(0+1i)"}`+"\n",
 		string(event.Line("x", "b", 1, "a", "two\nlines", "e", errors.New("broken"), "c", 1i)))
 }
@@ -21,9 +21,9 @@ func TestOnlyAlarmsGoToTheConsole(t *testing.T) {
 	log := &event.Log{Out: &out, Console: &console}
 	log.Note("all is well", "n", 3)
 	log.Alarm("recording", "the disk is full")
-	//nolint:testifylint // whole lines count, not only what they mean
+	//nolint:testifylint // so does that of the lines
 	assert.Equal(t, `{"postern":"note","text":"all is well","n":3}`+"\n"+
 		`{"postern":"alarm","name":"recording","text":"the disk is full"}`+"\n", out.String())
-	//nolint:testifylint // as above
+	//nolint:testifylint // bytes, not JSON
 	assert.Equal(t, `{"postern":"alarm","name":"recording","text":"the disk is full"}`+"\n", console.String())
 }

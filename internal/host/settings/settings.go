@@ -7,7 +7,6 @@
 package settings
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -186,22 +185,18 @@ func Load(root string) (Settings, error) {
 	if err := decoder.Decode(&s.Choices); err != nil {
 		return s, fmt.Errorf("%s: %w", ChoicesFile, err)
 	}
-	file, err := os.Open(filepath.Join(root, EnvironmentFile))
+	text, err = os.ReadFile(filepath.Join(root, EnvironmentFile))
 	if err != nil {
 		return s, err
 	}
-	defer func() { _ = file.Close() }()
 	values := map[string]string{}
-	lines := bufio.NewScanner(file)
-	for lines.Scan() {
-		key, value, found := strings.Cut(lines.Text(), "=")
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSuffix(line, "\n")
+		key, value, found := strings.Cut(line, "=")
 		if !found {
-			return s, fmt.Errorf("%s: %q is not KEY=VALUE", EnvironmentFile, lines.Text())
+			return s, fmt.Errorf("%s: %q is not KEY=VALUE", EnvironmentFile, line)
 		}
 		values[key] = value
-	}
-	if err := lines.Err(); err != nil {
-		return s, fmt.Errorf("%s: %w", EnvironmentFile, err)
 	}
 	s.Environment = Environment{
 		Region:        values["REGION"],

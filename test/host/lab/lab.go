@@ -469,7 +469,9 @@ func (l *Lab) TryRoot(command string) (string, int, error) {
 		return "", 0, errors.New("the host is not running")
 	}
 	cmd := exec.Command("nsenter", "-t", strconv.Itoa(pid), "-a", "--",
-		"systemd-run", "--quiet", "--pipe", "--wait", "--collect", "--service-type=exec", "/bin/bash", "-c", command)
+		"systemd-run", "--quiet", "--pipe", "--wait", "--collect", "--service-type=exec", "/bin/bash", "-c",
+		// systemd would put its own variables, or nothing, in the place of ${...}.
+		strings.ReplaceAll(command, "$", "$$"))
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
