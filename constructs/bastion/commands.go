@@ -112,6 +112,8 @@ func (b *Bastion) AddPersonCommand(name, keyFile string) string {
 }
 
 // RemovePersonCommand locks a person out within a minute and ends their sessions.
+// The last person stays: an empty listing raises an alarm and removes nobody,
+// unless Host.People.AllowEmpty says so.
 // Under versioning and Object Lock the key itself stays, marked as deleted: who
 // had an account when is evidence.
 func (b *Bastion) RemovePersonCommand(name string) string {

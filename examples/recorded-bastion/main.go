@@ -25,9 +25,12 @@ func main() {
 		Vpc: vpc, Description: jsii.String("orders database"), AllowAllOutbound: jsii.Bool(false),
 	})
 	evidence := archive.New(stack, "Archive", nil)
+	// Graviton, unless -c instanceType=t3.micro or the like says otherwise.
+	instanceType, _ := stack.Node().TryGetContext(jsii.String("instanceType")).(string)
 
 	host := bastion.New(stack, "Bastion", &bastion.Props{
 		Vpc:          vpc,
+		InstanceType: instanceType,
 		Address:      bastion.AddressElasticIP,
 		AllowedCidrs: []string{"203.0.113.0/24"},
 		Key:          evidence.Key(),

@@ -31,6 +31,8 @@ type Options struct {
 	Progress io.Writer
 
 	module string // its folder; "": where this package was compiled from
+	// produce makes the bundle. nil: the compiler and the packer.
+	produce func(ctx context.Context, module, architecture, file string) error
 }
 
 // Bundle is one file for the host.
@@ -113,7 +115,10 @@ func build(ctx context.Context, o *Options) (Bundle, error) {
 	}
 	defer func() { _ = os.RemoveAll(temp) }()
 	file := filepath.Join(temp, "bundle")
-	if err := produce(ctx, o.module, o.Architecture, file); err != nil {
+	if o.produce == nil {
+		o.produce = produce
+	}
+	if err := o.produce(ctx, o.module, o.Architecture, file); err != nil {
 		return Bundle{}, err
 	}
 	b, err := keep(file, dir)

@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"fmt"
 	goversion "go/version"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -14,6 +16,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,6 +62,24 @@ func copied(t *testing.T) string {
 	return to
 }
 
+// small is a copy of the module whose programs are compiled in no time: one of them
+// imports another module, as ours do.
+func small(t *testing.T) string {
+	t.Helper()
+	dir := copied(t)
+	for _, program := range programs {
+		text := "package main\n\nfunc main() {}\n"
+		if program.name == "postern-host" {
+			text = "package main\n\nimport \"github.com/spf13/cobra\"\n\nfunc main() { _ = new(cobra.Command) }\n"
+		}
+		folder := filepath.Join(dir, "bin", program.name)
+		require.NoError(t, os.RemoveAll(folder))
+		require.NoError(t, os.Mkdir(folder, 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(folder, "main.go"), []byte(text), 0o600))
+	}
+	return dir
+}
+
 func keyOf(t *testing.T, dir string) string {
 	t.Helper()
 	key, err := (&Options{Architecture: "arm64", module: dir}).key()
@@ -67,11 +88,11 @@ func keyOf(t *testing.T, dir string) string {
 }
 
 func TestEverywhereTheSameBytes(t *testing.T) {
-	var told bytes.Buffer
-	first, err := Build(t.Context(), Options{Architecture: "arm64", CacheDir: t.TempDir(), Progress: &told})
+	// Of this folder, made now or before: a cache that is the user's saves a build.
+	first, err := Build(t.Context(), Options{Architecture: "arm64"})
 	require.NoError(t, err)
-	assert.Equal(t, "postern: building the host bundle for arm64, once\n", told.String())
 	assert.Regexp(t, `^[0-9a-f]{64}$`, first.SHA256)
+	var told bytes.Buffer
 
 	// Another folder, and settings of a person's own.
 	t.Setenv("GOFLAGS", "-tags=theirs")
@@ -79,9 +100,10 @@ func TestEverywhereTheSameBytes(t *testing.T) {
 	t.Setenv("GOARM64", "v9.0")
 	second, err := Build(t.Context(), Options{Architecture: "arm64", CacheDir: t.TempDir(), Progress: &told, module: copied(t)})
 	require.NoError(t, err)
+	assert.Equal(t, "postern: building the host bundle for arm64, once\n", told.String())
 	assert.Equal(t, first.SHA256, second.SHA256)
 
-	other, err := Build(t.Context(), Options{Architecture: "x86_64", CacheDir: t.TempDir(), Progress: &told})
+	other, err := Build(t.Context(), Options{Architecture: "x86_64"})
 	require.NoError(t, err)
 	assert.NotEqual(t, first.SHA256, other.SHA256)
 
@@ -144,22 +166,45 @@ func TestHitIsFast(t *testing.T) {
 	assert.Less(t, fastest, 60*time.Millisecond) // 20 ms where the machine is not shared
 }
 
+// counted is a producer whose bundles differ each time, so that who gets the bytes
+// of another build is found out.
+func counted(builds *atomic.Int32) func(context.Context, string, string, string) error {
+	return func(_ context.Context, _, architecture, file string) error {
+		n := builds.Add(1)
+		time.Sleep(50 * time.Millisecond)
+		return pack([]entry{{"built", 0o600, fmt.Appendf(nil, "%s %d %s", architecture, n, strings.Repeat("x", 1<<10))}}, file)
+	}
+}
+
 func TestDamagedCacheIsNoBundle(t *testing.T) {
-	cache := t.TempDir()
-	var told bytes.Buffer
-	options := Options{Architecture: "arm64", CacheDir: cache, Progress: &told}
-	first, err := Build(t.Context(), options)
-	require.NoError(t, err)
-	require.NoError(t, os.Truncate(first.Path, 1000))
-	told.Reset()
-	again, err := Build(t.Context(), options)
-	require.NoError(t, err)
-	assert.NotEmpty(t, told.String(), "built again")
-	assert.Equal(t, first, again)
+	var builds atomic.Int32
+	options := Options{Architecture: "arm64", CacheDir: t.TempDir(), Progress: io.Discard, produce: counted(&builds)}
+	build := func() Bundle {
+		b, err := Build(t.Context(), options)
+		require.NoError(t, err)
+		sum, err := digest(b.Path)
+		require.NoError(t, err)
+		require.Equal(t, sum, b.SHA256)
+		return b
+	}
+	first := build()
+	assert.Equal(t, first, build())
+	assert.EqualValues(t, 1, builds.Load(), "taken from the cache")
+	for i, damage := range []func() error{
+		func() error { return os.Truncate(first.Path, 100) },
+		func() error { return os.Truncate(first.Path, 0) },
+		func() error { return os.WriteFile(first.Path, []byte("theirs"), 0o600) },
+		func() error { return os.Remove(first.Path) },
+	} {
+		require.NoError(t, damage())
+		first = build()
+		assert.EqualValues(t, i+2, builds.Load(), "built again")
+	}
 }
 
 func TestSeveralAtOnceBuildOnce(t *testing.T) {
 	cache := t.TempDir()
+	var builds atomic.Int32
 	var mu sync.Mutex
 	var told bytes.Buffer
 	progress := writer(func(p []byte) (int, error) {
@@ -171,7 +216,7 @@ func TestSeveralAtOnceBuildOnce(t *testing.T) {
 	sums := [4]Bundle{}
 	for i := range sums {
 		group.Go(func() {
-			b, err := Build(context.Background(), Options{Architecture: "arm64", CacheDir: cache, Progress: progress})
+			b, err := Build(context.Background(), Options{Architecture: "arm64", CacheDir: cache, Progress: progress, produce: counted(&builds)})
 			assert.NoError(t, err)
 			sums[i] = b
 		})
@@ -180,6 +225,7 @@ func TestSeveralAtOnceBuildOnce(t *testing.T) {
 	for _, b := range sums {
 		assert.Equal(t, sums[0], b)
 	}
+	assert.EqualValues(t, 1, builds.Load())
 	assert.Equal(t, 1, strings.Count(told.String(), "\n"), told.String())
 	left, err := filepath.Glob(filepath.Join(cache, "building-*"))
 	require.NoError(t, err)
@@ -257,7 +303,8 @@ func TestUnusedIsForgotten(t *testing.T) {
 // that nobody may write to, and the user's go.sum knows nothing of what our
 // programs import.
 func TestFromTheModuleCache(t *testing.T) {
-	reference, err := Build(t.Context(), Options{Architecture: "arm64"})
+	dir := small(t)
+	reference, err := Build(t.Context(), Options{Architecture: "arm64", CacheDir: t.TempDir(), Progress: io.Discard, module: dir})
 	require.NoError(t, err)
 
 	const version = "v0.0.1"
@@ -269,7 +316,6 @@ func TestFromTheModuleCache(t *testing.T) {
 	})
 	versions := filepath.Join(proxy, filepath.FromSlash(modulePath), "@v")
 	require.NoError(t, os.MkdirAll(versions, 0o755))
-	dir := here(t)
 	mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 	require.NoError(t, err)
 	var zipped bytes.Buffer
@@ -284,12 +330,11 @@ func TestFromTheModuleCache(t *testing.T) {
 	}
 	require.NoError(t, archive.Close())
 	for name, data := range map[string][]byte{
-		filepath.Join(versions, "list"):             []byte(version + "\n"),
-		filepath.Join(versions, version+".info"):    []byte(`{"Version":"` + version + `"}`),
-		filepath.Join(versions, version+".mod"):     mod,
-		filepath.Join(versions, version+".zip"):     zipped.Bytes(),
-		filepath.Join(app, "go.mod"):                []byte("module example.com/app\n\ngo 1.26.0\n"),
-		filepath.Join(app, "bundle", "placeholder"): nil,
+		filepath.Join(versions, "list"):          []byte(version + "\n"),
+		filepath.Join(versions, version+".info"): []byte(`{"Version":"` + version + `"}`),
+		filepath.Join(versions, version+".mod"):  mod,
+		filepath.Join(versions, version+".zip"):  zipped.Bytes(),
+		filepath.Join(app, "go.mod"):             []byte("module example.com/app\n\ngo 1.26.0\n"),
 	} {
 		require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o755))
 		require.NoError(t, os.WriteFile(name, data, 0o600))
@@ -311,24 +356,22 @@ func TestFromTheModuleCache(t *testing.T) {
 	sums, err := os.ReadFile(filepath.Join(app, "go.sum"))
 	require.NoError(t, err)
 	require.NotContains(t, string(sums), "github.com/spf13/cobra v1.10.2 h1:", "the programs' own needs are not the user's")
-	file := filepath.Join(app, "bundle", "arm64.tar.gz")
-	run("run", modulePath+"/bin/hostbundle", "-arch", "arm64", "-o", file)
-	sum, err := digest(file)
-	require.NoError(t, err)
-	assert.Equal(t, reference.SHA256, sum)
+	same := func(flags ...string) {
+		t.Helper()
+		file := filepath.Join(t.TempDir(), "arm64.tar.gz")
+		run(append(append([]string{"run"}, flags...), modulePath+"/bin/hostbundle", "-arch", "arm64", "-o", file)...)
+		sum, err := digest(file)
+		require.NoError(t, err)
+		assert.Equal(t, reference.SHA256, sum)
+	}
+	same()
 
 	// The path of a replace is as good.
 	run("mod", "edit", "-replace", modulePath+"="+dir)
-	run("run", modulePath+"/bin/hostbundle", "-arch", "arm64", "-o", file)
-	sum, err = digest(file)
-	require.NoError(t, err)
-	assert.Equal(t, reference.SHA256, sum)
+	same()
 
 	// Without the source's path in the program, the go command knows it.
-	run("run", "-trimpath", modulePath+"/bin/hostbundle", "-arch", "arm64", "-o", file)
-	sum, err = digest(file)
-	require.NoError(t, err)
-	assert.Equal(t, reference.SHA256, sum)
+	same("-trimpath")
 }
 
 // go.mod may ask for a newer Go than this one, which would then build nothing.

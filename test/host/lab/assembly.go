@@ -25,6 +25,8 @@ const (
 type Deployment struct {
 	UserData []byte
 	Assets   []Asset
+	// Outputs are what the stack tells its owner, by logical ID.
+	Outputs map[string]string
 }
 
 // An Asset is a file that the CDK puts into the bootstrap bucket.
@@ -53,7 +55,7 @@ func FromAssembly(folder, stack string, values map[string]string) (*Deployment, 
 			scope.Parameters[name] = value
 		}
 	}
-	d := &Deployment{}
+	d := &Deployment{Outputs: map[string]string{}}
 	for id, resource := range parsed.Resources {
 		if resource.Type != "AWS::EC2::LaunchTemplate" {
 			continue
@@ -76,6 +78,13 @@ func FromAssembly(folder, stack string, values map[string]string) (*Deployment, 
 	}
 	if d.UserData == nil {
 		return nil, fmt.Errorf("%s has no launch template", stack)
+	}
+	for id, output := range parsed.Outputs {
+		value, err := scope.Eval(output.Value)
+		if err != nil {
+			return nil, fmt.Errorf("%s, output %s: %w", stack, id, err)
+		}
+		d.Outputs[id] = fmt.Sprint(value)
 	}
 	d.Assets, err = assets(folder, stack)
 	return d, err
