@@ -4,7 +4,6 @@ package host_test
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/postern-cdk/postern/test/host/lab"
@@ -101,38 +100,6 @@ func init() {
 				found, _ := x.Root(x.T, "journalctl --sync; journalctl -q -b -o cat -t postern | grep -F '"+line+"'")
 				return found != "", fmt.Sprintf("the journal has %q, %.200q, %v", found, out, err)
 			})
-		}},
-		Attack{Group: "log forging", Name: "the key of a session is told by a file of the person's", Try: func(x *Target) (bool, string) {
-			return x.Try(func(s *lab.Session) (bool, string) {
-				// sshd writes with which key somebody came into a file of that person's in /tmp.
-				other := strings.TrimSpace(string(lab.AuthorizedKey(lab.NewKey())))
-				s.Type(`cat >w.py <<'END'
-import os, glob, time
-seen = set(glob.glob("/tmp/sshauth.*"))
-open("watching", "w").close()
-end = time.time() + 20
-while time.time() < end:
-    for path in set(glob.glob("/tmp/sshauth.*")) - seen:
-        try:
-            with open(path, "r+") as f: f.truncate(0); f.write("publickey ` + other + `\n")
-        except OSError: pass
-END
-python3 w.py &`)
-				lab.Eventually(x.T, lab.Expectation, "the program watches", func() bool { return x.Exists("/home/" + x.Person + "/watching") })
-				return x.Try(func(second *lab.Session) (bool, string) {
-					if _, _, err := second.Run("true"); err != nil {
-						return false, err.Error()
-					}
-					out, _ := x.Root(x.T, `grep -rahs '"event":"begin"' `+x.LogDir()+`/commands | grep '"person":"`+x.Person+`"' | grep -o '"key":{[^}]*}' | sort -u`)
-					return strings.Count(out, "\n") > 1, fmt.Sprintf("keys of this person, who has one: %q", out)
-				})
-			})
-		}, Weaken: func(x *Target) func() {
-			// sshd writes where the programs of people are, too.
-			x.MustRoot(x.T, `cd /etc/systemd/system && for d in ssh.service.d sshd.service.d; do mv $d/00-postern-tmp.conf /root/$d.tmp; done; systemctl daemon-reload; `+restartSSHD)
-			return func() {
-				x.MustRoot(x.T, `cd /etc/systemd/system && for d in ssh.service.d sshd.service.d; do mv /root/$d.tmp $d/00-postern-tmp.conf; done; systemctl daemon-reload; `+restartSSHD)
-			}
 		}},
 	)
 }

@@ -54,15 +54,16 @@ func init() {
 			Group: revocation, Name: "detached processes of somebody who was removed go on", Serial: true, Others: 1,
 			Try: func(x *Target) (bool, string) {
 				return x.Try(func(s *lab.Session) (bool, string) {
-					file := "/var/tmp/beat-" + x.Person
-					if _, _, err := s.Run(`setsid nohup bash -c 'trap "" HUP TERM; while sleep 0.2; do touch ` + file + `; done' >/dev/null 2>&1 & disown -a`); err != nil {
+					if _, _, err := s.Run(`setsid nohup bash -c 'trap "" HUP TERM; while sleep 0.2; do : beat-` + x.Person + `; done' >/dev/null 2>&1 & disown -a`); err != nil {
 						return false, err.Error()
 					}
-					if !x.beats(file) {
-						x.T.Error("nothing runs that could go on")
+					beats := func() bool {
+						_, code := x.Root(x.T, "pgrep -f [b]eat-"+x.Person)
+						return code == 0
 					}
+					lab.Eventually(x.T, lab.Expectation, "something runs that could go on", beats)
 					x.revoke()
-					return x.beats(file), "a process still writes, or not"
+					return beats(), "a process still runs, or not"
 				})
 			},
 		},
@@ -78,6 +79,8 @@ func init() {
 		Attack{
 			Group: revocation, Name: "who comes next owns the files of who was removed", Serial: true, Others: 1,
 			Try: func(x *Target) (bool, string) {
+				// useradd goes on after the highest ID: that of whoever came last.
+				x.Person, x.Others[0] = x.Others[0], x.Person
 				x.MustRoot(x.T, x.named("install -o PERSON -m 600 /dev/null /var/tmp/left-PERSON"))
 				x.revoke()
 				next := fresh()
@@ -229,7 +232,7 @@ func init() {
 		Attack{
 			Group: persistence, Name: "a service of the person's own manager outlives the session",
 			Try: func(x *Target) (bool, string) {
-				file := "/var/tmp/unit-" + x.Person
+				file := "/home/" + x.Person + "/unit"
 				x.Try(func(s *lab.Session) (bool, string) {
 					out, _, err := s.Run(`export XDG_RUNTIME_DIR=/run/user/$UID; systemd-run --user bash -c 'while sleep 0.2; do touch ` + file + `; done'`)
 					return false, fmt.Sprint(out, err)
@@ -240,7 +243,7 @@ func init() {
 		Attack{
 			Group: persistence, Name: "a daemon that left its session and its parents outlives it",
 			Try: func(x *Target) (bool, string) {
-				file := "/var/tmp/daemon-" + x.Person
+				file := "/home/" + x.Person + "/daemon"
 				x.Try(func(s *lab.Session) (bool, string) {
 					_, _, err := s.Run(`python3 -c 'import os, time
 if os.fork(): os._exit(0)
@@ -261,12 +264,12 @@ while True: open("` + file + `", "w").close(); time.sleep(0.2)'`)
 			Try: func(x *Target) (bool, string) {
 				x.Try(func(s *lab.Session) (bool, string) {
 					out, _, err := s.Run(`mkdir -p .ssh .config/autostart; for f in .bashrc .bash_profile .profile .bash_login .ssh/rc .pam_environment .config/autostart/x; do ` +
-						`echo 'touch /var/tmp/early-PERSON-$$' | sed s/PERSON/$USER/ >$f; done; echo BASH_ENV=$HOME/.bashrc >.ssh/environment`)
+						`echo 'touch ~/early-$$' >$f; done; echo BASH_ENV=$HOME/.bashrc >.ssh/environment`)
 					return false, fmt.Sprint(out, err)
 				})
 				// A command, which is refused, and so nothing of it is recorded.
 				_, _ = x.Exec(x.Person, "true")
-				out, _ := x.Root(x.T, x.named("ls /var/tmp | grep early-PERSON-"))
+				out, _ := x.Root(x.T, x.named("ls /home/PERSON | grep early-"))
 				return out != "", fmt.Sprintf("%q", out)
 			},
 		},
@@ -287,7 +290,7 @@ while True: open("` + file + `", "w").close(); time.sleep(0.2)'`)
 			Group: persistence, Name: "a terminal left open keeps a shell for the next connection",
 			Try: func(x *Target) (bool, string) {
 				// What tmux and screen do: a shell behind a socket that a later session talks to.
-				file := "/var/tmp/door-" + x.Person
+				file := "/home/" + x.Person + "/door"
 				x.Try(func(s *lab.Session) (bool, string) {
 					_, _, err := s.Run(`setsid -f python3 -c 'import socket, subprocess
 s = socket.socket(socket.AF_UNIX); s.bind("` + file + `"); s.listen()

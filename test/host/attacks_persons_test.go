@@ -137,11 +137,11 @@ func init() {
 			Group: files, Name: "a person leaves a program for others that runs as its owner", Others: 1,
 			Try: func(x *Target) (bool, string) {
 				x.Try(func(s *lab.Session) (bool, string) {
-					_, _, err := s.Run(x.named(`cp /bin/bash /var/tmp/as-PERSON; chmod 4755 /var/tmp/as-PERSON`))
+					_, _, err := s.Run(x.named(`chmod 711 ~; cp /bin/bash ~/as-PERSON; chmod 4755 ~/as-PERSON`))
 					return false, fmt.Sprint(err)
 				})
 				return x.as(x.Others[0], func(s *lab.Session) (bool, string) {
-					out, _, err := s.Run(x.named(`/var/tmp/as-PERSON -p -c 'id -un'`))
+					out, _, err := s.Run(x.named(`/home/PERSON/as-PERSON -p -c 'id -un'`))
 					return out == x.Person, fmt.Sprintf("it runs as %q, %v", out, err)
 				})
 			},
