@@ -112,6 +112,7 @@ func Open(dir string, o Options) (*Writer, error) {
 	if w.locked, err = lock(dir); err != nil {
 		return nil, err
 	}
+	w.mu.Lock() // the first segment may come of age meanwhile
 	if err = w.recover(); err == nil && w.ended && !o.Resume {
 		err = fmt.Errorf("%s: %w", dir, ErrEnded)
 	}
@@ -119,10 +120,11 @@ func Open(dir string, o Options) (*Writer, error) {
 		err = w.begin() // so that what can't be written is known before anything happens
 	}
 	if err != nil {
-		w.mu.Lock()
 		_ = w.fail(err)
 		w.drop()
-		w.mu.Unlock()
+	}
+	w.mu.Unlock()
+	if err != nil {
 		w.settled.Wait()
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -558,10 +559,9 @@ func TestKilledAtEachStep(t *testing.T) {
 		if start(store, h.root, died+1) == nil {
 			break
 		}
-		before := map[string]parameter{}
-		for name, value := range store.values {
-			before[name] = value
-		}
+		store.mu.Lock() // a request of the killed one may still be answered
+		before := maps.Clone(store.values)
+		store.mu.Unlock()
 		// Between any two steps sshd can read what is there.
 		for _, kind := range []string{Ed25519, ECDSA} {
 			private, err := parse(kind, h.read(t, "ssh_host_"+kind+"_key"))
@@ -579,9 +579,12 @@ func TestKilledAtEachStep(t *testing.T) {
 		require.NoError(t, start(store, h.root, 0), "step %d", died+1)
 		assert.NoFileExists(t, half)
 		assert.NoDirExists(t, keygen)
+		store.mu.Lock()
+		after := maps.Clone(store.values)
+		store.mu.Unlock()
 		for name, value := range before {
 			if strings.Contains(name, "/host-keys/") {
-				assert.Equal(t, value, store.values[name], "a put key is for ever")
+				assert.Equal(t, value, after[name], "a put key is for ever")
 			}
 		}
 		for _, slot := range []struct{ version, file string }{{"1", "ssh_host_%s_key"}, {"2", "ssh_host_%s_next_key"}} {
