@@ -272,20 +272,6 @@ func (w *Writer) begin() error {
 	}
 	w.n++
 	w.segment = s
-	var head []byte
-	m := Mark{Kind: MarkLink, Chain: w.id, Segment: w.n, Time: now(), Prev: w.prev, Size: w.size}
-	switch {
-	case w.n == 1:
-		var id [4]byte
-		_, _ = rand.Read(id[:])
-		w.id = hex.EncodeToString(id[:])
-		m = Mark{Kind: MarkBegin, Chain: w.id, Segment: 1, Time: m.Time}
-		if w.o.First != nil {
-			head = w.o.First()
-		}
-	case w.ended:
-		m.Kind = MarkResume
-	}
 	s.age = time.AfterFunc(w.o.MaxAge, func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -293,7 +279,27 @@ func (w *Writer) begin() error {
 			_ = w.seal(MarkSeal)
 		}
 	})
-	return w.write(append(head, wrap(w.o.Suffix, w.elapsed(), m)...), nil)
+	return w.write(w.opening(true), nil)
+}
+
+// opening is what a segment begins with. first says whether that of a new chain
+// needs Options.First too.
+func (w *Writer) opening(first bool) []byte {
+	var lines []byte
+	m := Mark{Kind: MarkLink, Chain: w.id, Segment: w.n, Time: now(), Prev: w.prev, Size: w.size}
+	switch {
+	case w.n == 1:
+		var id [4]byte
+		_, _ = rand.Read(id[:])
+		w.id = hex.EncodeToString(id[:])
+		m = Mark{Kind: MarkBegin, Chain: w.id, Segment: 1, Time: m.Time}
+		if w.o.First != nil && first {
+			lines = w.o.First()
+		}
+	case w.ended:
+		m.Kind = MarkResume
+	}
+	return append(lines, wrap(w.o.Suffix, w.elapsed(), m)...)
 }
 
 func (w *Writer) protect(f *os.File) error {
@@ -587,21 +593,7 @@ func (w *Writer) mend(text []byte) error {
 		}
 	}
 	if head.Kind == "" {
-		var lines []byte
-		m := Mark{Kind: MarkLink, Chain: w.id, Segment: w.n, Time: now(), Prev: w.prev, Size: w.size}
-		switch {
-		case w.n == 1:
-			var id [4]byte
-			_, _ = rand.Read(id[:])
-			w.id = hex.EncodeToString(id[:])
-			m = Mark{Kind: MarkBegin, Chain: w.id, Segment: 1, Time: m.Time}
-			if w.o.First != nil && !first {
-				lines = w.o.First()
-			}
-		case w.ended:
-			m.Kind = MarkResume
-		}
-		if err := w.write(append(lines, wrap(w.o.Suffix, w.elapsed(), m)...), nil); err != nil {
+		if err := w.write(w.opening(!first), nil); err != nil {
 			return err
 		}
 	}
