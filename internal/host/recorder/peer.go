@@ -64,10 +64,6 @@ type process struct {
 	started          time.Duration // since the kernel, to the tick before
 }
 
-// ticks is the unit of times in /proc, the same on all architectures of Linux that
-// have programs for hosts: a second has a hundred.
-const ticks = 10 * time.Millisecond
-
 func readProcess(pid int) (process, error) {
 	p := process{pid: pid, uid: -1}
 	stat, err := os.ReadFile(procPath(pid, "stat"))
@@ -83,7 +79,7 @@ func readProcess(pid int) (process, error) {
 	if err != nil {
 		return p, fmt.Errorf("process %d can't be read: %w", pid, err)
 	}
-	p.started = time.Duration(start) * ticks
+	p.started = time.Duration(start) * uptime.Tick
 	p.parent, _ = strconv.Atoi(string(fields[1]))
 	p.tty, _ = strconv.Atoi(string(fields[4]))
 	p.uid = uidOf(pid)

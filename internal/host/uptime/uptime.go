@@ -9,6 +9,10 @@ import (
 	"time"
 )
 
+// Tick is the unit in which the kernel tells when a process started: a second has a
+// hundred on all architectures of Linux that have programs for hosts.
+const Tick = 10 * time.Millisecond
+
 // Moment of a boot.
 type Moment struct {
 	// Boot is the kernel's name for this run of it, another one after each start.
