@@ -14,6 +14,7 @@ import (
 
 	"github.com/postern-cdk/postern/constructs/bastion"
 	"github.com/postern-cdk/postern/constructs/instanceconnect"
+	"github.com/postern-cdk/postern/constructs/session"
 	"github.com/postern-cdk/postern/stacks/config"
 )
 
@@ -21,6 +22,9 @@ type accessStack struct {
 	awscdk.Stack
 	bastion         *bastion.Bastion
 	instanceConnect *instanceconnect.Endpoint
+	shell           *session.Preferences
+	ssh             *session.SSH
+	others          bool // sessions have targets beside the bastion
 }
 
 // Doors counts the ways in.
@@ -52,6 +56,9 @@ func newAccessStack(scope constructs.Construct, c *config.Config, a *archiveStac
 		if s.bastion != nil {
 			s.instanceConnect.AllowTo(s.bastion, 22, "SSH to the bastion")
 		}
+	}
+	if c.Session.Made(c) {
+		s.addSessions(c, a, n)
 	}
 	groups := map[string]awsec2.ISecurityGroup{} // a group may be a target on several ports
 	for _, target := range c.Targets {
@@ -168,10 +175,13 @@ var addresses = map[config.Address]bastion.Address{
 }
 
 func (s *accessStack) addOutputs() {
+	s.addSessionOutputs()
 	if s.bastion == nil {
 		return
 	}
-	output(s, "StartSession", s.bastion.StartSessionCommand(), "a shell on the bastion through Session Manager")
+	if s.shell == nil {
+		output(s, "StartSession", s.bastion.StartSessionCommand(), "a shell on the bastion through Session Manager, as the account's default says")
+	}
 	if known := s.bastion.KnownHostsCommand(); known != "" {
 		output(s, "KnownHosts", known, "makes the bastion's host keys known, once")
 	}

@@ -25,6 +25,7 @@ type Config struct {
 	Network         Network         `yaml:"network"`
 	Endpoints       Endpoints       `yaml:"endpoints"`
 	Bastion         Bastion         `yaml:"bastion"`
+	Session         Session         `yaml:"session"`
 	InstanceConnect InstanceConnect `yaml:"instanceConnect"`
 	Targets         []Target        `yaml:"targets"`
 	Watch           Watch           `yaml:"watch"`
@@ -321,6 +322,21 @@ type Watch struct {
 	Emails []string `yaml:"emails"`
 	// TopicArn is an SNS topic of yours. Defaults to a new one.
 	TopicArn string `yaml:"topicArn"`
+	// ExistingTrail says that the account has a CloudTrail trail that logs
+	// management events in the region: notices of sessions come from it.
+	ExistingTrail bool `yaml:"existingTrail"`
+	// Sessions are told of.
+	Sessions WatchedSessions `yaml:"sessions"`
+}
+
+// WatchedSessions configures notices of sessions of Session Manager.
+type WatchedSessions struct {
+	// Notices tell of each session that is started: who, from where, to what.
+	Notices bool `yaml:"notices"`
+	// Resumed tells of sessions that are taken up again, too.
+	Resumed bool `yaml:"resumed"`
+	// Quiet are session documents whose sessions nobody is told of.
+	Quiet []string `yaml:"quiet"`
 }
 
 // Default is the configuration of an empty document. A field that it leaves at
@@ -337,6 +353,7 @@ func (c *Config) fillDefaults() {
 	or(&c.Name, "Postern")
 	or(&c.Bastion.Address, AddressElasticIP)
 	or(&c.Bastion.Image, ImageAtLaunch)
+	c.Session.fillDefaults(c)
 	for i := range c.Targets {
 		if c.Targets[i].Doors == nil {
 			c.Targets[i].Doors = []Door{DoorBastion}

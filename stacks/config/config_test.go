@@ -55,7 +55,7 @@ bastion:
   spot: "yes"
 `))
 	assert.EqualError(t, err, strings.Join([]string{
-		`bastian: "bastian" is not a key here: did you mean "bastion"? the keys here are name, account, region, tags, archive, network, endpoints, bastion, instanceConnect, targets, watch`,
+		`bastian: "bastian" is not a key here: did you mean "bastion"? the keys here are name, account, region, tags, archive, network, endpoints, bastion, session, instanceConnect, targets, watch`,
 		`network.availabilityZones: "two" is not a whole number: write it as digits, without quotes or unit`,
 		`bastion.alowedCidrs: "alowedCidrs" is not a key here: did you mean "allowedCidrs"? the keys here are absent, address, allowedCidrs, allowedPrefixLists, allowEveryone, instanceType, image, maxInstanceLifetimeDays, noRotation, spot, schedule, dns, permissionsBoundaryArn, host`,
 		`bastion.spot: "yes" is neither true nor false: write true or false`,
@@ -127,6 +127,29 @@ func TestFaults(t *testing.T) {
 		"bastion: {host: {certificates: {authorities: [x]}}}":                                                                `bastion.host.certificates.authorities[0]: "x" is not a public key: write the public key of the authority as ssh-keygen writes it, in one line, without options`,
 		"bastion: {host: {hardening: {updateRelease: latest}}}":                                                              `bastion.host.hardening.updateRelease: "latest" is not a release of Amazon Linux 2023: write it as in 2023.9.20251117`,
 		"watch: {emails: [oncall]}":                                                                                          `watch.emails[0]: "oncall" is not an e-mail address: write it bare, such as oncall@example.com`,
+		"session: {absent: true, ssh: true, maxMinutes: 9}":                                                                  `session.absent: is set, but so is session.maxMinutes, session.ssh: remove it or them`,
+		"session: {documentName: aws-shell}":                                                                                 `session.documentName: "aws-shell" begins with "aws", which is for AWS alone: begin it with another word`,
+		"session: {documentName: SSM-SessionManagerRunShell}":                                                                `session.documentName: "SSM-SessionManagerRunShell" is the account's default document, which is not this app's to replace: choose another, or see session.accountDefault`,
+		"session: {idleMinutes: 90}":                                                                                         `session.idleMinutes: 90 is out of range: use 1 to 60`,
+		"session: {maxMinutes: 2000}":                                                                                        `session.maxMinutes: 2000 is out of range: use 1 to 1440`,
+		"session: {idleMinutes: 30, maxMinutes: 20}":                                                                         `session.maxMinutes: 20 is less than session.idleMinutes 30: use 30 or more, or fewer idleMinutes`,
+		"session: {maxMinutes: 20, noMaxDuration: true}":                                                                     `session.noMaxDuration: contradicts session.maxMinutes: remove one of them`,
+		"session: {keyArn: alias/mine}":                                                                                      `session.keyArn: "alias/mine" is not an ARN of service kms: write a whole ARN that begins with arn:aws:kms:`,
+		"session: {keyArn: 'arn:aws:kms:eu-west-1:123456789012:alias/a'}":                                                    `session.keyArn: "arn:aws:kms:eu-west-1:123456789012:alias/a" is the ARN of an alias, which a policy doesn't take for its key: write the ARN of the key, which ends in key/ and its ID`,
+		"session: {ownKey: true, keyArn: 'arn:aws:kms:eu-west-1:123456789012:key/a'}":                                        `session.ownKey: contradicts session.keyArn: remove one of them`,
+		"session: {runAs: {tagOnly: true, agentUser: true}}":                                                                 `session.runAs.agentUser: contradicts session.runAs.tagOnly: remove one of them`,
+		"session: {runAs: {tagOnly: true, user: alice}}":                                                                     `session.runAs.user: "alice" is set together with tagOnly or agentUser: remove one of them`,
+		"session: {runAs: {user: root}}":                                                                                     `session.runAs.user: "root" is refused by Session Manager too: name a user of the hosts who may not become root, or set session.runAs.tagOnly`,
+		"session: {runAs: {user: ssm-user}}":                                                                                 `session.runAs.user: "ssm-user" may become root without a password: name a user of the hosts who may not become root, or set session.runAs.tagOnly, or set session.runAs.agentUser to give that up knowingly`,
+		"session: {runAs: {user: Al}}":                                                                                       `session.runAs.user: "Al" can't be the name of an OS user: use a lower-case letter, then letters, digits, ., _ and -, up to 32`,
+		"session: {runAs: {user: al}}\nbastion: {host: {people: {sudo: [al]}}}":                                              `session.runAs.user: "al" may become root by bastion.host.people.sudo, and everybody without a tag becomes this user: name a user of the hosts who may not become root, or set session.runAs.tagOnly`,
+		"session: {shellProfile: {linux: 'echo {{ x }}'}}":                                                                   `session.shellProfile.linux: has {{, with which Systems Manager begins a parameter: call a script that is on the host`,
+		"session: {targets: [{}]}":                                                                                           `session.targets[0]: has neither or both of instanceIds and tags: write one of them`,
+		"session: {targets: [{instanceIds: [mine]}]}":                                                                        `session.targets[0].instanceIds[0]: "mine" has the wrong form: write the ID of an instance, such as i-0123456789abcdef0`,
+		"session: {idleMinutes: 9}\nbastion: {absent: true}":                                                                 `session.targets: is missing, and bastion.absent leaves nothing else that session.idleMinutes could be for: name instances of yours, or remove the other keys of session`,
+		"watch: {sessions: {notices: true, quiet: [a b]}}":                                                                   `watch.sessions.quiet[0]: "a b" has the wrong form: write the name of a session document, 3 to 128 letters, digits and _.-`,
+		"watch: {sessions: {notices: true, quiet: [Orders, Orders]}}":                                                        `watch.sessions.quiet[1]: "Orders" is in the list already: leave one out`,
+		"watch: {sessions: {resumed: true}}":                                                                                 `watch.sessions.notices: is missing, but other keys say which notices to send: set it to true, or remove them`,
 		"watch: {topicArn: mytopic}":                                                                                         `watch.topicArn: "mytopic" is not an ARN of service sns: write a whole ARN that begins with arn:aws:sns:`,
 	} {
 		_, err := config.Parse([]byte(text))

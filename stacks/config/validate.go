@@ -26,7 +26,11 @@ var (
 	subnetPattern     = regexp.MustCompile(`^subnet-[0-9a-f]{8,17}$`)
 	routeTablePattern = regexp.MustCompile(`^rtb-[0-9a-f]{8,17}$`)
 	groupPattern      = regexp.MustCompile(`^sg-[0-9a-f]{8,17}$`)
-	prefixListPattern = regexp.MustCompile(`^pl-[0-9a-f]{8,17}$`)
+	instancePattern   = regexp.MustCompile(`^(i-[0-9a-f]{8,17}|mi-[0-9a-f]{17})$`)
+	// AWS's own documents are among those that can be quiet.
+	sessionDocumentPattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,128}$`)
+	userPattern            = regexp.MustCompile(`^[a-z_][a-z0-9_.-]{0,31}$`)
+	prefixListPattern      = regexp.MustCompile(`^pl-[0-9a-f]{8,17}$`)
 )
 
 // retentionDays are the periods that CloudWatch Logs knows:
@@ -51,16 +55,31 @@ func (c *Config) validate(f *check.Faults) {
 	for i := range c.Targets {
 		c.Targets[i].validate(fmt.Sprintf("targets[%d]", i), c, f)
 	}
-	for i, email := range c.Watch.Emails {
-		f.Check(fmt.Sprintf("watch.emails[%d]", i), check.Email(email))
-	}
-	arn(f, "watch.topicArn", c.Watch.TopicArn, "sns")
+	c.Session.validate(c, f)
+	c.Watch.validate(f)
 	if c.Bastion.Absent && c.InstanceConnect.Absent {
 		f.Add("bastion.absent", "together with instanceConnect.absent leaves no way in",
 			"keep one of them, or delete the stacks with cdk destroy")
 	}
 	if c.InstanceConnect.Absent && c.InstanceConnect.PreserveClientIp {
 		f.Add("instanceConnect.preserveClientIp", "is set, but instanceConnect.absent leaves the endpoint out", "remove one of them")
+	}
+}
+
+func (w *Watch) validate(f *check.Faults) {
+	for i, email := range w.Emails {
+		f.Check(fmt.Sprintf("watch.emails[%d]", i), check.Email(email))
+	}
+	arn(f, "watch.topicArn", w.TopicArn, "sns")
+	for i, name := range w.Sessions.Quiet {
+		field := fmt.Sprintf("watch.sessions.quiet[%d]", i)
+		matches(f, field, name, sessionDocumentPattern, "write the name of a session document, 3 to 128 letters, digits and _.-")
+		if slices.Contains(w.Sessions.Quiet[:i], name) {
+			f.Addf(field, "leave one out", "%q is in the list already", name)
+		}
+	}
+	if !w.Sessions.Notices && (w.Sessions.Resumed || w.Sessions.Quiet != nil) {
+		f.Add("watch.sessions.notices", "is missing, but other keys say which notices to send", "set it to true, or remove them")
 	}
 }
 
