@@ -15,45 +15,13 @@ import (
 	"github.com/postern-cdk/postern/internal/survey"
 )
 
-var (
-	nameForm    = regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,128}$`)
-	unfitInName = regexp.MustCompile(`[^a-zA-Z0-9_.-]+`)
-	// What AWS keeps for its own documents, in whatever case.
-	reservedPrefixes = []string{"aws", "amazon", "amzn", "awsec2", "awsconfigremediation", "awssupport"}
-)
+var unfitInName = regexp.MustCompile(`[^a-zA-Z0-9_.-]+`)
 
 // accountDefault is the document that a caller gets who names none, and that the
 // console writes people's choices to.
 const accountDefault = "SSM-SessionManagerRunShell"
 
 const longestName = 128
-
-// checkName accepts the name of a document of one's own, and tokens.
-//
-// docs.aws.amazon.com/systems-manager/latest/APIReference/API_CreateDocument.html
-func checkName(faults *check.Faults, field, name string) {
-	const fix = "use 3 to 128 letters, digits, _, - and ., such as \"Bastion-Shell\""
-	switch {
-	case check.Token(name):
-	case reserved(name) != "":
-		faults.Addf(field, fix, "%q begins with %q, which AWS keeps for its own documents", name, reserved(name))
-	case !nameForm.MatchString(name):
-		faults.Addf(field, fix, "%q can't be the name of a document", name)
-	case name == accountDefault:
-		faults.Addf(field, "use NewAccountDefault, which keeps what is there, or a name of your own",
-			"%q is the account's default document: creating it fails where it exists, and deleting the stack would delete the account's preferences", name)
-	}
-}
-
-// reserved is the prefix of a name that AWS keeps for itself, or "".
-func reserved(name string) string {
-	for _, prefix := range reservedPrefixes {
-		if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
-			return name[:len(prefix)]
-		}
-	}
-	return ""
-}
 
 // documentName is the given name, or one made of the stack's, which is unique in
 // account and Region, and the place in it. It is plain text wherever the stack's
@@ -73,7 +41,7 @@ func documentName(scope constructs.Construct, given string) string {
 func derivedName(stackName, stackPath, path string) string {
 	inner := strings.TrimPrefix(strings.TrimPrefix(path, stackPath), "/")
 	name := stackName + "-" + unfitInName.ReplaceAllString(inner, "-")
-	if reserved(name) != "" {
+	if check.DocumentName(name[:min(len(name), longestName)]) != nil {
 		name = "Postern-" + name
 	}
 	if len(name) > longestName {

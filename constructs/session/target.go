@@ -2,9 +2,12 @@ package session
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 
 	"github.com/postern-cdk/postern/internal/check"
+	"github.com/postern-cdk/postern/internal/policy"
 )
 
 // Target is what a session may go to: exactly one of its fields is set.
@@ -28,13 +31,25 @@ type Host interface {
 
 var instanceForm = regexp.MustCompile(`^(i-[0-9a-f]{8,17}|mi-[0-9a-f]{17})$`)
 
-// tags are those of the target, or nil where it is instances by ID.
-func (t *Target) tags() map[string]string {
-	if t.Host == nil {
-		return t.Tags
+// of is the target as policies name it.
+func (t *Target) of(s policy.Scope) []policy.Target {
+	tags := t.Tags
+	if t.Host != nil {
+		key, value := t.Host.SessionTag()
+		tags = map[string]string{key: value}
 	}
-	key, value := t.Host.SessionTag()
-	return map[string]string{key: value}
+	var targets []policy.Target
+	for _, id := range t.InstanceIDs {
+		targets = append(targets, policy.Target{ARN: s.Node(id)})
+	}
+	if len(tags) > 0 {
+		var all []policy.Tag
+		for _, key := range slices.Sorted(maps.Keys(tags)) {
+			all = append(all, policy.Tag{Key: key, Value: tags[key]})
+		}
+		targets = append(targets, policy.Target{Tags: all})
+	}
+	return targets
 }
 
 func (t *Target) validate() error {
