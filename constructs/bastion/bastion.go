@@ -50,6 +50,8 @@ type Bastion struct {
 	own          string // its name in account and region, as a path
 	parameters   string // the path of what the host keeps, or ""
 	ports        []int  // that people reach from the host
+	// rules are the groups that rules lead to, each with the token of its port, or "".
+	rules map[string]string
 }
 
 var (
@@ -85,7 +87,7 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 
 	// Each question to the tree is a call to another process: what doesn't change
 	// is asked for once.
-	b := &Bastion{scope: attach.ScopeOf(scope), peoplePrefix: p.Host.People.prefix()}
+	b := &Bastion{scope: attach.ScopeOf(scope), peoplePrefix: p.Host.People.prefix(), rules: map[string]string{}}
 	made, err := build(&p)
 	tree.Must("bastion", scope, id, err)
 	stack := awscdk.Stack_Of(scope)
