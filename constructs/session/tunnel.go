@@ -124,18 +124,20 @@ func NewTunnel(scope constructs.Construct, id string, props *TunnelProps) *Tunne
 
 // vpcCidrs are the blocks of a host's VPC that are known when the app is
 // synthesized.
-func vpcCidrs(host Host) []string {
+func vpcCidrs(host Host) (known []string) {
 	inside, ok := host.(interface{ Vpc() awsec2.IVpc })
 	if !ok {
 		return nil
 	}
 	vpc := inside.Vpc()
-	if resource, ok := vpc.Node().DefaultChild().(awsec2.CfnVPC); ok && resource.CidrBlock() != nil {
+	if resource, ok := vpc.Node().DefaultChild().(awsec2.CfnVPC); ok {
+		if resource.CidrBlock() == nil {
+			return nil // of an address manager
+		}
 		return []string{*resource.CidrBlock()}
 	}
-	if _, made := vpc.(awsec2.Vpc); made {
-		return nil
-	}
+	// An imported one that wasn't told panics.
+	defer func() { _ = recover() }()
 	return []string{*vpc.VpcCidrBlock()}
 }
 
