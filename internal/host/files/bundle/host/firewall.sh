@@ -92,8 +92,9 @@ step_firewall() {
   put "$FIREWALL_FILE" 0600 <"$temp"
   changed=$CHANGED
   rm -f "$temp"
-  changed+=$(changed_unit postern-firewall.service)
-  now_active postern-firewall.service "$changed"
+  # The unit loads the rules when it is started.
+  [[ -z $changed ]] || UNITS_CHANGED+='postern-firewall.service '
+  now_active postern-firewall.service
 }
 
 # check_firewall: what the kernel really has. What a person's program gets is asked

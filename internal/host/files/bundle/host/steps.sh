@@ -45,6 +45,7 @@ source "$OPT/host/unseal.sh"
 source "$OPT/host/selfcheck.sh"
 
 steps() {
+  hostkeys_begin
   step packages
   step accounts
   step confine
