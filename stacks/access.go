@@ -25,6 +25,8 @@ type accessStack struct {
 	shell           *session.Preferences
 	ssh             *session.SSH
 	others          bool // sessions have targets beside the bastion
+	tunnels         []*session.Tunnel
+	groups          map[string]awsec2.ISecurityGroup // of targets: one may be a target on several ports
 }
 
 // Doors counts the ways in.
@@ -40,7 +42,7 @@ func (s *accessStack) Doors() int {
 }
 
 func newAccessStack(scope constructs.Construct, c *config.Config, a *archiveStack, n *networkStack) *accessStack {
-	s := &accessStack{}
+	s := &accessStack{groups: map[string]awsec2.ISecurityGroup{}}
 	awscdk.NewStack_Override(s, scope, jsii.String(c.Name+"-Access"), props(c, "Postern: the doors. It can be replaced freely."))
 	if n.network == nil {
 		n.fill(s, c, a)
@@ -60,13 +62,8 @@ func newAccessStack(scope constructs.Construct, c *config.Config, a *archiveStac
 	if c.Session.Made(c) {
 		s.addSessions(c, a, n)
 	}
-	groups := map[string]awsec2.ISecurityGroup{} // a group may be a target on several ports
 	for _, target := range c.Targets {
-		group, ok := groups[target.SecurityGroupID]
-		if !ok {
-			group = awsec2.SecurityGroup_FromSecurityGroupId(s, jsii.String("Target"+targetID(target)), jsii.String(target.SecurityGroupID), nil)
-			groups[target.SecurityGroupID] = group
-		}
+		group := s.group(target.SecurityGroupID)
 		if slices.Contains(target.Doors, config.DoorBastion) {
 			s.bastion.AllowTo(group, target.Port, target.Name)
 		}
@@ -74,13 +71,19 @@ func newAccessStack(scope constructs.Construct, c *config.Config, a *archiveStac
 			s.instanceConnect.AllowTo(group, target.Port, target.Name)
 		}
 	}
+	s.addTunnels(c.Tunnels)
 	s.addOutputs()
 	return s
 }
 
-// targetID names a target by what it is, not by its place in the list, so that
-// adding one to the front replaces nothing.
-func targetID(t config.Target) string { return strings.ReplaceAll(t.SecurityGroupID, "-", "") }
+// group is a security group of the user's. Its ID in the tree is what it is and
+// not its place in a list, so that adding one to the front replaces nothing.
+func (s *accessStack) group(id string) awsec2.ISecurityGroup {
+	if s.groups[id] == nil {
+		s.groups[id] = awsec2.SecurityGroup_FromSecurityGroupId(s, jsii.String("Target"+strings.ReplaceAll(id, "-", "")), jsii.String(id), nil)
+	}
+	return s.groups[id]
+}
 
 func (s *accessStack) addBastion(c *config.Config, a *archiveStack, n *networkStack) {
 	b := c.Bastion

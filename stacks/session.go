@@ -5,6 +5,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/postern-cdk/postern/constructs/endpoints"
@@ -59,6 +60,26 @@ func (s *accessStack) addSessions(c *config.Config, a *archiveStack, n *networkS
 	}
 	if len(targets) == 0 {
 		awscdk.Annotations_Of(s.ssh).AcknowledgeWarning(jsii.String("postern:session-ssh-unrecorded"), jsii.String("the bastion records sessions itself"))
+	}
+}
+
+// addTunnels makes the documents of tunnels through the bastion.
+func (s *accessStack) addTunnels(tunnels []config.Tunnel) {
+	if len(tunnels) == 0 {
+		return
+	}
+	scope := constructs.NewConstruct(s, jsii.String("Tunnel"))
+	for _, t := range tunnels {
+		to := session.Destination{Host: t.Host, Port: t.Port}
+		if t.SecurityGroupID != "" {
+			to.Peer = s.group(t.SecurityGroupID)
+		}
+		tunnel := session.NewTunnel(scope, t.Name, &session.TunnelProps{
+			To: to, Via: session.Target{Host: s.bastion}, LocalPort: t.LocalPort,
+			IdleTimeout: time.Duration(t.IdleMinutes) * time.Minute, MaxDuration: time.Duration(t.MaxMinutes) * time.Minute,
+		})
+		s.tunnels = append(s.tunnels, tunnel)
+		output(s, "Tunnel"+t.Name, tunnel.StartCommand(0, ""), "a tunnel to "+t.Name+", until it is interrupted")
 	}
 }
 

@@ -37,6 +37,9 @@ bastion:
 targets:
   - {name: orders database, securityGroupId: sg-0123456789abcdef0, port: 5432}
   - {name: build host, securityGroupId: sg-0123456789abcdef1, port: 22, doors: [bastion, instanceConnect]}
+tunnels:
+  - {name: Orders, host: orders.example.internal, port: 5432, securityGroupId: sg-0123456789abcdef0, localPort: 15432, idleMinutes: 10, maxMinutes: 60}
+  - {name: Local, port: 8080}
 session: {documentName: Gate-Shell, runAs: {user: alice}, idleMinutes: 10, maxMinutes: 60, ssh: true, targets: [{tags: {team: platform}}, {instanceIds: [i-0123456789abcdef0]}]}
 watch: {emails: [oncall@example.com], existingTrail: true, sessions: {notices: true, resumed: true, quiet: [AWS-StartSSHSession]}}
 `,
@@ -316,7 +319,9 @@ func configurationReachesTheTemplates(t *testing.T, apps map[string]synthesized)
 	for _, d := range ofType(access, "AWS::SSM::Document") {
 		documents[d.Properties["Name"].(string)] = d.Properties["Content"].(map[string]any)
 	}
-	require.Len(t, documents, 2)
+	require.Len(t, documents, 4)
+	assert.JSONEq(t, `{"host":"orders.example.internal","portNumber":"5432","type":"LocalPortForwarding","localPortNumber":"{{ localPortNumber }}"}`, textOf(t, documents["Gate-Access-Tunnel-Orders"]["properties"]))
+	assert.NotContains(t, documents["Gate-Access-Tunnel-Local"]["properties"], "host")
 	inputs := documents["Gate-Shell"]["inputs"].(map[string]any)
 	assert.Equal(t, "alice 10 60", fmt.Sprint(inputs["runAsDefaultUser"], " ", inputs["idleSessionTimeout"], " ", inputs["maxSessionDuration"]))
 	assert.Equal(t, "Port", documents["Gate-Access-SSH"]["sessionType"])

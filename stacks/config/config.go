@@ -28,6 +28,7 @@ type Config struct {
 	Session         Session         `yaml:"session"`
 	InstanceConnect InstanceConnect `yaml:"instanceConnect"`
 	Targets         []Target        `yaml:"targets"`
+	Tunnels         []Tunnel        `yaml:"tunnels"`
 	Watch           Watch           `yaml:"watch"`
 }
 

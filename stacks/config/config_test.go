@@ -55,7 +55,7 @@ bastion:
   spot: "yes"
 `))
 	assert.EqualError(t, err, strings.Join([]string{
-		`bastian: "bastian" is not a key here: did you mean "bastion"? the keys here are name, account, region, tags, archive, network, endpoints, bastion, session, instanceConnect, targets, watch`,
+		`bastian: "bastian" is not a key here: did you mean "bastion"? the keys here are name, account, region, tags, archive, network, endpoints, bastion, session, instanceConnect, targets, tunnels, watch`,
 		`network.availabilityZones: "two" is not a whole number: write it as digits, without quotes or unit`,
 		`bastion.alowedCidrs: "alowedCidrs" is not a key here: did you mean "allowedCidrs"? the keys here are absent, address, allowedCidrs, allowedPrefixLists, allowEveryone, instanceType, image, maxInstanceLifetimeDays, noRotation, spot, schedule, dns, permissionsBoundaryArn, host`,
 		`bastion.spot: "yes" is neither true nor false: write true or false`,
@@ -150,6 +150,18 @@ func TestFaults(t *testing.T) {
 		"watch: {sessions: {notices: true, quiet: [a b]}}":                                                                   `watch.sessions.quiet[0]: "a b" has the wrong form: write the name of a session document, 3 to 128 letters, digits and _.-`,
 		"watch: {sessions: {notices: true, quiet: [Orders, Orders]}}":                                                        `watch.sessions.quiet[1]: "Orders" is in the list already: leave one out`,
 		"watch: {sessions: {resumed: true}}":                                                                                 `watch.sessions.notices: is missing, but other keys say which notices to send: set it to true, or remove them`,
+		"tunnels: [{port: 80}]":                                                                                              `tunnels[0].name: is missing: say what it leads to, such as "Orders"`,
+		"tunnels: [{name: my db, port: 80}]":                                                                                 `tunnels[0].name: "my db" has the wrong form: begin with a letter, then letters and digits, 50 at most`,
+		"tunnels: [{name: A, port: 80}, {name: a, port: 81}]":                                                                `tunnels[1].name: "a" is the name of tunnels[0] too: give it another`,
+		"tunnels: [{name: A}]":                                                                                               `tunnels[0].port: 0 is out of range: use 1 to 65535`,
+		"tunnels: [{name: A, port: 80, localPort: 70000}]":                                                                   `tunnels[0].localPort: 70000 is out of range: use 1 to 65535`,
+		"tunnels: [{name: A, port: 80, idleMinutes: 90}]":                                                                    `tunnels[0].idleMinutes: 90 is out of range: use 1 to 60`,
+		"tunnels: [{name: A, port: 80, idleMinutes: 9, maxMinutes: 8}]":                                                      `tunnels[0].maxMinutes: 8 is less than idleMinutes 9: use 9 or more, or fewer idleMinutes`,
+		"tunnels: [{name: A, port: 80, host: db.internal}]":                                                                  `tunnels[0].securityGroupId: is missing: write the ID of the host's own group, such as sg-0123456789abcdef0: the bastion is let out to it, and in there`,
+		"tunnels: [{name: A, port: 80, securityGroupId: sg-0123456789abcdef0}]":                                              `tunnels[0].host: is missing, but securityGroupId says that there is one: name the host, or remove securityGroupId for a port of the bastion`,
+		"tunnels: [{name: A, port: 80, host: 169.254.169.254, securityGroupId: sg-0123456789abcdef0}]":                       `tunnels[0].host: 169.254.169.254 is the instance metadata, which the agent on the instance forwards nothing to: name the host that you mean: a tunnel leads to no other address of the instance's surroundings`,
+		"tunnels: [{name: A, port: 80, host: 10.0.0.2, securityGroupId: sg-0123456789abcdef0}]":                              `tunnels[0].host: 10.0.0.2 is one of the first four or the last address of 10.0.0.0/16, which AWS keeps and the agent on the instance forwards nothing to: name the host that you mean: none can have this address`,
+		"bastion: {absent: true}\ntunnels: [{name: A, port: 80}]":                                                            `tunnels[0]: goes through the bastion, which bastion.absent leaves out: keep the bastion, with bastion.address none where it needs no public address`,
 		"watch: {topicArn: mytopic}":                                                                                         `watch.topicArn: "mytopic" is not an ARN of service sns: write a whole ARN that begins with arn:aws:sns:`,
 	} {
 		_, err := config.Parse([]byte(text))

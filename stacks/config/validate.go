@@ -56,6 +56,9 @@ func (c *Config) validate(f *check.Faults) {
 		c.Targets[i].validate(fmt.Sprintf("targets[%d]", i), c, f)
 	}
 	c.Session.validate(c, f)
+	for i := range c.Tunnels {
+		c.Tunnels[i].validate(fmt.Sprintf("tunnels[%d]", i), c.Tunnels[:i], c, f)
+	}
 	c.Watch.validate(f)
 	if c.Bastion.Absent && c.InstanceConnect.Absent {
 		f.Add("bastion.absent", "together with instanceConnect.absent leaves no way in",
