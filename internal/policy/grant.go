@@ -121,6 +121,7 @@ func Bypasses(s Scope, g Grant) []Statement {
 				"ssm:DeleteDocument",
 				"ssm:ModifyDocumentPermission",
 				"ssm:RegisterTaskWithMaintenanceWindow",
+				"ssm:ResetServiceSetting",
 				"ssm:SendCommand",
 				"ssm:StartAssociationsOnce",
 				"ssm:StartAutomationExecution",
@@ -146,7 +147,7 @@ func Bypasses(s Scope, g Grant) []Statement {
 		statements = append(statements, Statement{
 			// Who chooses the tags chooses the targets.
 			Sid: "NoTagging", Effect: Deny,
-			Action:    []string{"ec2:CreateTags", "ec2:DeleteTags"},
+			Action:    []string{"ec2:CreateTags", "ec2:DeleteTags", "ssm:AddTagsToResource", "ssm:RemoveTagsFromResource"},
 			Resource:  []string{"*"},
 			Condition: Condition{"ForAnyValue:StringEquals": {"aws:TagKeys": keys}},
 		})
