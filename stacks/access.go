@@ -14,6 +14,7 @@ import (
 
 	"github.com/postern-cdk/postern/constructs/bastion"
 	"github.com/postern-cdk/postern/constructs/instanceconnect"
+	"github.com/postern-cdk/postern/constructs/operator"
 	"github.com/postern-cdk/postern/constructs/session"
 	"github.com/postern-cdk/postern/stacks/config"
 )
@@ -24,8 +25,10 @@ type accessStack struct {
 	instanceConnect *instanceconnect.Endpoint
 	shell           *session.Preferences
 	ssh             *session.SSH
-	others          bool // sessions have targets beside the bastion
-	tunnels         []*session.Tunnel
+	others          bool                 // sessions have targets beside the bastion
+	emergency       *session.Preferences // nil where no operator has break-glass
+	tunnels         map[string]*session.Tunnel
+	operators       []*operator.Operator
 	groups          map[string]awsec2.ISecurityGroup // of targets: one may be a target on several ports
 }
 
@@ -42,7 +45,7 @@ func (s *accessStack) Doors() int {
 }
 
 func newAccessStack(scope constructs.Construct, c *config.Config, a *archiveStack, n *networkStack) *accessStack {
-	s := &accessStack{groups: map[string]awsec2.ISecurityGroup{}}
+	s := &accessStack{groups: map[string]awsec2.ISecurityGroup{}, tunnels: map[string]*session.Tunnel{}}
 	awscdk.NewStack_Override(s, scope, jsii.String(c.Name+"-Access"), props(c, "Postern: the doors. It can be replaced freely."))
 	if n.network == nil {
 		n.fill(s, c, a)
@@ -72,6 +75,7 @@ func newAccessStack(scope constructs.Construct, c *config.Config, a *archiveStac
 		}
 	}
 	s.addTunnels(c.Tunnels)
+	s.addOperators(c, a)
 	s.addOutputs()
 	return s
 }

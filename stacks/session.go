@@ -20,34 +20,10 @@ func (s *accessStack) addSessions(c *config.Config, a *archiveStack, n *networkS
 	o := &c.Session
 	targets := sessionTargets(o.Targets)
 	s.others = len(targets) > 0
-	settings := session.Settings{
-		LogGroup: a.sessions,
-		Bucket:   a.archive.Bucket(),
-		RunAs:    session.RunAs{User: o.RunAs.User, AgentUser: o.RunAs.AgentUser},
-
-		IdleTimeout:   time.Duration(o.IdleMinutes) * time.Minute,
-		MaxDuration:   time.Duration(o.MaxMinutes) * time.Minute,
-		NoMaxDuration: o.NoMaxDuration,
-		ShellProfile:  session.ShellProfile(o.ShellProfile),
-		// TLS is there all the same. A key of its own is $1 a month, which is for who
-		// pays it to ask for.
-		WithoutKey: !o.OwnKey && o.KeyArn == "",
-	}
-	if o.KeyArn != "" {
-		settings.Key = awskms.Key_FromKeyArn(s, jsii.String("SessionKey"), jsii.String(o.KeyArn))
-	}
-	s.shell = session.NewPreferences(s, "Shell", &session.PreferencesProps{Name: o.DocumentName, Settings: settings, Targets: targets})
-	if c.Archive.BucketName != "" {
-		awscdk.Annotations_Of(s.shell).AcknowledgeWarning(jsii.String("postern:session-bucket-key"), jsii.String("the configuration names the key"))
-	}
-	if s.bastion != nil {
-		s.shell.AllowHost(s.bastion)
-		if o.RunAs.User == config.ImageUser {
-			awscdk.Annotations_Of(s.shell).AcknowledgeWarning(jsii.String("postern:session-image-user"), jsii.String("the bastion takes sudo away from it"))
-		}
-		if !settings.WithoutKey && n.endpoints != nil && noWayOut(c) {
-			n.endpoints.Require(endpoints.KMS) // the agent decrypts the session's key
-		}
+	settings := s.shellSettings(o, a)
+	s.shell = s.preferences(c, "Shell", &session.PreferencesProps{Name: o.DocumentName, Settings: settings, Targets: targets})
+	if !settings.WithoutKey && n.endpoints != nil && noWayOut(c) {
+		n.endpoints.Require(endpoints.KMS) // the agent decrypts the session's key
 	}
 	if !o.SSH {
 		return
@@ -61,6 +37,45 @@ func (s *accessStack) addSessions(c *config.Config, a *archiveStack, n *networkS
 	if len(targets) == 0 {
 		awscdk.Annotations_Of(s.ssh).AcknowledgeWarning(jsii.String("postern:session-ssh-unrecorded"), jsii.String("the bastion records sessions itself"))
 	}
+}
+
+// shellSettings are what recorded shells are like.
+func (s *accessStack) shellSettings(o *config.Session, a *archiveStack) session.Settings {
+	settings := session.Settings{
+		LogGroup: a.sessions,
+		Bucket:   a.archive.Bucket(),
+		RunAs:    session.RunAs{User: o.RunAs.User, AgentUser: o.RunAs.AgentUser},
+
+		IdleTimeout:   time.Duration(o.IdleMinutes) * time.Minute,
+		MaxDuration:   time.Duration(o.MaxMinutes) * time.Minute,
+		NoMaxDuration: o.NoMaxDuration,
+		ShellProfile:  session.ShellProfile(o.ShellProfile),
+	}
+	switch {
+	case s.shell != nil:
+		settings.Key = s.shell.Key()
+	case o.KeyArn != "":
+		settings.Key = awskms.Key_FromKeyArn(s, jsii.String("SessionKey"), jsii.String(o.KeyArn))
+	}
+	// TLS is there all the same. A key of its own is $1 a month, which is for who
+	// pays it to ask for.
+	settings.WithoutKey = !o.OwnKey && settings.Key == nil
+	return settings
+}
+
+// preferences is a document of recorded shells on the bastion and on the targets.
+func (s *accessStack) preferences(c *config.Config, id string, p *session.PreferencesProps) *session.Preferences {
+	made := session.NewPreferences(s, id, p)
+	if c.Archive.BucketName != "" {
+		awscdk.Annotations_Of(made).AcknowledgeWarning(jsii.String("postern:session-bucket-key"), jsii.String("the configuration names the key"))
+	}
+	if s.bastion != nil {
+		made.AllowHost(s.bastion)
+		if p.Settings.RunAs.User == config.ImageUser {
+			awscdk.Annotations_Of(made).AcknowledgeWarning(jsii.String("postern:session-image-user"), jsii.String("the bastion takes sudo away from it"))
+		}
+	}
+	return made
 }
 
 // addTunnels makes the documents of tunnels through the bastion.
@@ -78,7 +93,7 @@ func (s *accessStack) addTunnels(tunnels []config.Tunnel) {
 			To: to, Via: session.Target{Host: s.bastion}, LocalPort: t.LocalPort,
 			IdleTimeout: time.Duration(t.IdleMinutes) * time.Minute, MaxDuration: time.Duration(t.MaxMinutes) * time.Minute,
 		})
-		s.tunnels = append(s.tunnels, tunnel)
+		s.tunnels[t.Name] = tunnel
 		output(s, "Tunnel"+t.Name, tunnel.StartCommand(0, ""), "a tunnel to "+t.Name+", until it is interrupted")
 	}
 }

@@ -37,5 +37,10 @@ func newWatchStack(scope constructs.Construct, c *config.Config, a *archiveStack
 	if told := c.Watch.Sessions; told.Notices {
 		s.watch.AddSessionNotices(&watch.SessionNotices{Quiet: told.Quiet, Resumed: told.Resumed})
 	}
+	for _, o := range d.operators {
+		if len(o.BreakGlassDocuments()) > 0 {
+			s.watch.AddBreakGlass(o)
+		}
+	}
 	return s
 }

@@ -65,6 +65,42 @@ bastion: {address: none}
 session: {ownKey: true, runAs: {agentUser: true}}
 instanceConnect: {absent: true}
 `,
+	"people": `
+name: Team
+account: "123456789012"
+region: eu-west-1
+tunnels: [{name: Orders, host: orders.example.internal, port: 5432, securityGroupId: sg-0123456789abcdef0}]
+session: {ssh: true, ownKey: true, breakGlass: {idleMinutes: 5, maxMinutes: 30, agentUser: true}}
+operators:
+  - name: Developers
+    roleArns: ["arn:aws:iam::123456789012:role/Developer"]
+    shell: true
+    tunnels: [Orders]
+    only:
+      weekly: [{from: "08:00", until: "18:00"}, {days: [SAT], from: "10:00", until: "12:00"}]
+      timeZone: Europe/Berlin
+      sourceCidrs: [203.0.113.0/24]
+      vpcEndpointIds: [vpce-0123456789abcdef0]
+      targetTags: {stage: test}
+  - name: OnCall
+    groups: [on-call]
+    users: [dave]
+    viewer: true
+    ssh: true
+    breakGlass: true
+    instanceConnect: {ssh: {users: [ec2-user, alice], maxMinutes: 30}, rdp: {cidrs: [10.0.0.0/16]}}
+    only: {mfaMaxAgeMinutes: 60}
+  - name: Auditors
+    permissionSet: true
+    viewer: true
+    bypassesAllowed: true
+    only: {from: 2026-01-01, until: 2999-12-31, mfaAskedElsewhere: true}
+  - name: Vendor
+    users: [vendor]
+    instanceConnect: {ssh: {instanceTags: {vendor: acme}}}
+    only: {withoutMfa: true}
+watch: {emails: [oncall@example.com], existingTrail: true}
+`,
 	"doorless": `
 bastion: {absent: true}
 `,
@@ -151,7 +187,7 @@ func TestStacks(t *testing.T) {
 }
 
 func stacksMatchTheirGoldens(t *testing.T, apps map[string]synthesized) {
-	for _, name := range []string{"default", "open", "private"} {
+	for _, name := range []string{"default", "open", "people", "private"} {
 		golden(t, name, apps[name].assembly)
 	}
 }

@@ -29,6 +29,7 @@ type Config struct {
 	InstanceConnect InstanceConnect `yaml:"instanceConnect"`
 	Targets         []Target        `yaml:"targets"`
 	Tunnels         []Tunnel        `yaml:"tunnels"`
+	Operators       []Operator      `yaml:"operators"`
 	Watch           Watch           `yaml:"watch"`
 }
 

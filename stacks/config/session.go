@@ -36,6 +36,18 @@ type Session struct {
 	Targets []SessionTarget `yaml:"targets"`
 	// SSH lets SSH through Session Manager, of which it records nothing.
 	SSH bool `yaml:"ssh"`
+	// BreakGlass is the document for emergencies, which is made where an operator
+	// has breakGlass.
+	BreakGlass BreakGlass `yaml:"breakGlass"`
+}
+
+// BreakGlass is shells for emergencies.
+type BreakGlass struct {
+	// IdleMinutes and MaxMinutes are as in Session. They default to 10 and 60.
+	IdleMinutes int `yaml:"idleMinutes"`
+	MaxMinutes  int `yaml:"maxMinutes"`
+	// AgentUser lets these shells become root, for repairs.
+	AgentUser bool `yaml:"agentUser"`
 }
 
 // RunAs is the OS user that sessions run as where the caller's tag SSMSessionRunAs
@@ -72,6 +84,12 @@ func (s *Session) Made(c *Config) bool {
 }
 
 func (s *Session) fillDefaults(c *Config) {
+	if s.BreakGlass.MaxMinutes == 0 {
+		s.BreakGlass.MaxMinutes = 60
+	}
+	if s.BreakGlass.IdleMinutes == 0 {
+		s.BreakGlass.IdleMinutes = min(10, s.BreakGlass.MaxMinutes)
+	}
 	if s.Made(c) && !c.Bastion.Absent && !s.RunAs.TagOnly && !s.RunAs.AgentUser {
 		or(&s.RunAs.User, ImageUser)
 	}
@@ -93,11 +111,8 @@ func (s *Session) validate(c *Config, f *check.Faults) {
 	}
 	documentName(f, "session.documentName", s.DocumentName)
 	s.RunAs.validate(c, f)
-	minutes(f, "session.idleMinutes", s.IdleMinutes, maxIdleMinutes)
-	minutes(f, "session.maxMinutes", s.MaxMinutes, maxSessionMinutes)
-	if idle := s.IdleMinutes; s.MaxMinutes != 0 && idle > s.MaxMinutes {
-		f.Addf("session.maxMinutes", fmt.Sprintf("use %d or more, or fewer idleMinutes", idle), "%d is less than session.idleMinutes %d", s.MaxMinutes, idle)
-	}
+	duration(f, "session", s.IdleMinutes, s.MaxMinutes)
+	duration(f, "session.breakGlass", s.BreakGlass.IdleMinutes, s.BreakGlass.MaxMinutes)
 	if s.NoMaxDuration && s.MaxMinutes != 0 {
 		f.Add("session.noMaxDuration", "contradicts session.maxMinutes", "remove one of them")
 	}
@@ -142,6 +157,7 @@ func (s *Session) choices() []string {
 		{"shellProfile", s.ShellProfile != ShellProfile{}},
 		{"targets", s.Targets != nil},
 		{"ssh", s.SSH},
+		{"breakGlass", s.BreakGlass != BreakGlass{}},
 	} {
 		if key.set {
 			set = append(set, "session."+key.name)
@@ -176,6 +192,15 @@ func (t *SessionTarget) validate(field string, f *check.Faults) {
 	}
 	for i, id := range t.InstanceIDs {
 		matches(f, fmt.Sprintf("%s.instanceIds[%d]", field, i), id, instancePattern, "write the ID of an instance, such as i-0123456789abcdef0")
+	}
+}
+
+// duration looks at how long something may last.
+func duration(f *check.Faults, field string, idle, most int) {
+	minutes(f, field+".idleMinutes", idle, maxIdleMinutes)
+	minutes(f, field+".maxMinutes", most, maxSessionMinutes)
+	if most != 0 && idle > most {
+		f.Addf(field+".maxMinutes", fmt.Sprintf("use %d or more, or fewer idleMinutes", idle), "%d is less than idleMinutes %d", most, idle)
 	}
 }
 

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 
@@ -64,11 +63,7 @@ func (t *Tunnel) validate(field string, before []Tunnel, c *Config, f *check.Fau
 	if t.LocalPort != 0 {
 		f.Check(field+".localPort", check.Port(t.LocalPort))
 	}
-	minutes(f, field+".idleMinutes", t.IdleMinutes, maxIdleMinutes)
-	minutes(f, field+".maxMinutes", t.MaxMinutes, maxSessionMinutes)
-	if t.MaxMinutes != 0 && t.IdleMinutes > t.MaxMinutes {
-		f.Addf(field+".maxMinutes", fmt.Sprintf("use %d or more, or fewer idleMinutes", t.IdleMinutes), "%d is less than idleMinutes %d", t.MaxMinutes, t.IdleMinutes)
-	}
+	duration(f, field, t.IdleMinutes, t.MaxMinutes)
 }
 
 // vpcCidrs are the blocks of the VPC as far as the document tells.

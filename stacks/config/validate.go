@@ -59,6 +59,9 @@ func (c *Config) validate(f *check.Faults) {
 	for i := range c.Tunnels {
 		c.Tunnels[i].validate(fmt.Sprintf("tunnels[%d]", i), c.Tunnels[:i], c, f)
 	}
+	for i := range c.Operators {
+		c.Operators[i].validate(fmt.Sprintf("operators[%d]", i), c.Operators[:i], c, f)
+	}
 	c.Watch.validate(f)
 	if c.Bastion.Absent && c.InstanceConnect.Absent {
 		f.Add("bastion.absent", "together with instanceConnect.absent leaves no way in",
