@@ -283,6 +283,7 @@ func TestSessionAllProps(t *testing.T) {
 		assert.Equal(t, `aws ssm start-session --region us-east-1 --target "i-1" --document-name Support-Shell --reason 'TICKET-1'`, shell.StartCommand("i-1", "TICKET-1"))
 		assert.Contains(t, shell.VerifyCommand(), "--name Support-Shell --query 'Document.DefaultVersion==Document.LatestVersion'")
 		assert.Contains(t, shell.SessionsCommand(), "Sessions[?DocumentName=='Support-Shell']")
+		assert.Contains(t, shell.UnrecordedCommand(), `--key "audit/support/$s.log"`)
 		assert.Contains(t, shell.TranscriptCommand("alice-1"), `/audit/support/alice-1.log" -`)
 		assert.Contains(t, shell.FollowCommand(""), `--log-stream-names "$session"`)
 		assert.Contains(t, cdktest.Panic(t, func() { shell.TranscriptCommand("a b") }), `session preferences "Test/Shell": TranscriptCommand: session: "a b" is not the ID of a session`)
