@@ -340,3 +340,44 @@ func TestTunnelsPassTheRulePacks(t *testing.T) {
 	addRulePacks(stack)
 	assert.Empty(t, findings(stack))
 }
+
+func TestRelay(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	vpc := userVpc(stack)
+	db := newDatabase(stack, "Orders", vpc)
+	b := bastion.New(stack, "Bastion", &bastion.Props{Vpc: vpc, Host: bastion.Host{Relay: bastion.Relay{Targets: []bastion.RelayTarget{
+		{Name: "orders", Host: db.endpoint.host, Port: 5432, Peer: db.SecurityGroup},
+		{Name: "search", Host: "search.internal", Port: 443},
+	}}}})
+	tunnel := session.NewTunnel(stack, "Tunnel", &session.TunnelProps{
+		To: session.Destination{Port: bastion.DefaultRelayPort}, Via: session.Target{Host: b}, LocalPort: 1080,
+	})
+	template := cdktest.Template(stack)
+	environment := environmentOf(t, template)
+	assert.Contains(t, environment, `\nEGRESS_PORTS=\n`, "people reach none of it")
+	assert.Regexp(t, `\\nRELAY=orders=","?\{?.*Endpoint.Address.*:5432 search=search.internal:443\\n`, environment)
+	all := resourcesOf(t, template)
+	for _, kind := range []string{"AWS::EC2::SecurityGroupEgress", "AWS::EC2::SecurityGroupIngress"} {
+		found := ofType(all, kind)
+		require.Len(t, found, 1, kind)
+		for _, r := range found {
+			assert.Equal(t, 5432.0, r.Properties["FromPort"])
+			assert.Equal(t, "Relay orders", r.Properties["Description"])
+		}
+	}
+	content := tunnelContent(t, all, resourcesNamed(all, "AWS::SSM::Document", "Tunnel")[0])
+	assert.JSONEq(t, `{"portNumber": "1080", "type": "LocalPortForwarding", "localPortNumber": "{{ localPortNumber }}"}`, asJSON(t, content["properties"]))
+	assert.Equal(t, "Tunnel to port 1080 of the instance, from Test/Tunnel", content["description"])
+	assert.Equal(t, "Test-Tunnel", tunnel.DocumentName())
+
+	assert.Equal(t, strings.Join([]string{
+		`bastion "Test/Bad": Host.Relay.Port: 80 is out of range: use 1024 to 65535`,
+		`Host.Relay.Targets[0].Name: "Orders" can't be the name of a target: use lower-case letters, digits and -, up to 31`,
+		`Host.Relay.Targets[0].Host: 169.254.169.254 is the instance metadata, which the agent on the instance forwards nothing to: name another host: the relay leads to none of the host's own surroundings`,
+		`Host.Relay.Targets[0].Port: 0 is out of range: use 1 to 65535`,
+	}, "\n"), cdktest.Panic(t, func() {
+		bastion.New(stack, "Bad", &bastion.Props{Vpc: vpc, Host: bastion.Host{Relay: bastion.Relay{
+			Port: 80, Targets: []bastion.RelayTarget{{Name: "Orders", Host: "169.254.169.254"}},
+		}}})
+	}))
+}

@@ -129,6 +129,11 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 		})
 	}
 	b.makeSecurityGroup(&p)
+	for _, target := range p.Host.Relay.Targets {
+		if target.Peer != nil {
+			b.AllowTunnelTo(target.Peer, float64(target.Port), "Relay "+target.Name)
+		}
+	}
 	if p.Address == AddressElasticIP {
 		b.elasticIP = awsec2.NewCfnEIP(b, jsii.String("Address"), &awsec2.CfnEIPProps{Domain: jsii.String("vpc")})
 		b.address = *b.elasticIP.Ref()
