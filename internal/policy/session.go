@@ -116,3 +116,61 @@ func minutes(d time.Duration) string {
 	}
 	return strconv.Itoa(int(d / time.Minute))
 }
+
+// SessionHost is what the role of a host needs for the sessions of one document
+// to begin and be recorded. What is "" is not there.
+type SessionHost struct {
+	// LogGroup is the ARN of the log group, with the ":*" of its streams.
+	LogGroup string
+	// Bucket is the ARN of the bucket, and Prefix the folder in it.
+	Bucket, Prefix string
+	// BucketKey is the ARN of the key that the bucket encrypts with.
+	BucketKey string
+	// Key is the ARN of the key that sessions are encrypted with.
+	Key string
+}
+
+// Statements are all that the host may do, and nothing reads a record.
+//
+// Before it opens a shell, the agent asks for the log group (DescribeLogGroups) and
+// for the bucket's default encryption (GetEncryptionConfiguration), and decrypts
+// the session's data key. While it lasts, and at its end, it writes: a transcript
+// of more than 5 MiB in parts, for which S3 asks kms:Decrypt, and with an ACL that
+// leaves it to the bucket's owner.
+//
+// github.com/aws/amazon-ssm-agent: agent/session/shell/shell.go, agent/s3util/s3util.go;
+// docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html,
+// docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
+func (h *SessionHost) Statements(s Scope) []Statement {
+	var statements []Statement
+	allow := func(sid, resource string, condition Condition, actions ...string) {
+		statements = append(statements, Statement{
+			Sid: sid, Effect: Allow, Action: actions, Resource: []string{resource}, Condition: condition,
+		})
+	}
+	if h.LogGroup != "" {
+		// The action takes no narrower resource.
+		allow("FindLogGroup", s.arn("logs", s.Region, "log-group:*"), nil, "logs:DescribeLogGroups")
+		allow("Stream", h.LogGroup, nil, "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
+	}
+	if h.Bucket != "" {
+		objects := h.Bucket + "/" + h.Prefix + "/*"
+		allow("ExamineBucket", h.Bucket, nil, "s3:GetEncryptionConfiguration")
+		allow("Transcript", objects, nil, "s3:PutObject")
+		allow("TranscriptOwner", objects, Condition{"StringEquals": {"s3:x-amz-acl": {"bucket-owner-full-control"}}}, "s3:PutObjectAcl")
+	}
+	if h.BucketKey != "" {
+		// The context is the bucket with an S3 Bucket Key and the object without.
+		allow("TranscriptKey", h.BucketKey, Condition{"StringLike": {"kms:EncryptionContext:aws:s3:arn": {h.Bucket, h.Bucket + "/" + h.Prefix + "/*"}}},
+			"kms:Decrypt", "kms:GenerateDataKey")
+	}
+	if h.Key != "" {
+		allow("SessionKey", h.Key, Condition{"StringLike": {"kms:EncryptionContext:aws:ssm:SessionId": {"*"}}}, "kms:Decrypt")
+	}
+	return statements
+}
+
+// Text is a policy of statements, to paste.
+func Text(statements []Statement) string {
+	return marshal(map[string]any{"Version": "2012-10-17", "Statement": statements})
+}
