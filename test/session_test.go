@@ -283,6 +283,7 @@ func TestSessionAllProps(t *testing.T) {
 		assert.Equal(t, `aws ssm start-session --region us-east-1 --target "i-1" --document-name Support-Shell --reason 'TICKET-1'`, shell.StartCommand("i-1", "TICKET-1"))
 		assert.Contains(t, shell.VerifyCommand(), "--name Support-Shell --query 'Document.DefaultVersion==Document.LatestVersion'")
 		assert.Contains(t, shell.SessionsCommand(), "Sessions[?DocumentName=='Support-Shell']")
+		assert.Contains(t, shell.UnrecordedCommand(), `--key "audit/support/$s.log"`)
 		assert.Contains(t, shell.TranscriptCommand("alice-1"), `/audit/support/alice-1.log" -`)
 		assert.Contains(t, shell.FollowCommand(""), `--log-stream-names "$session"`)
 		assert.Contains(t, cdktest.Panic(t, func() { shell.TranscriptCommand("a b") }), `session preferences "Test/Shell": TranscriptCommand: session: "a b" is not the ID of a session`)
@@ -371,11 +372,11 @@ func TestSessionBesideWhatIsGiven(t *testing.T) {
 		stack := cdktest.NewStack(t)
 		bucket := awss3.Bucket_FromBucketAttributes(stack, jsii.String("Bucket"), &awss3.BucketAttributes{
 			BucketName:    jsii.String("evidence"),
-			EncryptionKey: awskms.Key_FromKeyArn(stack, jsii.String("BucketKey"), jsii.String("arn:aws:kms:us-east-1:123456789012:key/bucket")),
+			EncryptionKey: awskms.Key_FromKeyArn(stack, jsii.String("BucketKey"), jsii.String("arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab")),
 		})
 		shell := session.NewPreferences(stack, "Shell", &session.PreferencesProps{Settings: session.Settings{Bucket: bucket}})
 		shell.AllowRole(newHostRole(stack, "Role"))
-		assert.Contains(t, hostActions(t, cdktest.Template(stack))["kms:GenerateDataKey"], "key/bucket")
+		assert.Contains(t, hostActions(t, cdktest.Template(stack))["kms:GenerateDataKey"], "key/1234abcd-")
 		require.Len(t, warningsOf(stack), 1)
 		assert.Contains(t, warningsOf(stack)[0], "postern:session-log-key")
 	})

@@ -51,8 +51,8 @@
 //   - Writing is refused (PutLogEvents, PutObject, GenerateDataKey), by a policy
 //     of the organization, of an endpoint or of the bucket that came later: the agent
 //     says so in its own log on the host, and the session goes on. The record is in
-//     two places, and the transcript of a session is missing where only one works:
-//     compare [Preferences.SessionsCommand] with the folder of the bucket.
+//     two places, of which one may still work: [Preferences.UnrecordedCommand] finds
+//     sessions that one of them lacks. Run it on a schedule.
 //   - The disk is full when a session begins: newer agents open it and record
 //     nothing, older ones refuse. Package watch has an alarm on the disk of a
 //     bastion, which goes off before.

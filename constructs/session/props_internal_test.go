@@ -1,6 +1,9 @@
 package session
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +13,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/postern-cdk/postern/internal/cdktest"
 	"github.com/postern-cdk/postern/internal/policy"
@@ -202,4 +206,51 @@ func TestCommands(t *testing.T) {
 	assert.Nil(t, fault)
 	_, fault = sessionWord(`x"; rm -rf ~`)
 	assert.Equal(t, `"x\"; rm -rf ~" is not the ID of a session`, fault.Problem)
+}
+
+// A reason is one word of the command, whatever is in it: nothing of it is run.
+func TestCommandsInBash(t *testing.T) {
+	folder := t.TempDir()
+	at := policy.Scope{Partition: "aws", Region: "eu-west-1", Account: "123456789012"}
+	for _, reason := range []string{"TICKET-1", "Bob's \"disk\" is $(touch " + folder + "/run) full", `back\slash 'and' ''`} {
+		got := bash(t, folder, startCommand(at, "Access-Shell", "i-1", reason), `printf '%s\n' "$@"`)
+		assert.Equal(t, "ssm\nstart-session\n--region\neu-west-1\n--target\ni-1\n--document-name\nAccess-Shell\n--reason\n"+reason+"\n", got)
+		assert.NoFileExists(t, folder+"/run")
+	}
+	assert.Equal(t, "0", bash(t, folder, verifyCommand(at, "X")+"; printf %s $?", "echo True"))
+	assert.Equal(t, "1", bash(t, folder, verifyCommand(at, "X")+"; printf %s $?", "echo False"))
+}
+
+func TestUnrecordedInBash(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	sh := &shell{
+		at: policy.Scope{Region: "eu-west-1"}, settings: Settings{Prefix: "audit"},
+		bucket:   awss3.Bucket_FromBucketName(stack, jsii.String("Bucket"), jsii.String("evidence")),
+		logGroup: awslogs.LogGroup_FromLogGroupName(stack, jsii.String("Group"), jsii.String("/sessions")),
+	}
+	const aws = `case "$*" in
+	*describe-sessions*) echo "alice-1	bob-2";;
+	*"--bucket evidence --key audit/alice-1.log"*) ;;
+	*head-object*) exit 254;;
+	*"--log-group-name /sessions --log-stream-name-prefix alice-1 "*) echo "$STREAMS";;
+	*) echo 1;;
+	esac`
+	t.Setenv("STREAMS", "1")
+	assert.Equal(t, "bob-2: no transcript\n1", bash(t, t.TempDir(), sh.unrecordedCommand("X")+"; printf %s $?", aws))
+	t.Setenv("STREAMS", "0")
+	assert.Equal(t, "alice-1: no log stream\nbob-2: no transcript\n1", bash(t, t.TempDir(), sh.unrecordedCommand("X")+"; printf %s $?", aws))
+	assert.Equal(t, "0", bash(t, t.TempDir(), sh.unrecordedCommand("X")+"; printf %s $?", "case \"$*\" in *describe-sessions*) ;; esac"))
+	sh.bucket = nil
+	assert.Equal(t, "alice-1: no log stream\n1", bash(t, t.TempDir(), sh.unrecordedCommand("X")+"; printf %s $?", aws))
+}
+
+// bash runs a command with a program in place of the AWS CLI.
+func bash(t *testing.T, folder, command, aws string) string {
+	t.Helper()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "aws"), []byte("#!/bin/bash\n"+aws+"\n"), 0o700))
+	run := exec.Command("bash", "-c", command)
+	run.Env = append(os.Environ(), "PATH="+folder+":"+os.Getenv("PATH"))
+	out, err := run.CombinedOutput()
+	require.NoError(t, err, string(out))
+	return string(out)
 }
