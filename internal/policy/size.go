@@ -36,6 +36,9 @@ func Document(statements []Statement) string {
 // Split deals statements out to as few policies as it takes, in their order. A
 // statement that is too long for one is split by its resources.
 func (l Limit) Split(statements []Statement) ([][]Statement, error) {
+	if len(statements) > 0 && Size(statements) <= l.Characters {
+		return [][]Statement{statements}, nil
+	}
 	room := l.Characters - Size(nil)
 	var policies [][]Statement
 	var current []Statement
