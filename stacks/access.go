@@ -74,7 +74,7 @@ func newAccessStack(scope constructs.Construct, c *config.Config, a *archiveStac
 			s.instanceConnect.AllowTo(group, target.Port, target.Name)
 		}
 	}
-	s.addTunnels(c.Tunnels)
+	s.addTunnels(c)
 	s.addOperators(c, a)
 	s.addOutputs()
 	return s
@@ -150,7 +150,12 @@ func (s *accessStack) host(h *config.Host, a *archiveStack) bastion.Host {
 			BucketName: jsii.String(h.People.BucketName), EncryptionKey: a.archive.Key(),
 		})
 	}
+	relay := bastion.Relay{Port: h.Relay.Port}
+	for _, t := range h.Relay.Targets {
+		relay.Targets = append(relay.Targets, bastion.RelayTarget{Name: t.Name, Host: t.Host, Port: t.Port, Peer: s.group(t.SecurityGroupID)})
+	}
 	return bastion.Host{
+		Relay: relay,
 		Recording: bastion.Recording{
 			Commands: commands, Input: h.Recording.Input, KeepDays: h.Recording.KeepDays, MinFreeMiB: h.Recording.MinFreeMiB,
 		},

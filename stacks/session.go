@@ -79,22 +79,31 @@ func (s *accessStack) preferences(c *config.Config, id string, p *session.Prefer
 }
 
 // addTunnels makes the documents of tunnels through the bastion.
-func (s *accessStack) addTunnels(tunnels []config.Tunnel) {
-	if len(tunnels) == 0 {
+func (s *accessStack) addTunnels(c *config.Config) {
+	relay := &c.Bastion.Host.Relay
+	if len(c.Tunnels)+len(relay.Targets) == 0 {
 		return
 	}
 	scope := constructs.NewConstruct(s, jsii.String("Tunnel"))
-	for _, t := range tunnels {
+	add := func(name, what string, p *session.TunnelProps) {
+		p.Via = session.Target{Host: s.bastion}
+		s.tunnels[name] = session.NewTunnel(scope, name, p)
+		output(s, "Tunnel"+name, s.tunnels[name].StartCommand(0, ""), what)
+	}
+	for _, t := range c.Tunnels {
 		to := session.Destination{Host: t.Host, Port: t.Port}
 		if t.SecurityGroupID != "" {
 			to.Peer = s.group(t.SecurityGroupID)
 		}
-		tunnel := session.NewTunnel(scope, t.Name, &session.TunnelProps{
-			To: to, Via: session.Target{Host: s.bastion}, LocalPort: t.LocalPort,
+		add(t.Name, "a tunnel to "+t.Name+", until it is interrupted", &session.TunnelProps{
+			To: to, LocalPort: t.LocalPort,
 			IdleTimeout: time.Duration(t.IdleMinutes) * time.Minute, MaxDuration: time.Duration(t.MaxMinutes) * time.Minute,
 		})
-		s.tunnels[t.Name] = tunnel
-		output(s, "Tunnel"+t.Name, tunnel.StartCommand(0, ""), "a tunnel to "+t.Name+", until it is interrupted")
+	}
+	if len(relay.Targets) > 0 {
+		add(config.RelayName, "a proxy to the targets of the relay, SOCKS 5 and HTTP CONNECT, until it is interrupted", &session.TunnelProps{
+			To: session.Destination{Port: relay.Port}, LocalPort: relay.Port,
+		})
 	}
 }
 

@@ -69,13 +69,14 @@ instanceConnect: {absent: true}
 name: Team
 account: "123456789012"
 region: eu-west-1
+bastion: {host: {relay: {targets: [{name: wiki, host: wiki.example.internal, port: 443, securityGroupId: sg-0123456789abcdef1}]}}}
 tunnels: [{name: Orders, host: orders.example.internal, port: 5432, securityGroupId: sg-0123456789abcdef0}]
 session: {ssh: true, ownKey: true, breakGlass: {idleMinutes: 5, maxMinutes: 30, agentUser: true}}
 operators:
   - name: Developers
     roleArns: ["arn:aws:iam::123456789012:role/Developer"]
     shell: true
-    tunnels: [Orders]
+    tunnels: [Orders, Relay]
     only:
       weekly: [{from: "08:00", until: "18:00"}, {days: [SAT], from: "10:00", until: "12:00"}]
       timeZone: Europe/Berlin

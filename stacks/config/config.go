@@ -8,6 +8,8 @@
 // The package imports no CDK, so a configuration can be checked in milliseconds.
 package config
 
+import "github.com/postern-cdk/postern/internal/host"
+
 // Config is the whole document.
 type Config struct {
 	// Name begins the name of every stack. Defaults to "Postern".
@@ -174,6 +176,7 @@ type Host struct {
 	Certificates Certificates `yaml:"certificates"`
 	HostKeys     HostKeys     `yaml:"hostKeys"`
 	Hardening    Hardening    `yaml:"hardening"`
+	Relay        Relay        `yaml:"relay"`
 	// Bundle is a file that bin/hostbundle made, for where there is no Go.
 	Bundle string `yaml:"bundle"`
 }
@@ -258,6 +261,28 @@ type Hardening struct {
 	// MutableAuditRules lets root change the audit rules without a reboot.
 	MutableAuditRules bool `yaml:"mutableAuditRules"`
 }
+
+// Relay configures the proxy by which the tunnel "Relay" reaches several targets.
+type Relay struct {
+	// Targets that it leads to, and nothing else. Defaults to none: no relay.
+	Targets []RelayTarget `yaml:"targets"`
+	// Port that it listens on, 1024 to 65535. Defaults to 1080.
+	Port int `yaml:"port"`
+}
+
+// RelayTarget is what the relay leads to.
+type RelayTarget struct {
+	// Name by which the log names it.
+	Name string `yaml:"name"`
+	// Host is a DNS name or address, as clients ask for it.
+	Host string `yaml:"host"`
+	Port int    `yaml:"port"`
+	// SecurityGroupID is the target's own group, which gets a rule for the bastion's.
+	SecurityGroupID string `yaml:"securityGroupId"`
+}
+
+// RelayName is the tunnel to the relay.
+const RelayName = "Relay"
 
 // Address is how the bastion is found.
 type Address string
@@ -356,6 +381,9 @@ func (c *Config) fillDefaults() {
 	or(&c.Bastion.Address, AddressElasticIP)
 	or(&c.Bastion.Image, ImageAtLaunch)
 	c.Session.fillDefaults(c)
+	if r := &c.Bastion.Host.Relay; len(r.Targets) > 0 {
+		or(&r.Port, host.DefaultRelayPort)
+	}
 	for i := range c.Targets {
 		if c.Targets[i].Doors == nil {
 			c.Targets[i].Doors = []Door{DoorBastion}

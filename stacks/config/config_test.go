@@ -195,7 +195,10 @@ func TestFaults(t *testing.T) {
 		"operators: [{name: A, users: [al], viewer: true, only: {weekly: [{from: '18:00', until: '09:00'}]}}]":                                                `operators[0].only.weekly[0].until: 09:00 is not after from, 18:00: put it after from; what goes past midnight is two windows`,
 		"operators: [{name: A, users: [al], viewer: true, only: {weekly: [{days: [Monday], from: '08:00', until: '09:00'}]}}]":                                `operators[0].only.weekly[0].days[0]: "Monday" is not known: use one of SUN, MON, TUE, WED, THU, FRI, SAT`,
 		"operators: [{name: A, users: [al], viewer: true, only: {weekly: [{from: '08:00', until: '12:00'}, {days: [MON], from: '11:00', until: '13:00'}]}}]":  `operators[0].only.weekly[1]: overlaps with weekly[0] on MON: make one window of them`,
-		"watch: {topicArn: mytopic}": `watch.topicArn: "mytopic" is not an ARN of service sns: write a whole ARN that begins with arn:aws:sns:`,
+		"bastion: {host: {relay: {port: 1080}}}":                                                                                                              `bastion.host.relay.port: is set, but there are no targets: name targets, or remove it`,
+		"bastion: {host: {relay: {targets: [{name: a, host: a.internal, port: 80}]}}}":                                                                        `bastion.host.relay.targets[0].securityGroupId: is missing: write the ID of the target's own group, such as sg-0123456789abcdef0: the bastion is let out to it, and in there`,
+		"tunnels: [{name: Relay, port: 80}]":                                                                                                                  `tunnels[0].name: "Relay" is the tunnel to bastion.host.relay: give it another`,
+		"watch: {topicArn: mytopic}":                                                                                                                          `watch.topicArn: "mytopic" is not an ARN of service sns: write a whole ARN that begins with arn:aws:sns:`,
 	} {
 		_, err := config.Parse([]byte(text))
 		assert.EqualError(t, err, want, text)

@@ -223,9 +223,12 @@ func (o *Operator) validateIntents(field string, c *Config, f *check.Faults) {
 	}
 	for i, name := range o.Tunnels {
 		at := fmt.Sprintf("%s.tunnels[%d]", field, i)
-		names := make([]string, len(c.Tunnels))
-		for j, t := range c.Tunnels {
-			names[j] = t.Name
+		var names []string
+		for _, t := range c.Tunnels {
+			names = append(names, t.Name)
+		}
+		if len(c.Bastion.Host.Relay.Targets) > 0 {
+			names = append(names, RelayName)
 		}
 		switch {
 		case slices.Contains(o.Tunnels[:i], name):

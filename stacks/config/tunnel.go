@@ -41,6 +41,9 @@ func (t *Tunnel) validate(field string, before []Tunnel, c *Config, f *check.Fau
 		f.Add(field+".name", "is missing", `say what it leads to, such as "Orders"`)
 	}
 	matches(f, field+".name", t.Name, tunnelPattern, "begin with a letter, then letters and digits, 50 at most")
+	if strings.EqualFold(t.Name, RelayName) {
+		f.Addf(field+".name", "give it another", "%q is the tunnel to bastion.host.relay", t.Name)
+	}
 	for i := range before {
 		if t.Name != "" && strings.EqualFold(before[i].Name, t.Name) {
 			f.Addf(field+".name", "give it another", "%q is the name of tunnels[%d] too", t.Name, i)

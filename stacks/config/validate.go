@@ -307,6 +307,17 @@ func (h *Host) validate(f *check.Faults) {
 			f.Add(at+"hostKeys.ephemeral", "is set together with choices for keys that are kept", "remove it or them")
 		}
 	}
+	for i := range h.Relay.Targets {
+		field := fmt.Sprintf("%srelay.targets[%d].securityGroupId", at, i)
+		id := h.Relay.Targets[i].SecurityGroupID
+		if id == "" {
+			f.Add(field, "is missing", "write the ID of the target's own group, such as sg-0123456789abcdef0: the bastion is let out to it, and in there")
+		}
+		matches(f, field, id, groupPattern, "write the ID of a security group, such as sg-0123456789abcdef0")
+	}
+	if h.Relay.Port != 0 && len(h.Relay.Targets) == 0 {
+		f.Add(at+"relay.port", "is set, but there are no targets", "name targets, or remove it")
+	}
 	for _, fault := range check.List(rest.config().Validate()) {
 		f.Add(hostKey(fault.Field), fault.Problem, fault.Fix)
 	}
@@ -319,7 +330,12 @@ func (h *Host) config() host.Config {
 	if h.Recording.Commands == CommandsRecorded {
 		commands = settings.CommandsRecorded
 	}
+	var relay []host.RelayTarget
+	for _, t := range h.Relay.Targets {
+		relay = append(relay, host.RelayTarget{Name: t.Name, Host: t.Host, Port: t.Port})
+	}
 	return host.Config{
+		RelayTargets: relay,
 		Choices: settings.Choices{
 			Recording: settings.Recording{
 				Commands: commands, Input: h.Recording.Input, KeepDays: h.Recording.KeepDays, MinFreeMiB: h.Recording.MinFreeMiB,
@@ -331,6 +347,7 @@ func (h *Host) config() host.Config {
 			},
 			Certificates: settings.Certificates{Authorities: h.Certificates.Authorities, RevocationKey: h.Certificates.RevocationKey},
 			SecondFactor: settings.SecondFactor{AtLogin: h.People.SecondFactor},
+			Relay:        settings.Relay{Port: h.Relay.Port},
 			HostKeys:     settings.HostKeys{Version: h.HostKeys.Version, Next: h.HostKeys.NextVersion, Certificate: h.HostKeys.Certificate},
 		},
 		Hardening: host.Hardening{
@@ -343,6 +360,9 @@ func (h *Host) config() host.Config {
 // hostKey is the key that sets a field of the host's configuration.
 func hostKey(field string) string {
 	path := strings.TrimPrefix(strings.TrimPrefix(field, "Choices"), ".")
+	if rest, ok := strings.CutPrefix(path, "RelayTargets"); ok {
+		path = "Relay.Targets" + rest
+	}
 	switch path {
 	case "":
 		return "bastion.host"
