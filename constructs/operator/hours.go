@@ -163,9 +163,10 @@ func (o *Operator) serviceRole(scope constructs.Construct, id, service, resource
 				"ArnLike":      map[string]any{"aws:SourceArn": o.scope.ARN(service, resource)},
 			},
 		}),
-		InlinePolicies: &map[string]awsiam.PolicyDocument{
-			"Open": awsiam.PolicyDocument_FromJson(map[string]any{"Version": "2012-10-17", "Statement": allow}),
-		},
+	})
+	awsiam.NewManagedPolicy(role, jsii.String("Policy"), &awsiam.ManagedPolicyProps{
+		Roles:    &[]awsiam.IRole{role},
+		Document: awsiam.PolicyDocument_FromJson(map[string]any{"Version": "2012-10-17", "Statement": allow}),
 	})
 	return role
 }
