@@ -181,6 +181,25 @@ func TestOperatorWithEverything(t *testing.T) {
 	assert.Equal(t, map[string]bool{"900": true, "28800": true}, ages)
 }
 
+// IAM refuses a policy in which two statements have the same ID.
+func TestOperatorStatementIDsDiffer(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	operator.New(stack, "People", &operator.Props{
+		Roles: []awsiam.IRole{newPeople(stack)}, Shell: []operator.Door{shellDoor},
+		BreakGlass: []operator.Door{operator.Document{Name: "Glass", Instances: shellDoor.Instances}},
+		Only:       operator.Only{SourceCIDRs: []string{"203.0.113.0/24"}},
+	})
+	seen := 0
+	for id, r := range resourcesOf(t, cdktest.Template(stack)) {
+		if document, ok := r.Properties["PolicyDocument"]; ok {
+			sids := sidsOf(t, document)
+			assert.Len(t, slices.Compact(slices.Sorted(slices.Values(sids))), len(sids), id)
+			seen += len(sids)
+		}
+	}
+	assert.Greater(t, seen, 8)
+}
+
 // Who has the tunnel on one host and the shell on another has both on both.
 func TestOperatorWarnsWhereDoorsCross(t *testing.T) {
 	stack := cdktest.NewStack(t)
