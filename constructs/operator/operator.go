@@ -134,7 +134,7 @@ func (o *Operator) plan() ([]plan, error) {
 			gated = nil
 		}
 		var err error
-		p.managed, err = policy.ManagedPolicies.Split(append(append(gated, o.glass.Gated(o.scope, kind.who)...), standing...))
+		p.managed, err = policy.ManagedPolicies.Split(policy.Distinct(append(append(gated, o.glass.Gated(o.scope, kind.who)...), standing...)))
 		o.tooLong(&faults, kind.field, err)
 		for _, limit := range o.inline(kind.who) {
 			_, err := limit.Split(p.leased)

@@ -64,7 +64,7 @@ func (l Limit) Split(statements []Statement) ([][]Statement, error) {
 
 func (l Limit) exceeded(size, policies int) error {
 	what := fmt.Sprintf("%d characters", size)
-	if policies > 1 {
+	if l.Policies > 1 && policies > 1 {
 		what = fmt.Sprintf("%d characters in %d policies", size, policies)
 	}
 	return fmt.Errorf("%s exceed the limit of %s", what, l.Name)
