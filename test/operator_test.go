@@ -246,9 +246,9 @@ func TestOperatorSplitsPolicies(t *testing.T) {
 func TestOperatorHours(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	o := operator.New(stack, "People", &operator.Props{
-		Roles:  []awsiam.IRole{newPeople(stack)},
-		Groups: []awsiam.IGroup{awsiam.NewGroup(stack, jsii.String("Ops"), nil)},
-		Shell:  []operator.Door{shellDoor},
+		Roles:      []awsiam.IRole{newPeople(stack)},
+		Groups:     []awsiam.IGroup{awsiam.NewGroup(stack, jsii.String("Ops"), nil)},
+		Shell:      []operator.Door{shellDoor},
 		BreakGlass: []operator.Door{operator.Document{Name: "Glass", Instances: []string{"i-0123456789abcdef0"}}},
 		Only: operator.Only{
 			TimeZone: "Europe/Berlin",
