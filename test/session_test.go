@@ -20,6 +20,7 @@ import (
 
 	"github.com/postern-cdk/postern/constructs/archive"
 	"github.com/postern-cdk/postern/constructs/bastion"
+	"github.com/postern-cdk/postern/constructs/endpoints"
 	"github.com/postern-cdk/postern/constructs/session"
 	"github.com/postern-cdk/postern/internal/cdktest"
 )
@@ -557,6 +558,28 @@ func TestSessionOnBastion(t *testing.T) {
 	command := shell.StartCommand(host.InstanceIDCommand(), "")
 	assert.Contains(t, command, `--target "$(aws ec2 describe-instances --region us-east-1 --filters`)
 	assert.True(t, strings.HasSuffix(command, `--output text)" --document-name Test-Shell`), command)
+}
+
+// A host that has no way to KMS could open no session that is encrypted.
+func TestSessionReachesItsKey(t *testing.T) {
+	interfaces := func(settings session.Settings) string {
+		stack := cdktest.NewStack(t)
+		host := bastion.New(stack, "Bastion", nil)
+		session.NewPreferences(stack, "Shell", &session.PreferencesProps{Settings: settings}).AllowHost(host)
+		return textOf(t, byLogicalName(t, cdktest.Template(stack), "AWS::EC2::VPCEndpoint"))
+	}
+	assert.Contains(t, interfaces(session.Settings{}), ".kms\"")
+	assert.NotContains(t, interfaces(session.Settings{WithoutKey: true}), ".kms\"")
+
+	stack := cdktest.NewStack(t)
+	host := bastion.New(stack, "Bastion", &bastion.Props{Vpc: closedVpc(stack), ExistingEndpoints: []endpoints.Service{
+		endpoints.SSM, endpoints.SSMMessages, endpoints.Logs, endpoints.Monitoring, endpoints.EC2, endpoints.CloudFormation, endpoints.AutoScaling, endpoints.S3,
+	}})
+	session.NewPreferences(stack, "Shell", nil).AllowHost(host)
+	message := cdktest.Panic(t, func() { cdktest.Template(stack) })
+	assert.Contains(t, message, "kms")
+	assert.Contains(t, message, "the bastion")
+	assert.NotContains(t, message, "ssmmessages", "what is there is not missed")
 }
 
 func TestSessionInOtherPartitions(t *testing.T) {
