@@ -2,8 +2,8 @@
 // Systems Manager Session Manager, with no port open to anyone.
 //
 //	shell := session.NewPreferences(stack, "Shell", nil)
-//	shell.AllowHost(bastion)       // the host may record; people may reach it
-//	shell.GrantShell(developers)   // this document, on this host, and nothing else
+//	shell.AllowHost(bastion)           // the host may record; people may reach it
+//	shell.GrantShellAs(alice, "alice") // this document, on this host, as this user
 //
 // What a session is like (where it is recorded, as whom it runs, when it ends) is
 // said by a session document. There are two ways to have one's own say.
@@ -65,7 +65,8 @@
 //
 // With RunAs, which is on, a session runs as the OS user that the tag
 // SSMSessionRunAs of the caller's IAM role or user names, and there is no session
-// for a caller without it, unless [RunAs] has a User. Federated people can bring it
+// for a caller without it, unless [RunAs] has a User. [Preferences.GrantShellAs] sets
+// the tag on a role or user of the app. Federated people can bring it
 // as a session tag; the roles of IAM Identity Center can't be tagged, and take it
 // from an attribute for access control
 // (docs.aws.amazon.com/systems-manager/latest/userguide/session-preferences-run-as.html).
@@ -95,6 +96,36 @@
 // AWS's own document for it, AWS-StartSSHSession, takes the port as a parameter, and
 // so is a tunnel to every port of the host. This one has port 22 written in it.
 //
+// # Tunnels
+//
+// [NewTunnel] forwards a port of a person's computer to one port of one host: a
+// database, a cache, a console. Host and port are written in the document, so that
+// [Tunnel.GrantTunnel] opens these and nothing else. AWS's own documents
+// (AWS-StartPortForwardingSessionToRemoteHost) take both as parameters, and lead
+// wherever the security groups of the instance let it go.
+//
+//	tunnel := session.NewTunnel(stack, "Orders", &session.TunnelProps{
+//		To:  session.DatabaseInstance(database),
+//		Via: session.Target{Host: bastion},
+//	})
+//	tunnel.GrantTunnel(developers)
+//
+// The agent on the instance resolves the name for each connection and is the one
+// that connects: the database sees the instance's address, and the target's security
+// group admits that of the bastion, which NewTunnel sees to. People on a bastion are
+// refused there by its firewall all the same. A client that speaks to localhost must
+// be told which name the certificate has: docs/guide/database-tunnel.md shows it for
+// each. What passes is not recorded, nor encrypted under a key of yours: CloudTrail
+// has who opened which tunnel when, and the target its own log.
+//
+// The agent forwards nothing to the instance metadata, the VPC's DNS and time
+// services and the addresses that a VPC keeps
+// (github.com/aws/amazon-ssm-agent, agent/session/plugins/port/port.go); NewTunnel
+// refuses them, and all that is link-local, when the app is synthesized.
+//
+// Where one tunnel is to serve several targets, lead it to the relay of a bastion:
+// bastion.Host.Relay.
+//
 // # Changes
 //
 // An update makes a new version of a document, which AWS documents to become the one
@@ -107,5 +138,7 @@
 // # Cost
 //
 // Session Manager on EC2 costs nothing. With nothing given, a key for sessions and one
-// for records are made, $1 a month each; storage and requests as used.
+// for records are made, $1 a month each; storage and requests as used. A host decrypts
+// with the former: where endpoints are its only way out, it needs one for KMS, at $7.30
+// a month and zone, which AllowHost gives a bastion. Settings.WithoutKey saves both.
 package session
