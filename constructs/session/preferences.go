@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
@@ -12,6 +13,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/postern-cdk/postern/constructs/endpoints"
 	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/policy"
@@ -143,8 +145,9 @@ type ShellHost interface {
 }
 
 // AllowHost makes a host one of the targets, and lets it do all that the agent
-// asks for before it opens a session and writes in it. Call it before
-// [Preferences.GrantShell].
+// asks for before it opens a session and writes in it. Where a bastion's only way
+// out are endpoints, it gets one for KMS, unless there is no key: $7.30 a month and
+// zone. Call it before [Preferences.GrantShell].
 func (n *Preferences) AllowHost(host ShellHost) {
 	var faults check.Faults
 	if host == nil {
@@ -162,11 +165,17 @@ func (n *Preferences) AllowHost(host ShellHost) {
 	must("session preferences", n, "AllowHost", &faults)
 	n.targets = append(n.targets, Target{Host: host})
 	n.shell.allowRole(host.Role())
+	if reaching, ok := host.(interface {
+		RequireServices(services ...endpoints.Service)
+	}); ok && n.shell.key != nil {
+		reaching.RequireServices(endpoints.KMS) // the agent decrypts the session's data key
+	}
 }
 
 // AllowRole lets the instances of a role do all that the agent asks for before it
 // opens a session and writes in it. Which of them people may reach is for Targets
-// to say. For roles of another app, see [Preferences.HostPolicy].
+// to say. The instances need a way to Systems Manager, CloudWatch Logs, S3 and, with
+// a key, KMS. For roles of another app, see [Preferences.HostPolicy].
 func (n *Preferences) AllowRole(role awsiam.IRole) {
 	var faults check.Faults
 	if role == nil {
@@ -199,6 +208,35 @@ func (n *Preferences) GrantShell(who awsiam.IGrantable) awsiam.Grant {
 	n.granted = true
 	return attach.ToPrincipal(who, policy.SessionStatements(n.shell.at, attach.CallerOf(who), n.Access(), policy.When{}))
 }
+
+// GrantShellAs is [Preferences.GrantShell] for somebody whose sessions run as an OS
+// user: a role or a user made in this app gets the tag SSMSessionRunAs. The user
+// must exist on the host, as a person of a bastion does.
+func (n *Preferences) GrantShellAs(who awsiam.IGrantable, user string) awsiam.Grant {
+	var faults check.Faults
+	_, role := who.(awsiam.Role)
+	_, person := who.(awsiam.User)
+	if who != nil && !role && !person {
+		faults.Add("who", "is neither a role nor a user that is made here, so it can't be tagged", "tag it with SSMSessionRunAs where it is made, and call GrantShell")
+	}
+	switch {
+	case n.shell.settings.RunAs.AgentUser:
+		faults.Add("user", "is nobody's choice with Settings.RunAs.AgentUser", "leave that out, or call GrantShell")
+	case user == "root" || user == "ssm-user":
+		faults.Addf("user", "name a user of the hosts who may not become root", "%q is for nobody's sessions", user)
+	case !userForm.MatchString(user):
+		faults.Addf("user", `write the name of the account on the host, such as "alice"`, "%q can't be the name of an OS user", user)
+	}
+	must("session preferences", n, "GrantShellAs", &faults)
+	grant := n.GrantShell(who)
+	awscdk.Tags_Of(who.(constructs.IConstruct)).Add(jsii.String(runAsTag), &user, nil)
+	return grant
+}
+
+// runAsTag is where Session Manager looks first for the OS user of a session.
+//
+// docs.aws.amazon.com/systems-manager/latest/userguide/session-preferences-run-as.html
+const runAsTag = "SSMSessionRunAs"
 
 func ownName(name string) *check.Fault {
 	if fault := check.DocumentName(name); fault != nil {
