@@ -214,6 +214,29 @@ func TestOperatorWarnsWhereDoorsCross(t *testing.T) {
 	assert.Contains(t, warnings[0], "may use each of the documents on each of the targets")
 }
 
+func TestOperatorWarnsOfLongEmergencies(t *testing.T) {
+	warnings := func(settings session.Settings, role awsiam.RoleProps) []string {
+		stack := cdktest.NewStack(t)
+		role.AssumedBy = awsiam.NewAccountRootPrincipal()
+		operator.New(stack, "People", &operator.Props{
+			Roles: []awsiam.IRole{awsiam.NewRole(stack, jsii.String("OnCall"), &role)},
+			BreakGlass: []operator.Door{session.NewPreferences(stack, "Glass", &session.PreferencesProps{
+				Targets: []session.Target{{InstanceIDs: shellDoor.Instances}}, Settings: settings,
+			})},
+		})
+		return warningsOf(stack)
+	}
+	assert.Empty(t, warnings(session.Settings{MaxDuration: time.Hour}, awsiam.RoleProps{}))
+	for want, got := range map[string][]string{
+		"the sessions of BreakGlass[0] last up to 12h0m0s: ": warnings(session.Settings{}, awsiam.RoleProps{}),
+		"the sessions of BreakGlass[0] have no end, and the credentials of Roles[0] last up to 2h0m0s: ": warnings(
+			session.Settings{NoMaxDuration: true}, awsiam.RoleProps{MaxSessionDuration: awscdk.Duration_Hours(jsii.Number(2))}),
+	} {
+		require.Len(t, got, 1, want)
+		assert.Contains(t, got[0], want)
+	}
+}
+
 func TestOperatorSplitsPolicies(t *testing.T) {
 	door := func(n int) operator.Document {
 		d := operator.Document{Name: "Shell"}

@@ -60,6 +60,7 @@ func New(scope constructs.Construct, id string, props *Props) *Operator {
 			"so these people may use each of the documents on each of the targets of all doors here: "+
 			"give other people, such as another role, the doors that must be kept apart, or acknowledge this")
 	}
+	o.warnOfLongEmergencies()
 	for _, plan := range plans {
 		o.attach(plan)
 	}
@@ -209,6 +210,38 @@ func (o *Operator) secondFactor() policy.When {
 		}
 	}
 	return when
+}
+
+// maxEmergency is how long a session for an emergency, and the credentials for it,
+// are to last.
+const maxEmergency = time.Hour
+
+func (o *Operator) warnOfLongEmergencies() {
+	if len(o.props.BreakGlass) == 0 {
+		return
+	}
+	var long []string
+	for i, session := range o.glass.Sessions {
+		switch {
+		case session.Longest == policy.Endless:
+			long = append(long, fmt.Sprintf("the sessions of BreakGlass[%d] have no end", i))
+		case session.Longest > maxEmergency:
+			long = append(long, fmt.Sprintf("the sessions of BreakGlass[%d] last up to %s", i, session.Longest))
+		}
+	}
+	for i, role := range o.props.Roles {
+		made, ok := role.(awsiam.Role)
+		if !ok {
+			continue
+		}
+		if resource, ok := made.Node().DefaultChild().(awsiam.CfnRole); ok && resource.MaxSessionDuration() != nil && *resource.MaxSessionDuration() > maxEmergency.Seconds() {
+			long = append(long, fmt.Sprintf("the credentials of Roles[%d] last up to %s", i, time.Duration(*resource.MaxSessionDuration())*time.Second))
+		}
+	}
+	if len(long) > 0 {
+		tree.Warn(o, "operator-long-emergency", strings.Join(long, ", and ")+
+			": an hour at most keeps an emergency from becoming the everyday way in; set MaxDuration of the document's Settings, and MaxSessionDuration of the role")
+	}
 }
 
 // validateAccounts finds principals that no policy of this stack reaches. The CDK
