@@ -171,7 +171,7 @@ func TestSessionFailsClosed(t *testing.T) {
 		// A warning alone, and no log; with the flag the agent refuses instead.
 		assert.Equal(t, true, inputs["cloudWatchEncryptionEnabled"])
 		assert.Equal(t, map[string]any{"Ref": logGroup}, inputs["cloudWatchLogGroupName"], "so it comes before the document")
-		assert.Contains(t, may["logs:DescribeLogGroups"], `:logs:us-east-1:123456789012:log-group:*`)
+		assert.JSONEq(t, `["*",{"StringEquals":{"aws:RequestedRegion":"us-east-1"}}]`, may["logs:DescribeLogGroups"])
 	})
 	t.Run("the log group's encryption can't be examined", func(t *testing.T) {
 		group := resourcesOf(t, template)[logGroup]

@@ -313,6 +313,15 @@ func TestTunnelFaults(t *testing.T) {
 	assert.Contains(t, cdktest.Panic(t, func() {
 		session.NewTunnel(stack, "Peer", &session.TunnelProps{To: session.Destination{Port: 53, Peer: b}, Via: session.Target{Host: b}})
 	}), `To.Peer: is given without a Host: name the host that it stands for, or leave Peer out for a port of the instance`)
+	assert.Contains(t, cdktest.Panic(t, func() {
+		session.NewTunnel(stack, "Through", &session.TunnelProps{
+			To: session.Destination{Host: "db", Port: 53}, Via: session.Target{Host: b}, Through: newGroup(stack, "Group", vpc),
+		})
+	}), `Through: is given, and Via.Host has security groups of its own: leave Through out, or name the instances by InstanceIDs or Tags`)
+	assert.Equal(t, "bastion \"Test/Bastion\": AllowTunnelTo: port: 0 is out of range: use 1 to 65535\n"+
+		`why: "ä" can't be the description of a rule: use up to 255 letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*`+"\n"+
+		`target: is nil: pass the instance, database or security group to reach`,
+		cdktest.Panic(t, func() { b.AllowTunnelTo(nil, 0, "ä") }))
 	assert.Nil(t, stack.Node().TryFindChild(jsii.String("All")), "the tree is untouched")
 	// Of a VPC that is looked up, the block is known where the look-up told it.
 	other := cdktest.NewStack(t)
