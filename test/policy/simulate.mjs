@@ -10,8 +10,9 @@
 // The evaluator judges each request twice. "result" is its judgement with its own data on
 // which keys an action has: keys that it does not know for the action, it leaves out and
 // lists in "ignored"; what it refuses is in "error". "bare" is its judgement of the request
-// exactly as it stands, "" for KMS.
+// exactly as it stands, where that names a resource: "*" alone would be a pattern there.
 import { readFileSync } from 'node:fs'
+import { createValidatedPolicy, validateResourcePolicy } from '@cloud-copilot/iam-policy'
 import { runSimulation, runUnsafeSimulation } from '@cloud-copilot/iam-simulate'
 
 const manifest = new URL('../../node_modules/@cloud-copilot/iam-simulate/package.json', import.meta.url)
@@ -20,17 +21,15 @@ const input = JSON.parse(readFileSync(0))
 
 // KMS lets identity-based policies decide only where the key's policy says so, as the
 // default one does.
-const keyPolicy = (principal) => ({
-  Version: '2012-10-17',
-  Statement: [
+const keyPolicy = (partition, account) =>
+  createValidatedPolicy(
     {
-      Effect: 'Allow',
-      Principal: { AWS: `arn:${principal.split(':')[1]}:iam::${principal.split(':')[4]}:root` },
-      Action: 'kms:*',
-      Resource: '*',
+      Version: '2012-10-17',
+      Statement: [{ Effect: 'Allow', Principal: { AWS: `arn:${partition}:iam::${account}:root` }, Action: 'kms:*', Resource: '*' }],
     },
-  ],
-})
+    validateResourcePolicy,
+    { name: 'KeyPolicy' }
+  )
 
 const answers = []
 for (const r of input.requests) {
@@ -44,11 +43,10 @@ for (const r of input.requests) {
     identityPolicies: r.policies.map((name) => ({ name, policy: input.policies[name] })),
     serviceControlPolicies: [],
     resourceControlPolicies: [],
-    resourcePolicy: r.action.startsWith('kms:') ? keyPolicy(r.principal) : undefined,
+    resourcePolicy: r.action.startsWith('kms:') ? keyPolicy(r.principal.split(':')[1], r.account) : undefined,
   }
   const answer = { result: '', bare: '', ignored: [], error: '' }
-  // The bare judgement can't take a resource-based policy, and so none of KMS.
-  if (!simulation.resourcePolicy) {
+  if (r.resource !== '*') {
     answer.bare = runUnsafeSimulation(simulation, {})
   }
   // It throws on a key that its data has for the action but not in its list of keys.

@@ -1,0 +1,180 @@
+package policy_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/postern-cdk/postern/internal/iam"
+)
+
+// testCase is one thing that somebody does under some policies.
+type testCase struct {
+	name string
+	// policies are those of the grants, whose names they are.
+	policies []string
+	who      person
+	do       iam.Operation
+	want     bool
+}
+
+func (c testCase) questions() []question {
+	var all []question
+	for _, r := range c.do.Requests() {
+		account := account
+		if parts := strings.Split(r.Resource, ":"); len(parts) > 4 && parts[4] != "" {
+			account = parts[4]
+		}
+		all = append(all, question{Policies: c.policies, Principal: c.who.arn, Action: r.Action, Resource: r.Resource, Account: account, Context: r.Context})
+	}
+	return all
+}
+
+// named is a deed with a name.
+type named struct {
+	name string
+	do   deed
+}
+
+// deeds are what people might do. Each is tried under each grant, and what a
+// grant does not name is to be denied.
+func (w *world) deeds() []named {
+	const farAway, other = "us-west-2", "999988887777"
+	farHost := w.arn("ec2", farAway, w.Account, "instance/"+host)
+	otherHost := w.arn("ec2", w.Region, other, "instance/"+host)
+	foreignHost := strings.Replace(w.Node(host), "arn:"+w.Partition+":", "arn:aws-iso:", 1)
+	list := []named{
+		{"shell on host", w.start(host, "Shell")},
+		{"shell on bastion", w.start(bastion, "Shell")},
+		{"shell on stranger", w.start(stranger, "Shell")},
+		{"shell on a node outside EC2", w.startAt(w.arn("ssm", w.Region, w.Account, "managed-instance/mi-0aaaaaaaaaaaaaaaa"), "Shell", nil)},
+		{"shell on a task", w.startAt(w.arn("ecs", w.Region, w.Account, "task/cluster/0aaaaaaaaaaaaaaaa"), "Shell", nil)},
+		{"shell on host of another region", w.startAt(farHost, "Shell", nil)},
+		{"shell on bastion of another region", w.startAt(w.arn("ec2", farAway, w.Account, "instance/"+bastion), "Shell", tagKeys("ssm:resourceTag/", bastion))},
+		{"shell on host of another account", w.startAt(otherHost, "Shell", nil)},
+		{"shell on bastion of another account", w.startAt(w.arn("ec2", w.Region, other, "instance/"+bastion), "Shell", tagKeys("ssm:resourceTag/", bastion))},
+		{"shell on host of another partition", w.startAt(foreignHost, "Shell", nil)},
+		{"shell on an instance whose ID begins like host's", w.startAt(w.Node(host+"0"), "Shell", nil)},
+		{"tunnel to database on host", w.start(host, "TunnelDatabase")},
+		{"tunnel to database on stranger", w.start(stranger, "TunnelDatabase")},
+		{"tunnel to cache on host", w.start(host, "TunnelCache")},
+		{"SSH document on host", w.start(host, "SSH")},
+		{"emergency document on host", w.start(host, "Emergency")},
+		{"no document on host", w.start(host, "")},
+		{"no document on bastion", w.start(bastion, "")},
+		{"default document by name on host", w.start(host, iam.DefaultShell)},
+		{"document whose name begins like Shell", w.start(host, "Shell2")},
+		{"document whose name Shell begins with", w.start(host, "She")},
+		{"document in another case", w.start(host, "SHELL")},
+		{"document of another region", w.start(host, w.arn("ssm", farAway, w.Account, "document/Shell"))},
+		{"document of another account", w.start(host, w.arn("ssm", w.Region, other, "document/Shell"))},
+	}
+	for _, name := range []string{
+		"AWS-StartSSHSession", "AWS-StartPortForwardingSession", "AWS-StartPortForwardingSessionToRemoteHost", "AWS-StartPortForwardingSessionToSocket",
+		"AWS-StartInteractiveCommand", "AWS-StartNoninteractiveCommand", "AWS-PasswordReset",
+	} {
+		list = append(list, named{name + " on host", w.start(host, name)})
+	}
+	list = append(list,
+		named{"resume own session", w.mine("ssm:ResumeSession")},
+		named{"end own session", w.mine("ssm:TerminateSession")},
+		named{"data channel", once("ssmmessages:OpenDataChannel", "*", nil)},
+		named{"control channel", once("ssmmessages:OpenControlChannel", "*", nil)},
+	)
+	for _, owner := range []person{w.alice, w.aliceTwo, w.carol, w.carolTwo, w.otherCarol} {
+		list = append(list,
+			named{"resume session of " + owner.name, w.onSession("ssm:ResumeSession", owner)},
+			named{"end session of " + owner.name, w.onSession("ssm:TerminateSession", owner)},
+		)
+	}
+	key := w.arn("kms", w.Region, w.Account, "key/session")
+	list = append(list,
+		named{"session without its owner's tag", once("ssm:ResumeSession", w.sessionOf(w.aliceTwo), nil)},
+		named{"end all sessions", func(p person) iam.Operation {
+			return iam.Once(iam.Request{Action: "ssm:TerminateSession", Resource: w.arn("ssm", w.Region, w.Account, "session/zoe-1"), Context: p.context})
+		}},
+
+		named{"data key of the session key", once("kms:GenerateDataKey", key, iam.Context{"kms:EncryptionContext:aws:ssm:SessionId": "alice-1", "kms:EncryptionContext:aws:ssm:TargetId": host})},
+		named{"data key for something else", once("kms:GenerateDataKey", key, nil)},
+		named{"data key of another key", once("kms:GenerateDataKey", w.arn("kms", w.Region, w.Account, "key/other"), iam.Context{"kms:EncryptionContext:aws:ssm:SessionId": "alice-1"})},
+		named{"decrypt with the session key", once("kms:Decrypt", key, iam.Context{"kms:EncryptionContext:aws:ssm:SessionId": "alice-1"})},
+
+		named{"command on host", w.command(host, "AWS-RunShellScript")},
+		named{"command by an own document", w.command(host, "Shell")},
+		named{"command, document only", once("ssm:SendCommand", w.document("AWS-RunShellScript"), nil)},
+		named{"automation", once("ssm:StartAutomationExecution", w.arn("ssm", w.Region, w.Account, "automation-definition/AWS-RunShellScript:1"), nil)},
+		named{"association", once("ssm:CreateAssociation", w.document("Shell"), nil)},
+		named{"change the document", once("ssm:UpdateDocument", w.document("Shell"), nil)},
+		named{"other default version", once("ssm:UpdateDocumentDefaultVersion", w.document("Shell"), nil)},
+		named{"delete the document", once("ssm:DeleteDocument", w.document("Shell"), nil)},
+		named{"new document", once("ssm:CreateDocument", w.document("Mine"), nil)},
+		named{"tag an instance", once("ec2:CreateTags", w.Node(stranger), iam.Context{"aws:RequestTag/postern:bastion": "Test/Bastion"})},
+		named{"tag a node", once("ssm:AddTagsToResource", w.arn("ssm", w.Region, w.Account, "managed-instance/mi-0aaaaaaaaaaaaaaaa"), nil)},
+		named{"read a parameter", once("ssm:GetParameter", w.arn("ssm", w.Region, w.Account, "parameter/secret"), nil)},
+		named{"remote desktop by Fleet Manager", once("ssm-guiconnect:StartConnection", "*", nil)},
+		named{"just-in-time access", once("ssm:StartAccessRequest", w.Node(host), nil)},
+
+		named{"SSH tunnel", w.tunnel(endpoint, "10.0.1.10", "22", "1800")},
+		named{"SSH tunnel to the last address", w.tunnel(endpoint, "10.0.1.255", "22", "1800")},
+		named{"SSH tunnel just outside the network", w.tunnel(endpoint, "10.0.2.0", "22", "1800")},
+		named{"SSH tunnel far outside the network", w.tunnel(endpoint, "192.168.0.1", "22", "1800")},
+		named{"SSH tunnel to no address", w.tunnel(endpoint, "", "22", "1800")},
+		named{"SSH tunnel as long as may be", w.tunnel(endpoint, "10.0.1.10", "22", "3600")},
+		named{"SSH tunnel of no length", w.tunnel(endpoint, "10.0.1.10", "22", "")},
+		named{"SSH tunnel by another endpoint", w.tunnel("eice-0bbbbbbbbbbbbbbbb", "10.0.1.10", "22", "1800")},
+		named{"RDP tunnel", w.tunnel(endpoint, "10.0.1.10", "3389", "1800")},
+		named{"tunnel to port 2222", w.tunnel(endpoint, "10.0.1.10", "2222", "1800")},
+		named{"tunnel to no port", w.tunnel(endpoint, "10.0.1.10", "", "1800")},
+		named{"push key to ec2-user on host", w.push(host, "ec2-user")},
+		named{"push key to ec2-user on bastion", w.push(bastion, "ec2-user")},
+		named{"push key to ec2-user on stranger", w.push(stranger, "ec2-user")},
+		named{"push key to root on host", w.push(host, "root")},
+		named{"serial console", once("ec2-instance-connect:SendSerialConsoleSSHPublicKey", w.Node(host), nil)},
+
+		named{"read the document", once("ssm:GetDocument", w.document("Shell"), nil)},
+		named{"read another document", once("ssm:GetDocument", w.document("Private"), nil)},
+	)
+	for _, action := range []string{
+		"ec2:DescribeInstances", "ec2:DescribeInstanceConnectEndpoints", "ssm:DescribeInstanceInformation", "ssm:DescribeInstanceProperties", "ssm:DescribeSessions",
+	} {
+		list = append(list,
+			named{action, once(action, "*", nil)},
+			named{action + " in another region", once(action, "*", iam.Context{"aws:RequestedRegion": farAway})},
+		)
+	}
+	return append(list, named{"ssm:GetConnectionStatus", once("ssm:GetConnectionStatus", w.Node(host), tagKeys("ssm:resourceTag/", host))})
+}
+
+// command runs a command on an instance, which takes the permission for both.
+func (w *world) command(id, name string) deed {
+	return func(p person) iam.Operation {
+		return iam.Operation{Name: "ssm:SendCommand", Alternatives: [][]iam.Request{{
+			{Action: "ssm:SendCommand", Resource: w.Node(id), Context: p.context.With(tagKeys("ssm:resourceTag/", id))},
+			{Action: "ssm:SendCommand", Resource: w.document(name), Context: p.context},
+		}}}
+	}
+}
+
+// under is all deeds of somebody under a grant, of which those named are allowed.
+func (w *world) under(grant string, who person, allowed ...string) []testCase {
+	var cases []testCase
+	known := map[string]bool{}
+	for _, d := range w.deeds() {
+		known[d.name] = true
+		cases = append(cases, testCase{
+			name: fmt.Sprintf("%s, %s: %s", grant, who.name, d.name), policies: []string{grant},
+			who: who, do: d.do(who), want: slices.Contains(allowed, d.name),
+		})
+	}
+	for _, name := range allowed {
+		if !known[name] {
+			panic("no deed " + name)
+		}
+	}
+	return cases
+}
+
+// one is a single case.
+func one(name, grant string, who person, do deed, want bool) testCase {
+	return testCase{name: grant + ": " + name, policies: []string{grant}, who: who, do: do(who), want: want}
+}

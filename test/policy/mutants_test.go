@@ -1,0 +1,205 @@
+package policy_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/postern-cdk/postern/internal/iam"
+)
+
+// mutant is a policy in which one rule is missing.
+type mutant struct {
+	grant, name string
+	document    json.RawMessage
+}
+
+// mutants leaves out one rule after the other: a statement, an action, a resource, the
+// restriction to resources, a condition, one of a condition's values, and what a
+// variable stands for.
+func mutants(grant string, document json.RawMessage) []mutant {
+	var all []mutant
+	count := len(statementsOf(document))
+	for i := range count {
+		// Each change begins with a fresh copy.
+		change := func(name string, f func(s map[string]any) bool) {
+			statements := statementsOf(document)
+			s := statements[i].(map[string]any)
+			sid, _ := s["Sid"].(string)
+			if sid == "" {
+				sid = fmt.Sprintf("statement %d", i+1)
+			}
+			if !f(s) {
+				statements = slices.Delete(statements, i, i+1)
+			}
+			text, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": statements})
+			if err != nil {
+				panic(err)
+			}
+			all = append(all, mutant{grant: grant, name: sid + " " + name, document: text})
+		}
+		whole := statementsOf(document)[i].(map[string]any)
+		change("removed", func(map[string]any) bool { return false })
+		for _, list := range []string{"Action", "Resource"} {
+			values := listOf(whole[list])
+			if len(values) < 2 {
+				continue
+			}
+			for at, value := range values {
+				change("without "+list+" "+value.(string), func(s map[string]any) bool {
+					s[list] = slices.Delete(listOf(s[list]), at, at+1)
+					return true
+				})
+			}
+		}
+		if resources := listOf(whole["Resource"]); len(resources) > 1 || resources[0] != "*" {
+			change("on every resource", func(s map[string]any) bool { s["Resource"] = "*"; return true })
+		}
+		conditions, _ := whole["Condition"].(map[string]any)
+		for _, operator := range slices.Sorted(maps.Keys(conditions)) {
+			keys := conditions[operator].(map[string]any)
+			for _, key := range slices.Sorted(maps.Keys(keys)) {
+				of := func(s map[string]any) map[string]any {
+					return s["Condition"].(map[string]any)[operator].(map[string]any)
+				}
+				change("without "+operator+" "+key, func(s map[string]any) bool { delete(of(s), key); return true })
+				values := listOf(keys[key])
+				for at, value := range values {
+					if len(values) > 1 {
+						change(fmt.Sprintf("without %s %s %s", operator, key, value), func(s map[string]any) bool {
+							of(s)[key] = slices.Delete(listOf(of(s)[key]), at, at+1)
+							return true
+						})
+					}
+				}
+				if base, ok := strings.CutSuffix(operator, "IfExists"); ok {
+					change("with "+base+" for "+operator+" "+key, func(s map[string]any) bool {
+						value := of(s)[key]
+						delete(of(s), key)
+						put(s, base, key, value)
+						return true
+					})
+				} else {
+					change("with IfExists for "+operator+" "+key, func(s map[string]any) bool {
+						value := of(s)[key]
+						delete(of(s), key)
+						put(s, operator+"IfExists", key, value)
+						return true
+					})
+				}
+			}
+		}
+	}
+	return all
+}
+
+func put(s map[string]any, operator, key string, value any) {
+	conditions := s["Condition"].(map[string]any)
+	if conditions[operator] == nil {
+		conditions[operator] = map[string]any{}
+	}
+	conditions[operator].(map[string]any)[key] = value
+}
+
+func statementsOf(document json.RawMessage) []any {
+	var d struct{ Statement []any }
+	if err := json.Unmarshal(document, &d); err != nil {
+		panic(err)
+	}
+	return d.Statement
+}
+
+func listOf(value any) []any {
+	if list, ok := value.([]any); ok {
+		return list
+	}
+	return []any{value}
+}
+
+// kill is a mutant and the first case that answers otherwise under it.
+type kill struct {
+	mutant
+	by *testCase
+}
+
+// kills looks with our own evaluator for a case against each mutant.
+func (w *world) kills() ([]kill, error) {
+	grants := w.grants()
+	cases := w.cases()
+	var all []kill
+	for _, grant := range slices.Sorted(maps.Keys(grants)) {
+		original, err := iam.Parse(grant, grants[grant])
+		if err != nil {
+			return nil, err
+		}
+		var own []testCase
+		for _, c := range cases {
+			if slices.Equal(c.policies, []string{grant}) {
+				own = append(own, c)
+			}
+		}
+		for _, m := range mutants(grant, grants[grant]) {
+			changed, err := iam.Parse(grant, m.document)
+			if err != nil {
+				return nil, err
+			}
+			k := kill{mutant: m}
+			for i, c := range own {
+				ask := func(p *iam.Policy) bool {
+					return c.do.Decide(func(r iam.Request) bool { return iam.Evaluate([]*iam.Policy{p}, r).Allowed })
+				}
+				if ask(changed) != ask(original) {
+					k.by = &own[i]
+					break
+				}
+			}
+			all = append(all, k)
+		}
+	}
+	return all, nil
+}
+
+// under is the case that kills, asked under the mutant.
+func (k kill) under() testCase {
+	c := *k.by
+	c.policies = []string{k.grant + " / " + k.name}
+	return c
+}
+
+// harmless are mutants that no request tells apart from the policy, and why.
+var harmless = map[string]string{}
+
+// Each rule of each policy is there for something: without it, a case turns red, and the
+// independent evaluator says so, too.
+func TestEachRuleIsProtectedByACase(t *testing.T) {
+	h := heard()
+	require.NoError(t, h.err)
+	used := map[string]bool{}
+	survivors := 0
+	for _, k := range h.kills {
+		name := k.grant + ": " + k.name
+		if k.by == nil {
+			_, known := harmless[k.name]
+			used[k.name] = true
+			if !assert.True(t, known, "no case turns red where %s", name) {
+				survivors++
+			}
+			continue
+		}
+		c := k.under()
+		questions := c.questions()
+		i := 0
+		got := c.do.Decide(func(iam.Request) bool { i++; return h.allowed(t, questions[i-1]) })
+		assert.NotEqual(t, c.want, got, "%s: %q stays green for the independent evaluator", name, c.name)
+	}
+	for name := range harmless {
+		assert.True(t, used[name], "%q is not harmless any more: take it off the list", name)
+	}
+	t.Logf("%d mutants, %d survivors, %d known to be harmless", len(h.kills), survivors, len(harmless))
+}
