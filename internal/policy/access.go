@@ -24,19 +24,25 @@ const (
 // condition ties them to each other. So who may use two documents on two targets
 // may use each on both: keep apart by principal what must be kept apart.
 type Session struct {
-	// Documents are the ARNs of the session documents, and no pattern.
+	// Documents are the session documents: ARNs, or names in the account. No
+	// patterns.
 	Documents []string
 	// Targets are the nodes, each of them.
 	Targets []Target
 	// Keys are the ARNs of the KMS keys that the documents encrypt sessions with.
 	Keys []string
+	// Tags are what each of the targets must carry, besides.
+	Tags []Tag
 }
 
-// Target is one node by its ARN, or all nodes that carry all of some tags.
+// Target is one node by its ARN or ID, or all instances that carry all of some
+// tags.
 type Target struct {
 	// ARN is a node's; see [Scope.Node].
 	ARN string
-	// Tags are what nodes must carry, where there is no ARN.
+	// ID is a node's, where there is no ARN.
+	ID string
+	// Tags are what instances must carry, where there is neither.
 	Tags []Tag
 }
 
@@ -57,6 +63,32 @@ func (s Scope) Document(name string) string {
 	return s.arn("ssm", s.Region, "document/"+name)
 }
 
+// split returns the ARNs of targets, and the sets of tags of the others.
+func (s Scope) split(targets []Target) (arns []string, tagged [][]Tag) {
+	for _, target := range targets {
+		switch {
+		case target.ARN != "":
+			arns = append(arns, target.ARN)
+		case target.ID != "":
+			arns = append(arns, s.Node(target.ID))
+		case len(target.Tags) > 0:
+			tagged = append(tagged, target.Tags)
+		}
+	}
+	return unique(arns), tagged
+}
+
+func (s Scope) documents(session Session) []string {
+	var arns []string
+	for _, document := range session.Documents {
+		if !strings.HasPrefix(document, "arn:") {
+			document = s.Document(document)
+		}
+		arns = append(arns, document)
+	}
+	return unique(arns)
+}
+
 // documentCheck makes Session Manager ask for the permission on the document,
 // too. Without it in each and every statement that allows to start a session,
 // who names no document gets the shell of the account's default one.
@@ -72,11 +104,14 @@ func documentCheck() Condition {
 //
 // docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-restrict-access-quickstart.html
 func SessionStatements(s Scope, who Caller, session Session, when When) []Statement {
-	statements := StartStatements(s, session)
-	statements = append(statements, resumeStatements(s, who)...)
-	statements = when.Limit(statements)
-	statements = append(statements, ownStatements(s, who)...)
-	statements = append(statements, keyStatements(session)...)
+	statements := append(StartStatements(s, session), ResumeStatements(s, who)...)
+	statements = when.For(who).Limit(statements)
+	return append(statements, standing(s, who, session)...)
+}
+
+// standing is what who may start sessions may do at all times.
+func standing(s Scope, who Caller, session Session) []Statement {
+	statements := append(ownStatements(s, who), keyStatements(session)...)
 	return append(statements, ReadStatements(s, session)...)
 }
 
@@ -92,67 +127,56 @@ func StartStatements(s Scope, session Session) []Statement {
 			Condition: documentCheck().And(condition),
 		})
 	}
-	var arns []string
-	var tagged [][]Tag
-	for _, target := range session.Targets {
-		if target.ARN != "" {
-			arns = append(arns, target.ARN)
-		} else if len(target.Tags) > 0 {
-			tagged = append(tagged, target.Tags)
-		}
-	}
-	if len(arns) > 0 {
-		start("StartOnNodes", unique(arns), nil)
+	nodes, tagged := s.split(session.Targets)
+	besides := tagCondition("ssm:resourceTag/", session.Tags)
+	if len(nodes) > 0 {
+		start("StartOnNodes", nodes, besides)
 	}
 	for _, condition := range tagConditions("ssm:resourceTag/", tagged) {
-		start(numbered("StartByTag", statements), []string{s.Node("*")}, condition)
+		start(numbered("StartByTag", statements), []string{s.Node("*")}, condition.And(besides))
 	}
 	if len(session.Documents) > 0 {
-		start("StartDocuments", unique(session.Documents), nil)
+		start("StartDocuments", s.documents(session), nil)
 	}
 	return statements
 }
 
-// The session ID of an IAM user begins with its name. That of an assumed role
-// begins with the name of the role's session, for which IAM has no variable; there
-// the tag that Session Manager puts on every session tells whose it is.
-//
-// For users the tag is asked for, too, where it is there: "ann-*" is also where
-// the sessions of a user "ann-marie" are.
+// own narrows actions to the sessions that somebody has started. Session Manager
+// puts a tag on every session that tells who did. It alone is exact: the ARN of
+// Ann's sessions, "session/ann-*", is that of Ann-Marie's, too. And the sessions
+// of who has assumed a role begin with a name that IAM has no variable for.
 //
 // docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-restrict-access-examples.html#restrict-access-example-user-sessions
-func own(s Scope, who Caller, sid string, actions ...string) []Statement {
-	const tag = "ssm:resourceTag/aws:ssmmessages:session-id"
-	var statements []Statement
-	if who != Role {
-		statements = append(statements, Statement{
-			Sid: sid + "ByName", Effect: Allow, Action: actions,
-			Resource:  []string{s.arn("ssm", s.Region, "session/${aws:username}-*")},
-			Condition: Condition{"StringEqualsIfExists": {tag: {"${aws:userid}"}}},
-		})
+func own(s Scope, who Caller, sid string, action string) Statement {
+	sessions := "session/*"
+	if who == User {
+		sessions = "session/${aws:username}-*"
 	}
-	if who != User {
-		statements = append(statements, Statement{
-			Sid: sid + "ByTag", Effect: Allow, Action: actions,
-			Resource:  []string{s.arn("ssm", s.Region, "session/*")},
-			Condition: Condition{"StringEquals": {tag: {"${aws:userid}"}}},
-		})
+	return Statement{
+		Sid: sid, Effect: Allow, Action: []string{action},
+		Resource:  []string{s.arn("ssm", s.Region, sessions)},
+		Condition: Condition{"StringEquals": {"ssm:resourceTag/aws:ssmmessages:session-id": {"${aws:userid}"}}},
 	}
-	return append(statements, Statement{
-		Sid: sid + "ById", Effect: Allow, Action: actions,
-		Resource: []string{s.arn("ssm", s.Region, "session/${aws:userid}-*")},
-	})
 }
 
-func resumeStatements(s Scope, who Caller) []Statement {
-	return own(s, who, "ResumeOwn", "ssm:ResumeSession")
+// ResumeStatements lets somebody connect again to a session of their own.
+func ResumeStatements(s Scope, who Caller) []Statement {
+	return []Statement{own(s, who, "ResumeOwn", "ssm:ResumeSession")}
 }
 
 // ownStatements hold under no condition: who may no longer start a session may
-// still end one. A data channel opens with the token of a session that was just
-// started or resumed, and no other.
+// still end one.
 func ownStatements(s Scope, who Caller) []Statement {
-	return own(s, who, "Own", "ssm:TerminateSession", "ssmmessages:OpenDataChannel")
+	return []Statement{
+		own(s, who, "EndOwn", "ssm:TerminateSession"),
+		{
+			// The action has no resource type. A channel opens only with the token of a
+			// session that was just started or resumed.
+			// docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsessionmanagermessagegatewayservice.html
+			Sid: "OpenChannel", Effect: Allow,
+			Action: []string{"ssmmessages:OpenDataChannel"}, Resource: []string{"*"},
+		},
+	}
 }
 
 // keyStatements lets a client agree on a data key with the agent of the node, for
@@ -193,7 +217,7 @@ func ReadStatements(s Scope, session Session) []Statement {
 		statements = append(statements, Statement{
 			Sid: "ReadDocuments", Effect: Allow,
 			Action:   []string{"ssm:DescribeDocument", "ssm:GetDocument"},
-			Resource: unique(session.Documents),
+			Resource: s.documents(session),
 		})
 	}
 	return statements
@@ -214,16 +238,21 @@ func tagConditions(prefix string, sets [][]Tag) []Condition {
 			}
 			single[key] = len(conditions)
 		}
-		condition := Condition{}
-		for _, tag := range tags {
-			condition = condition.And(Condition{"StringEquals": {prefix + tag.Key: {tag.Value}}})
-		}
+		condition := tagCondition(prefix, tags)
 		if len(tags) > 1 && slices.ContainsFunc(conditions, func(c Condition) bool { return marshal(c) == marshal(condition) }) {
 			continue
 		}
 		conditions = append(conditions, condition)
 	}
 	return conditions
+}
+
+func tagCondition(prefix string, tags []Tag) Condition {
+	var condition Condition
+	for _, tag := range tags {
+		condition = condition.And(Condition{"StringEquals": {prefix + tag.Key: {tag.Value}}})
+	}
+	return condition
 }
 
 func unique(list []string) []string {

@@ -47,16 +47,18 @@ func TestStartStatements(t *testing.T) {
 }
 
 func TestOwnSessionsByKindOfCaller(t *testing.T) {
-	session := func(who policy.Caller) string {
-		return policy.Lines(policy.SessionStatements(here, who, shell, policy.When{}))
+	for who, sessions := range map[policy.Caller]string{policy.User: "${aws:username}-*", policy.Role: "*", "": "*"} {
+		seen := 0
+		for _, statement := range policy.SessionStatements(here, who, shell, policy.When{}) {
+			if statement.Action[0] != "ssm:ResumeSession" && statement.Action[0] != "ssm:TerminateSession" {
+				continue
+			}
+			seen++
+			assert.Equal(t, []string{"arn:aws:ssm:eu-west-1:111122223333:session/" + sessions}, statement.Resource)
+			assert.Equal(t, policy.Condition{"StringEquals": {"ssm:resourceTag/aws:ssmmessages:session-id": {"${aws:userid}"}}}, statement.Condition)
+		}
+		assert.Equal(t, 2, seen)
 	}
-	assert.Contains(t, session(policy.User), "session/${aws:username}-*")
-	assert.NotContains(t, session(policy.Role), "${aws:username}", "nobody who has assumed a role has a user name")
-	for _, who := range []policy.Caller{policy.User, policy.Role, ""} {
-		assert.Contains(t, session(who), `"ssm:resourceTag/aws:ssmmessages:session-id":"${aws:userid}"`)
-		assert.Contains(t, session(who), "session/${aws:userid}-*")
-	}
-	assert.Contains(t, session(""), "session/${aws:username}-*")
 }
 
 // Each of them, whatever it is for: one without the check undoes all others.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
@@ -8,9 +9,7 @@ import (
 // When is under which circumstances something is allowed. Its zero value is
 // always and from everywhere.
 type When struct {
-	// MFA asks for a second factor. IAM knows of it where somebody signed in to
-	// IAM with one, or assumed a role with one; not where an identity provider or
-	// IAM Identity Center asked for it.
+	// MFA asks for a second factor. See [When.For] for roles.
 	MFA bool
 	// MFAMaxAge is how long ago the second factor may have been given; 0 is any
 	// time. It implies MFA.
@@ -22,6 +21,37 @@ type When struct {
 	// VpcEndpoints are the VPC endpoints that requests may come by. With
 	// SourceCIDRs, either does: a request by an endpoint has no public address.
 	VpcEndpoints []string
+}
+
+// For is what of the circumstances a policy of such callers can ask for. IAM knows
+// of a second factor in the requests of IAM users only. The credentials of a role
+// don't tell of one, so a role must ask for it in its trust policy (see
+// [When.Trust]): asked for here, nobody would get in.
+//
+// docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa_configure-api-require.html
+func (w When) For(who Caller) When {
+	if who == Role {
+		w.MFA, w.MFAMaxAge = false, 0
+	}
+	return w
+}
+
+// Trust keeps a role from being assumed without the second factor that the
+// circumstances ask for. It says nothing of SAML and web identities, whose
+// providers ask for it.
+func (w When) Trust() []Statement {
+	if !w.MFA && w.MFAMaxAge == 0 {
+		return nil
+	}
+	deny := func(sid string, condition Condition) Statement {
+		return Statement{Sid: sid, Effect: Deny, Principal: anyone(), Action: []string{"sts:AssumeRole"}, Condition: condition}
+	}
+	// IfExists, as a request with long-lived keys does not have the key at all.
+	statements := []Statement{deny("SecondFactor", Condition{"BoolIfExists": {"aws:MultiFactorAuthPresent": {"false"}}})}
+	if w.MFAMaxAge > 0 {
+		statements = append(statements, deny("FreshSecondFactor", Condition{"NumericGreaterThan": {"aws:MultiFactorAuthAge": {seconds(w.MFAMaxAge)}}}))
+	}
+	return statements
 }
 
 // Limit puts the circumstances on statements that allow something. Where there
@@ -50,7 +80,7 @@ func (w When) ways() []Condition {
 		all = all.And(Condition{"Bool": {"aws:MultiFactorAuthPresent": {"true"}}})
 	}
 	if w.MFAMaxAge > 0 {
-		all = all.And(Condition{"NumericLessThanEquals": {"aws:MultiFactorAuthAge": {strconv.Itoa(int(w.MFAMaxAge / time.Second))}}})
+		all = all.And(Condition{"NumericLessThanEquals": {"aws:MultiFactorAuthAge": {seconds(w.MFAMaxAge)}}})
 	}
 	if !w.NotBefore.IsZero() {
 		all = all.And(Condition{"DateGreaterThanEquals": {"aws:CurrentTime": {date(w.NotBefore)}}})
@@ -71,10 +101,13 @@ func (w When) ways() []Condition {
 	return ways
 }
 
+func seconds(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }
+
 func date(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// And is the condition that holds where both do. It leaves both as they are. A
-// key that both ask for by one operator must have one of the values of other.
+// And is the condition that holds where both do. It leaves both as they are. Of a
+// key that both ask for by one operator, what other says counts, unless the values
+// differ: then nothing can be said, and And panics.
 func (c Condition) And(other Condition) Condition {
 	if len(c) == 0 && len(other) == 0 {
 		return nil
@@ -86,6 +119,9 @@ func (c Condition) And(other Condition) Condition {
 				both[operator] = map[string]Values{}
 			}
 			for key, values := range keys {
+				if old, asked := both[operator][key]; asked && !slices.Equal(old, values) {
+					panic("policy: " + operator + " " + key + " is asked for twice: " + marshal(old) + " and " + marshal(values))
+				}
 				both[operator][key] = values
 			}
 		}

@@ -7,13 +7,14 @@ import (
 )
 
 // Statement is one statement of a policy document. In a resource's policy it
-// has a Principal; in a person's or role's it has none.
+// has a Principal; in a person's or role's it has none, and in a role's trust
+// policy no Resource.
 type Statement struct {
 	Sid       string    `json:"Sid"`
 	Effect    Effect    `json:"Effect"`
 	Principal Principal `json:"Principal,omitempty"`
 	Action    []string  `json:"Action"`
-	Resource  []string  `json:"Resource"`
+	Resource  []string  `json:"Resource,omitempty"`
 	Condition Condition `json:"Condition,omitempty"`
 }
 
