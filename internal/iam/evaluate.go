@@ -6,7 +6,8 @@ import (
 )
 
 // Context holds what IAM knows of a request, by condition key. Keys are matched
-// whatever their case. A key that is not there is one that the request lacks.
+// whatever their case. A key that is not there is one that the request lacks. The
+// values of a key that has several, such as aws:TagKeys, are separated by commas.
 type Context map[string]string
 
 func (c Context) get(key string) (string, bool) {
@@ -54,82 +55,100 @@ type Decision struct {
 	// Decisive names the statements that allowed or explicitly denied it. It is
 	// empty where nothing did.
 	Decisive []string
-	// Missed says, for each statement that has the action but did not apply, why.
-	Missed []string
 }
 
 // Evaluate decides a request. Policies add up.
 func Evaluate(policies []*Policy, r Request) Decision {
-	var allows, denies, missed []string
+	var allows, denies []string
 	for _, p := range policies {
-		for _, s := range p.statements {
-			name := p.Name + "/" + s.name
-			matches, why := s.match(r)
+		for i := range p.statements {
+			s := &p.statements[i]
 			switch {
-			case matches && s.deny:
-				denies = append(denies, name)
-			case matches:
-				allows = append(allows, name)
-			case why != "" && !s.deny:
-				missed = append(missed, name+": "+why)
+			case !s.matchAction(r.Action) || !s.matchResource(r) || s.unmet(r.Context) != nil:
+			case s.deny:
+				denies = append(denies, p.Name+"/"+s.name)
+			default:
+				allows = append(allows, p.Name+"/"+s.name)
 			}
 		}
 	}
 	if len(denies) > 0 {
-		return Decision{Decisive: denies, Missed: missed}
+		return Decision{Decisive: denies}
 	}
-	return Decision{Allowed: len(allows) > 0, Decisive: allows, Missed: missed}
+	return Decision{Allowed: len(allows) > 0, Decisive: allows}
 }
 
-// match tells whether a statement applies. Why is empty where it is not about
-// the action at all.
-func (s statement) match(r Request) (matches bool, why string) {
-	if s.matchAction(r.Action) == s.notActions {
-		return false, ""
+// Missed says of each statement that allows the action, but not this request of
+// it, why not.
+func Missed(policies []*Policy, r Request) []string {
+	var missed []string
+	for _, p := range policies {
+		for i := range p.statements {
+			s := &p.statements[i]
+			if s.deny || !s.matchAction(r.Action) {
+				continue
+			}
+			if why := s.miss(r); why != "" {
+				missed = append(missed, p.Name+"/"+s.name+": "+why)
+			}
+		}
 	}
-	ok, resolved := s.matchResource(r)
-	if ok == s.notRes {
+	return missed
+}
+
+func (s *statement) miss(r Request) string {
+	if !s.matchResource(r) {
 		not := "not among its resources"
 		if s.notRes {
 			not = "among the resources that it leaves out"
 		}
-		return false, fmt.Sprintf("%s is %s: %s", r.Resource, not, strings.Join(resolved, ", "))
-	}
-	for _, c := range s.conditions {
-		if c.holds(r.Context, s.variables) {
-			continue
+		resolved := make([]string, len(s.resources))
+		for i, pattern := range s.resources {
+			resolved[i] = pattern.resolved(r.Context)
 		}
-		has := "has no such key"
-		if value, ok := r.Context.get(c.key); ok {
-			has = fmt.Sprintf("has %q", value)
-		}
-		return false, fmt.Sprintf("wants %s %s %s, the request %s", c.operator.name, c.key, strings.Join(quoted(c.values), " or "), has)
+		return fmt.Sprintf("%s is %s: %s", r.Resource, not, strings.Join(resolved, ", "))
 	}
-	return true, ""
+	c := s.unmet(r.Context)
+	if c == nil {
+		return ""
+	}
+	has := "has no such key"
+	if value, ok := r.Context.get(c.key); ok {
+		has = fmt.Sprintf("has %q", value)
+	}
+	return fmt.Sprintf("wants %s %s %s, the request %s", c.operator.name, c.key, strings.Join(quoted(c.values), " or "), has)
 }
 
-func (s statement) matchAction(action string) bool {
-	for _, pattern := range s.actions {
-		p, _ := expand(strings.ToLower(pattern), true, false, nil)
-		if p.match(strings.ToLower(action)) {
-			return true
+// unmet is the first condition that the request does not meet.
+func (s *statement) unmet(context Context) *condition {
+	for i := range s.conditions {
+		if !s.conditions[i].holds(context, s.variables) {
+			return &s.conditions[i]
 		}
 	}
-	return false
+	return nil
 }
 
-func (s statement) matchResource(r Request) (matches bool, resolved []string) {
-	for _, pattern := range s.resources {
-		if pattern == "*" {
-			return true, []string{"*"}
+// matchAction tells whether the statement is about the action.
+func (s *statement) matchAction(action string) bool {
+	action = strings.ToLower(action)
+	for _, p := range s.actions {
+		if p.match(action) {
+			return !s.notActions
 		}
-		ok, text := matchARN(pattern, r.Resource, s.variables, r.Context)
-		if ok {
-			return true, nil
-		}
-		resolved = append(resolved, text)
 	}
-	return false, resolved
+	return s.notActions
+}
+
+// matchResource tells whether the statement is about the resource.
+func (s *statement) matchResource(r Request) bool {
+	have := strings.SplitN(r.Resource, ":", 6)
+	for _, resource := range s.resources {
+		if resource.match(have, r.Context) {
+			return !s.notRes
+		}
+	}
+	return s.notRes
 }
 
 func quoted(values []string) []string {

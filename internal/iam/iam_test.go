@@ -99,9 +99,19 @@ func TestConditions(t *testing.T) {
 		{`{"ArnNotLike": {"k": "arn:aws:iam::*:role/a"}}`, iam.Context{"k": "arn:aws:iam::1:role/a"}, false},
 		{`{"ArnNotEquals": {"k": "arn:aws:iam::*:role/a"}}`, iam.Context{"k": "arn:aws:iam::1:role/b"}, true},
 		{`{"ArnLike": {"k": "arn:aws:iam::*:role/a"}}`, iam.Context{"k": "role/a"}, false},
+		{`{"ForAnyValue:StringEquals": {"k": ["a", "b"]}}`, iam.Context{"k": "c,b"}, true},
+		{`{"ForAnyValue:StringEquals": {"k": ["a", "b"]}}`, iam.Context{"k": "c,d"}, false},
+		{`{"ForAnyValue:StringEquals": {"k": ["a", "b"]}}`, nil, false},
+		{`{"ForAnyValue:StringEqualsIfExists": {"k": ["a", "b"]}}`, nil, true},
+		{`{"ForAnyValue:StringNotEquals": {"k": ["a", "b"]}}`, iam.Context{"k": "a,c"}, true},
+		{`{"ForAnyValue:StringNotEquals": {"k": ["a", "b"]}}`, iam.Context{"k": "a,b"}, false},
+		{`{"ForAllValues:StringLike": {"k": ["a*", "b"]}}`, iam.Context{"k": "aa,b"}, true},
+		{`{"ForAllValues:StringLike": {"k": ["a*", "b"]}}`, iam.Context{"k": "aa,c"}, false},
+		{`{"ForAllValues:StringLike": {"k": ["a*", "b"]}}`, nil, true},
 	} {
-		got := iam.Evaluate([]*iam.Policy{allow(t, c.condition)}, iam.Request{Action: "a:B", Resource: "*", Context: c.context})
-		assert.Equal(t, c.want, got.Allowed, "%s with %v: %v", c.condition, c.context, got.Missed)
+		policies, request := []*iam.Policy{allow(t, c.condition)}, iam.Request{Action: "a:B", Resource: "*", Context: c.context}
+		assert.Equal(t, c.want, iam.Evaluate(policies, request).Allowed, "%s with %v", c.condition, c.context)
+		assert.Equal(t, c.want, iam.Missed(policies, request) == nil, "%s with %v", c.condition, c.context)
 	}
 }
 
@@ -167,12 +177,12 @@ func TestPoliciesAddUpAndDenyWins(t *testing.T) {
 	assert.Equal(t, iam.Decision{}, ask("x:Y", nil))
 }
 
-func TestDecisionSaysWhatWasMissed(t *testing.T) {
+func TestMissedSaysWhy(t *testing.T) {
 	p := parse(t, `{"Version": "2012-10-17", "Statement": [
 		{"Sid": "Shell", "Effect": "Allow", "Action": "ssm:StartSession", "Resource": "arn:aws:ec2:*:*:instance/*", "Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}}},
 		{"Sid": "Other", "Effect": "Allow", "Action": "ssm:SendCommand", "Resource": "*"}]}`)
 	ask := func(resource string, context iam.Context) []string {
-		return iam.Evaluate([]*iam.Policy{p}, iam.Request{Action: "ssm:StartSession", Resource: resource, Context: context}).Missed
+		return iam.Missed([]*iam.Policy{p}, iam.Request{Action: "ssm:StartSession", Resource: resource, Context: context})
 	}
 	const target = "arn:aws:ec2:eu-west-1:111122223333:instance/i-1"
 	assert.Equal(t, []string{`P/Shell: wants Bool aws:MultiFactorAuthPresent "true", the request has no such key`}, ask(target, nil))
@@ -184,25 +194,25 @@ func TestParseRefusesWhatItCannotJudge(t *testing.T) {
 	statement := func(text string) string { return `{"Version": "2012-10-17", "Statement": [` + text + `]}` }
 	for document, want := range map[string]string{
 		`[]`: "policy P: is not an identity-based policy that can be judged: json: cannot unmarshal array",
-		`{"Version": "2012-10-17", "Statement": 5}`:                                                                                         "policy P: Statement is neither a statement nor a list of them",
-		`{"Version": "2013", "Statement": []}`:                                                                                              `policy P: Version "2013" is not one of IAM's`,
-		statement(`{"Effect": "Allow", "Principal": "*", "Action": "a:B", "Resource": "*"}`):                                                `policy P, statement 1: is not an identity-based policy that can be judged: json: unknown field "Principal"`,
-		statement(`{"Sid": "S", "Effect": "allow", "Action": "a:B", "Resource": "*"}`):                                                      `policy P, S: Effect "allow" is neither Allow nor Deny`,
-		statement(`{"Sid": "S", "Effect": "Allow", "Resource": "*"}`):                                                                       `policy P, S: needs Action or NotAction, one of the two and not empty`,
-		statement(`{"Sid": "S", "Effect": "Allow", "Action": [], "Resource": "*"}`):                                                         `policy P, S: needs Action or NotAction, one of the two and not empty`,
-		statement(`{"Sid": "S", "Effect": "Allow", "Action": "a:B"}`):                                                                       `policy P, S: needs Resource or NotResource, one of the two and not empty`,
-		statement(`{"Sid": "S", "Effect": "Allow", "Action": "StartSession", "Resource": "*"}`):                                             `policy P, S: Action "StartSession" is not SERVICE:NAME`,
-		statement(`{"Sid": "S", "Effect": "Allow", "Action": "a:B", "Resource": "bucket"}`):                                                 `policy P, S: Resource "bucket" is not an ARN of six parts`,
-		statement(`{"Sid": "S", "Effect": "Allow", "Action": "a:B", "Resource": {"Ref": "X"}}`):                                             `is not text: resolve what the template refers to first`,
-		statement(`{"Sid": "S", "Effect": "Allow", "Action": "a:B", "Resource": "*", "Conditions": {}}`):                                    `json: unknown field "Conditions"`,
-		statement(`{"Sid": "S", "Effect": "Allow", "Action": "a:B", "Resource": "*", "Condition": {"ForAllValues:StringLike": {"k": ""}}}`): `policy P, S: Condition operator "ForAllValues:StringLike" can't be judged here: known are ArnEquals, ArnLike,`,
-		statement(`{"Sid": "S", "Effect": "Allow", "Action": "a:B", "Resource": "*", "Condition": {"BinaryEquals": {"k": ""}}}`):            `policy P, S: Condition operator "BinaryEquals" can't be judged here`,
-		statement(`{"Sid": "S", "Effect": "Allow", "Action": "a:B", "Resource": "*", "Condition": {"Bool": {"k": "yes"}}}`):                 `policy P, S: Condition Bool k: "yes" is neither true nor false`,
-		statement(`{"Sid": "S", "Effect": "Allow", "Action": "a:B", "Resource": "*", "Condition": {"Bool": {"k": []}}}`):                    `policy P, S: Condition Bool k has no value`,
-		statement(`{"Sid": "S", "Effect": "Allow", "Action": "a:B", "Resource": "*", "Condition": {"NumericEquals": {"k": "many"}}}`):       `policy P, S: Condition NumericEquals k: "many" is not a number`,
-		statement(`{"Sid": "S", "Effect": "Allow", "Action": "a:B", "Resource": "*", "Condition": {"DateLessThan": {"k": "soon"}}}`):        `policy P, S: Condition DateLessThan k: "soon" is not a date such as 2026-01-31T08:00:00Z`,
-		statement(`{"Sid": "S", "Effect": "Allow", "Action": "a:B", "Resource": "*", "Condition": {"IpAddress": {"k": "home"}}}`):           `policy P, S: Condition IpAddress k: ParseAddr("home")`,
-		statement(`{"Sid": "S", "Effect": "Allow", "Action": "a:B", "Resource": "*", "Condition": {"ArnLike": {"k": "role"}}}`):             `policy P, S: Condition ArnLike k: "role" is not an ARN of six parts`,
+		`{"Version": "2012-10-17", "Statement": 5}`:                                                                                            "policy P: Statement is neither a statement nor a list of them",
+		`{"Version": "2013", "Statement": []}`:                                                                                                 `policy P: Version "2013" is not one of IAM's`,
+		statement(`{"Effect": "Allow", "Principal": "*", "Action": "a:B", "Resource": "*"}`):                                                   `policy P, statement 1: is not an identity-based policy that can be judged: json: unknown field "Principal"`,
+		statement(`{"Sid": "S", "Effect": "allow", "Action": "a:B", "Resource": "*"}`):                                                         `policy P, S: Effect "allow" is neither Allow nor Deny`,
+		statement(`{"Sid": "S", "Effect": "Allow", "Resource": "*"}`):                                                                          `policy P, S: needs Action or NotAction, one of the two and not empty`,
+		statement(`{"Sid": "S", "Effect": "Allow", "Action": [], "Resource": "*"}`):                                                            `policy P, S: needs Action or NotAction, one of the two and not empty`,
+		statement(`{"Sid": "S", "Effect": "Allow", "Action": "a:B"}`):                                                                          `policy P, S: needs Resource or NotResource, one of the two and not empty`,
+		statement(`{"Sid": "S", "Effect": "Allow", "Action": "StartSession", "Resource": "*"}`):                                                `policy P, S: Action "StartSession" is not SERVICE:NAME`,
+		statement(`{"Sid": "S", "Effect": "Allow", "Action": "a:B", "Resource": "bucket"}`):                                                    `policy P, S: Resource "bucket" is not an ARN of six parts`,
+		statement(`{"Sid": "S", "Effect": "Allow", "Action": "a:B", "Resource": {"Ref": "X"}}`):                                                `is not text: resolve what the template refers to first`,
+		statement(`{"Sid": "S", "Effect": "Allow", "Action": "a:B", "Resource": "*", "Conditions": {}}`):                                       `json: unknown field "Conditions"`,
+		statement(`{"Sid": "S", "Effect": "Allow", "Action": "a:B", "Resource": "*", "Condition": {"ForAllValues:StringMatches": {"k": ""}}}`): `policy P, S: Condition operator "ForAllValues:StringMatches" can't be judged here: known are ArnEquals, ArnLike,`,
+		statement(`{"Sid": "S", "Effect": "Allow", "Action": "a:B", "Resource": "*", "Condition": {"BinaryEquals": {"k": ""}}}`):               `policy P, S: Condition operator "BinaryEquals" can't be judged here`,
+		statement(`{"Sid": "S", "Effect": "Allow", "Action": "a:B", "Resource": "*", "Condition": {"Bool": {"k": "yes"}}}`):                    `policy P, S: Condition Bool k: "yes" is neither true nor false`,
+		statement(`{"Sid": "S", "Effect": "Allow", "Action": "a:B", "Resource": "*", "Condition": {"Bool": {"k": []}}}`):                       `policy P, S: Condition Bool k has no value`,
+		statement(`{"Sid": "S", "Effect": "Allow", "Action": "a:B", "Resource": "*", "Condition": {"NumericEquals": {"k": "many"}}}`):          `policy P, S: Condition NumericEquals k: "many" is not a number`,
+		statement(`{"Sid": "S", "Effect": "Allow", "Action": "a:B", "Resource": "*", "Condition": {"DateLessThan": {"k": "soon"}}}`):           `policy P, S: Condition DateLessThan k: "soon" is not a date such as 2026-01-31T08:00:00Z`,
+		statement(`{"Sid": "S", "Effect": "Allow", "Action": "a:B", "Resource": "*", "Condition": {"IpAddress": {"k": "home"}}}`):              `policy P, S: Condition IpAddress k: ParseAddr("home")`,
+		statement(`{"Sid": "S", "Effect": "Allow", "Action": "a:B", "Resource": "*", "Condition": {"ArnLike": {"k": "role"}}}`):                `policy P, S: Condition ArnLike k: "role" is not an ARN of six parts`,
 	} {
 		_, err := iam.Parse("P", []byte(document))
 		if assert.Error(t, err, document) {

@@ -14,9 +14,6 @@ type piece struct {
 	wild byte // '*' or '?', or 0 for text
 }
 
-// literal is the pattern that matches nothing but s.
-func literal(s string) pattern { return pattern{{text: s}} }
-
 // expand reads a text of a policy: wildcards where they have a meaning, and
 // variables from the request. It reports ok false where a variable has no value
 // in the request: then the text matches nothing.
@@ -146,25 +143,62 @@ func splitOutsideVariables(s string) []string {
 	return append(parts, s[start:])
 }
 
-// matchARN compares part by part. A request's ARN is taken as it is.
-func matchARN(policy, request string, variables bool, context Context) (matches bool, resolved string) {
-	want, err := arn(policy)
+// resource is an ARN of a policy, ready to be compared.
+type resource struct {
+	text  string
+	parts []part // nil for "*"
+}
+
+// part is one part of an ARN. It is a pattern, if it has no variables.
+type part struct {
+	text  string
+	fixed pattern
+}
+
+func parseResource(text string, variables bool) (resource, error) {
+	r := resource{text: text}
+	if text == "*" {
+		return r, nil
+	}
+	texts, err := arn(text)
 	if err != nil {
-		return false, policy
+		return r, err
 	}
-	have := strings.SplitN(request, ":", 6)
-	if len(have) != 6 {
-		return false, policy
-	}
-	matches = true
-	texts := make([]string, 6)
-	for i, part := range want {
-		p, ok := expand(part, true, variables, context)
-		if !ok {
-			return false, policy
+	for _, t := range texts {
+		p := part{text: t}
+		if !variables || !strings.Contains(t, "${") {
+			p.fixed, _ = expand(t, true, false, nil)
 		}
-		texts[i] = p.String()
-		matches = matches && p.match(have[i])
+		r.parts = append(r.parts, p)
 	}
-	return matches, strings.Join(texts, ":")
+	return r, nil
+}
+
+// match compares part by part. A request's ARN is taken as it is.
+func (r resource) match(have []string, context Context) bool {
+	if r.parts == nil {
+		return true
+	}
+	if len(have) != len(r.parts) {
+		return false
+	}
+	for i, p := range r.parts {
+		want, ok := p.fixed, true
+		if want == nil {
+			want, ok = expand(p.text, true, true, context)
+		}
+		if !ok || !want.match(have[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// resolved is the ARN with the values of its variables, as far as it has some.
+func (r resource) resolved(context Context) string {
+	p, ok := expand(r.text, true, true, context)
+	if !ok {
+		return r.text
+	}
+	return p.String()
 }

@@ -3,6 +3,7 @@ package iam
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,8 @@ type operator struct {
 	negated  bool // matches where no value of the policy does
 	ifExists bool // matches where the request lacks the key
 	null     bool
+	// anyOf and allOf ask about each value of a key that has several.
+	anyOf, allOf bool
 	// check refuses a value of the policy that can never be compared, so that it is no silent denial.
 	check func(value string) error
 	test  func(policy, request string, variables bool, context Context) bool
@@ -55,14 +58,21 @@ func findOperator(name string) (operator, bool) {
 		return operator{name: name, null: true, check: checkBool}, true
 	}
 	base, ifExists := strings.CutSuffix(name, "IfExists")
+	base, anyOf := strings.CutPrefix(base, "ForAnyValue:")
+	base, allOf := strings.CutPrefix(base, "ForAllValues:")
 	o, ok := operators[base]
-	o.name, o.ifExists = name, ifExists
-	return o, ok
+	o.name, o.ifExists, o.anyOf, o.allOf = name, ifExists, anyOf, allOf
+	return o, ok && !(anyOf && allOf)
 }
 
 // holds tells whether the request meets the condition.
 func (c condition) holds(context Context, variables bool) bool {
 	value, exists := context.get(c.key)
+	meets := func(value string) bool {
+		return slices.ContainsFunc(c.values, func(want string) bool {
+			return c.operator.test(want, value, variables, context)
+		}) != c.operator.negated
+	}
 	if c.operator.null {
 		for _, want := range c.values {
 			if strings.EqualFold(want, "true") != exists {
@@ -71,15 +81,16 @@ func (c condition) holds(context Context, variables bool) bool {
 		}
 		return false
 	}
-	if !exists {
+	switch {
+	case c.operator.anyOf:
+		return exists && slices.ContainsFunc(strings.Split(value, ","), meets) || !exists && c.operator.ifExists
+	case c.operator.allOf:
+		return !exists || !slices.ContainsFunc(strings.Split(value, ","), func(v string) bool { return !meets(v) })
+	case !exists:
 		return c.operator.ifExists || c.operator.negated
+	default:
+		return meets(value)
 	}
-	for _, want := range c.values {
-		if c.operator.test(want, value, variables, context) {
-			return !c.operator.negated
-		}
-	}
-	return c.operator.negated
 }
 
 func stringTest(wildcards, ignoreCase bool) func(string, string, bool, Context) bool {
@@ -96,8 +107,8 @@ func stringTest(wildcards, ignoreCase bool) func(string, string, bool, Context) 
 }
 
 func arnTest(policy, request string, variables bool, context Context) bool {
-	matches, _ := matchARN(policy, request, variables, context)
-	return matches
+	want, err := parseResource(policy, variables)
+	return err == nil && want.match(strings.SplitN(request, ":", 6), context)
 }
 
 func checkARN(value string) error {

@@ -19,9 +19,9 @@ type Policy struct {
 type statement struct {
 	name       string
 	deny       bool
-	actions    []string
+	actions    []pattern // in lower case
 	notActions bool
-	resources  []string
+	resources  []resource
 	notRes     bool
 	conditions []condition
 	variables  bool
@@ -84,7 +84,6 @@ func parseStatement(text []byte, variables bool) (statement, error) {
 	}
 	s := statement{
 		name: d.Sid, variables: variables,
-		actions: d.Action, resources: d.Resource,
 		notActions: d.NotAction != nil, notRes: d.NotResource != nil,
 	}
 	var faults []error
@@ -96,32 +95,38 @@ func parseStatement(text []byte, variables bool) (statement, error) {
 	default:
 		fault("Effect %q is neither Allow nor Deny", d.Effect)
 	}
+	actions := d.Action
 	if s.notActions {
-		s.actions = d.NotAction
+		actions = d.NotAction
 	}
+	resources := d.Resource
 	if s.notRes {
-		s.resources = d.NotResource
+		resources = d.NotResource
 	}
-	if (d.Action == nil) == (d.NotAction == nil) || len(s.actions) == 0 {
+	if (d.Action == nil) == (d.NotAction == nil) || len(actions) == 0 {
 		fault("needs Action or NotAction, one of the two and not empty")
 	}
-	if (d.Resource == nil) == (d.NotResource == nil) || len(s.resources) == 0 {
+	if (d.Resource == nil) == (d.NotResource == nil) || len(resources) == 0 {
 		fault("needs Resource or NotResource, one of the two and not empty")
 	}
-	for _, action := range s.actions {
+	for _, action := range actions {
 		if service, name, ok := strings.Cut(action, ":"); action != "*" && (!ok || service == "" || name == "") {
 			fault("Action %q is not SERVICE:NAME", action)
 		}
+		p, _ := expand(strings.ToLower(action), true, false, nil)
+		s.actions = append(s.actions, p)
 	}
-	for _, resource := range s.resources {
-		if _, err := arn(resource); resource != "*" && err != nil {
+	for _, text := range resources {
+		r, err := parseResource(text, variables)
+		if err != nil {
 			fault("Resource %w", err)
 		}
+		s.resources = append(s.resources, r)
 	}
 	for _, name := range sortedKeys(d.Condition) {
 		op, ok := findOperator(name)
 		if !ok {
-			fault("Condition operator %q can't be judged here: known are %s, each also with IfExists, and Null", name, strings.Join(operatorNames(), ", "))
+			fault("Condition operator %q can't be judged here: known are %s, each also with ForAnyValue:, ForAllValues: and IfExists, and Null", name, strings.Join(operatorNames(), ", "))
 			continue
 		}
 		for _, key := range sortedKeys(d.Condition[name]) {

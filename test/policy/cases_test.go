@@ -103,12 +103,23 @@ func (w *world) deeds() []named {
 		named{"command by an own document", w.command(host, "Shell")},
 		named{"command, document only", once("ssm:SendCommand", w.document("AWS-RunShellScript"), nil)},
 		named{"automation", once("ssm:StartAutomationExecution", w.arn("ssm", w.Region, w.Account, "automation-definition/AWS-RunShellScript:1"), nil)},
+		named{"change request", once("ssm:StartChangeRequestExecution", w.arn("ssm", w.Region, w.Account, "automation-definition/AWS-RunShellScript:1"), nil)},
 		named{"association", once("ssm:CreateAssociation", w.document("Shell"), nil)},
+		named{"associations", once("ssm:CreateAssociationBatch", w.document("Shell"), nil)},
+		named{"change an association", once("ssm:UpdateAssociation", w.arn("ssm", w.Region, w.Account, "association/1"), nil)},
+		named{"run associations", once("ssm:StartAssociationsOnce", "*", nil)},
+		named{"task in a maintenance window", once("ssm:RegisterTaskWithMaintenanceWindow", w.arn("ssm", w.Region, w.Account, "maintenancewindow/mw-1"), nil)},
+		named{"change a task", once("ssm:UpdateMaintenanceWindowTask", w.arn("ssm", w.Region, w.Account, "maintenancewindow/mw-1"), nil)},
+		named{"change a service setting", once("ssm:UpdateServiceSetting", w.arn("ssm", w.Region, w.Account, "servicesetting/ssm/documents/console/public-sharing-permission"), nil)},
 		named{"change the document", once("ssm:UpdateDocument", w.document("Shell"), nil)},
 		named{"other default version", once("ssm:UpdateDocumentDefaultVersion", w.document("Shell"), nil)},
 		named{"delete the document", once("ssm:DeleteDocument", w.document("Shell"), nil)},
+		named{"share the document", once("ssm:ModifyDocumentPermission", w.document("Shell"), nil)},
 		named{"new document", once("ssm:CreateDocument", w.document("Mine"), nil)},
-		named{"tag an instance", once("ec2:CreateTags", w.Node(stranger), iam.Context{"aws:RequestTag/postern:bastion": "Test/Bastion"})},
+		named{"tag an instance as a bastion", once("ec2:CreateTags", w.Node(stranger), iam.Context{"aws:TagKeys": "postern:bastion"})},
+		named{"tag an instance as a bastion, among others", once("ec2:CreateTags", w.Node(stranger), iam.Context{"aws:TagKeys": "Name,Stage"})},
+		named{"tag an instance otherwise", once("ec2:CreateTags", w.Node(stranger), iam.Context{"aws:TagKeys": "Name"})},
+		named{"untag an instance", once("ec2:DeleteTags", w.Node(stranger), iam.Context{"aws:TagKeys": "postern:bastion"})},
 		named{"tag a node", once("ssm:AddTagsToResource", w.arn("ssm", w.Region, w.Account, "managed-instance/mi-0aaaaaaaaaaaaaaaa"), nil)},
 		named{"read a parameter", once("ssm:GetParameter", w.arn("ssm", w.Region, w.Account, "parameter/secret"), nil)},
 		named{"remote desktop by Fleet Manager", once("ssm-guiconnect:StartConnection", "*", nil)},
@@ -157,16 +168,27 @@ func (w *world) command(id, name string) deed {
 
 // under is all deeds of somebody under a grant, of which those named are allowed.
 func (w *world) under(grant string, who person, allowed ...string) []testCase {
+	return w.matrix([]string{grant}, who, func(name string) bool { return slices.Contains(allowed, name) }, allowed)
+}
+
+// besides is all deeds of somebody who may do everything, but for what a grant
+// denies: those named. What another account owns takes that account's word, too.
+func (w *world) besides(grant string, who person, denied ...string) []testCase {
+	cases := w.matrix([]string{grant, "everything"}, who, func(name string) bool { return !slices.Contains(denied, name) }, denied)
+	return slices.DeleteFunc(cases, func(c testCase) bool { return strings.Contains(c.name, "another account") })
+}
+
+func (w *world) matrix(policies []string, who person, want func(name string) bool, names []string) []testCase {
 	var cases []testCase
 	known := map[string]bool{}
 	for _, d := range w.deeds() {
 		known[d.name] = true
 		cases = append(cases, testCase{
-			name: fmt.Sprintf("%s, %s: %s", grant, who.name, d.name), policies: []string{grant},
-			who: who, do: d.do(who), want: slices.Contains(allowed, d.name),
+			name: fmt.Sprintf("%s, %s: %s", strings.Join(policies, " + "), who.name+who.state, d.name), policies: policies,
+			who: who, do: d.do(who), want: want(d.name),
 		})
 	}
-	for _, name := range allowed {
+	for _, name := range names {
 		if !known[name] {
 			panic("no deed " + name)
 		}

@@ -8,14 +8,91 @@ import (
 	"github.com/postern-cdk/postern/internal/policy"
 )
 
-// lookAround is what everybody may read who may do anything.
-var lookAround = []string{
-	"ec2:DescribeInstances", "ssm:DescribeInstanceInformation", "ssm:DescribeInstanceProperties", "ssm:DescribeSessions", "ssm:GetConnectionStatus",
+// march is when the grant "March" holds: from 08:00 on its first day, to the end.
+var march = struct{ first, last time.Time }{time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC), time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)}
+
+// grants are policies by name, each as it is attached to somebody.
+func (w *world) grants() map[string]json.RawMessage {
+	tagged := policy.Target{Tags: []policy.Tag{{Key: "postern:bastion", Value: "Test/Bastion"}, {Key: "Stage", Value: "prod"}}}
+	shell := policy.Session{
+		Documents: []string{w.document("Shell")},
+		Targets:   []policy.Target{{ARN: w.Node(host)}, tagged},
+		Keys:      []string{w.arn("kms", w.Region, w.Account, "key/session")},
+	}
+	tunnel := policy.Session{Documents: []string{w.document("TunnelDatabase")}, Targets: []policy.Target{{ARN: w.Node(host)}}}
+	emergency := policy.Session{Documents: []string{w.document("Emergency")}, Targets: []policy.Target{{ARN: w.Node(host)}}}
+	ssh := policy.Connect{
+		Endpoint: endpoint, Port: 22, CIDRs: []string{"10.0.1.0/24"}, MaxDuration: 30 * time.Minute,
+		Users: []string{"ec2-user"}, Instances: []policy.Target{{ARN: w.Node(host)}, tagged},
+	}
+	rdp := policy.Connect{Endpoint: endpoint, Port: 3389, CIDRs: []string{"10.0.1.0/24"}}
+
+	all := map[string]json.RawMessage{
+		"everything": json.RawMessage(`{"Version": "2012-10-17", "Statement": [{"Sid": "All", "Effect": "Allow", "Action": "*", "Resource": "*"}]}`),
+	}
+	for name, of := range map[string]struct {
+		who   policy.Caller
+		grant policy.Grant
+	}{
+		"viewer":        {"", policy.Grant{Viewer: true}},
+		"user's shell":  {policy.User, policy.Grant{Sessions: []policy.Session{shell}}},
+		"role's shell":  {policy.Role, policy.Grant{Sessions: []policy.Session{shell}}},
+		"shell":         {"", policy.Grant{Sessions: []policy.Session{shell}}},
+		"tunneller":     {"", policy.Grant{Sessions: []policy.Session{tunnel}}},
+		"SSH":           {"", policy.Grant{Connects: []policy.Connect{ssh}}},
+		"RDP":           {"", policy.Grant{Connects: []policy.Connect{rdp}}},
+		"break-glass":   {policy.User, policy.Grant{Sessions: []policy.Session{emergency}, When: policy.When{MFAMaxAge: 15 * time.Minute}}},
+		"prod only":     {"", policy.Grant{Sessions: []policy.Session{shell}, Tags: []policy.Tag{{Key: "Team", Value: "data"}}}},
+		"MFA":           {policy.User, policy.Grant{Sessions: []policy.Session{shell}, Connects: []policy.Connect{ssh}, When: policy.When{MFA: true}}},
+		"fresh MFA":     {policy.User, policy.Grant{Sessions: []policy.Session{shell}, When: policy.When{MFAMaxAge: time.Hour}}},
+		"March":         {"", policy.Grant{Sessions: []policy.Session{shell}, When: policy.When{NotBefore: march.first, NotAfter: march.last}}},
+		"office hours":  {"", policy.Grant{Sessions: []policy.Session{shell}, Closes: time.Date(2026, 3, 10, 18, 0, 0, 0, time.UTC)}},
+		"closed":        {"", policy.Grant{Sessions: []policy.Session{shell}, Closes: policy.Closed}},
+		"office":        {"", policy.Grant{Sessions: []policy.Session{shell}, When: policy.When{SourceCIDRs: []string{"203.0.113.0/24", "2001:db8::/32"}}}},
+		"office or VPC": {"", policy.Grant{Sessions: []policy.Session{shell}, When: policy.When{SourceCIDRs: []string{"203.0.113.0/24"}, VpcEndpoints: []string{"vpce-1", "vpce-2"}}}},
+	} {
+		statements := of.grant.Gated(w.Scope, of.who)
+		statements = append(statements, of.grant.Standing(w.Scope, of.who)...)
+		statements = append(statements, policy.Bypasses(w.Scope, of.grant)...)
+		all[name] = json.RawMessage(policy.Document(statements))
+	}
+	return all
 }
 
-// own is what everybody may do with sessions of their own.
-func own(who person) []string {
-	return []string{"resume own session", "end own session", "resume session of " + who.name, "end session of " + who.name, "data channel"}
+// What is allowed to whom.
+var (
+	// look is what everybody may read who may start sessions.
+	look = []string{
+		"ec2:DescribeInstances", "ssm:DescribeInstanceInformation", "ssm:DescribeInstanceProperties", "ssm:DescribeSessions", "ssm:GetConnectionStatus",
+	}
+	// lookForEndpoints is what everybody may read who may open tunnels.
+	lookForEndpoints = []string{"ec2:DescribeInstances", "ec2:DescribeInstanceConnectEndpoints"}
+	shellStands      = []string{"data key of the session key", "read the document"}
+	shellOpens       = []string{"shell on host", "shell on bastion"}
+	sshOpens         = []string{
+		"SSH tunnel", "SSH tunnel to the last address", "push key to ec2-user on host", "push key to ec2-user on bastion",
+	}
+	// waysAround are denied to everybody, whatever else they may do.
+	waysAround = []string{
+		"AWS-StartSSHSession on host", "AWS-StartPortForwardingSession on host", "AWS-StartPortForwardingSessionToRemoteHost on host",
+		"AWS-StartPortForwardingSessionToSocket on host", "AWS-StartInteractiveCommand on host", "AWS-StartNoninteractiveCommand on host",
+		"AWS-PasswordReset on host",
+		"command on host", "command by an own document", "command, document only", "automation", "change request", "association", "associations",
+		"change an association", "run associations", "task in a maintenance window", "change a task", "change a service setting",
+		"change the document", "other default version", "delete the document", "share the document", "new document",
+		"remote desktop by Fleet Manager", "serial console",
+	}
+	tagging = []string{"tag an instance as a bastion", "tag an instance as a bastion, among others", "untag an instance"}
+)
+
+// ends is what everybody may do who may start sessions, at all times; resumes is
+// what takes the circumstances of the start.
+func ends(who person) []string {
+	return []string{"end own session", "end session of " + who.name, "data channel"}
+}
+
+func resumes(who person) []string {
+	return []string{"resume own session", "resume session of " + who.name}
 }
 
 func join(lists ...[]string) []string {
@@ -26,65 +103,67 @@ func join(lists ...[]string) []string {
 	return all
 }
 
-// grants are policies by name, each as it is attached to somebody.
-func (w *world) grants() map[string]json.RawMessage {
-	shell := policy.Session{
-		Documents: []string{w.document("Shell")},
-		Targets:   []policy.Target{{ARN: w.Node(host)}, {Tags: []policy.Tag{{Key: "postern:bastion", Value: "Test/Bastion"}, {Key: "Stage", Value: "prod"}}}},
-		Keys:      []string{w.arn("kms", w.Region, w.Account, "key/session")},
+// shellUnder is all deeds under a grant of a shell: of somebody in the right
+// circumstances, and of some who are not.
+func (w *world) shellUnder(grant string, opens []string, right []person, wrong ...person) []testCase {
+	var cases []testCase
+	for _, p := range right {
+		cases = append(cases, w.under(grant, p, join(look, shellStands, ends(p), resumes(p), opens)...)...)
 	}
-	tunnel := policy.Session{Documents: []string{w.document("TunnelDatabase")}, Targets: []policy.Target{{ARN: w.Node(host)}}}
-	march := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
-	all := map[string]json.RawMessage{}
-	for name, statements := range map[string][]policy.Statement{
-		"user's shell":  policy.SessionStatements(w.Scope, policy.User, shell, policy.When{}),
-		"role's shell":  policy.SessionStatements(w.Scope, policy.Role, shell, policy.When{}),
-		"shell":         policy.SessionStatements(w.Scope, "", shell, policy.When{}),
-		"tunnel":        policy.SessionStatements(w.Scope, "", tunnel, policy.When{}),
-		"MFA":           policy.SessionStatements(w.Scope, "", shell, policy.When{MFA: true}),
-		"fresh MFA":     policy.SessionStatements(w.Scope, "", shell, policy.When{MFAMaxAge: time.Hour}),
-		"March":         policy.SessionStatements(w.Scope, "", shell, policy.When{NotBefore: march, NotAfter: march.AddDate(0, 1, 0)}),
-		"office":        policy.SessionStatements(w.Scope, "", shell, policy.When{SourceCIDRs: []string{"203.0.113.0/24"}}),
-		"office or VPC": policy.SessionStatements(w.Scope, "", shell, policy.When{SourceCIDRs: []string{"203.0.113.0/24"}, VpcEndpoints: []string{"vpce-1"}}),
-	} {
-		text, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": statements})
-		if err != nil {
-			panic(err)
-		}
-		all[name] = text
+	for _, p := range wrong {
+		cases = append(cases, w.under(grant, p, join(look, shellStands, ends(p))...)...)
 	}
-	return all
+	return append(cases, w.besides(grant, right[0], join(waysAround, tagging)...)...)
 }
 
 func (w *world) cases() []testCase {
-	shell := []string{"shell on host", "shell on bastion", "data key of the session key", "read the document"}
 	var cases []testCase
-	add := func(more ...testCase) { cases = append(cases, more...) }
-
-	add(w.under("user's shell", w.alice, join(lookAround, own(w.alice), shell)...)...)
-	add(w.under("role's shell", w.carol, join(lookAround, own(w.carol), shell)...)...)
-	add(w.under("shell", w.alice, join(lookAround, own(w.alice), shell)...)...)
-	add(w.under("shell", w.carol, join(lookAround, own(w.carol), shell)...)...)
-	add(w.under("tunnel", w.alice, join(lookAround, own(w.alice), []string{"tunnel to database on host"})...)...)
-
-	noMFA := iam.Context{"aws:MultiFactorAuthPresent": "", "aws:MultiFactorAuthAge": ""}
-	for _, grant := range []string{"MFA", "fresh MFA"} {
-		for _, what := range []named{{"shell", w.start(host, "Shell")}, {"resume", w.mine("ssm:ResumeSession")}} {
-			add(
-				one(what.name+" with a second factor", grant, w.alice, what.do, true),
-				one(what.name+" by a role assumed with one", grant, w.assumed, what.do, true),
-				one(what.name+" with access keys, which have no such key", grant, w.alice.with(noMFA), what.do, false),
-				one(what.name+" without one", grant, w.alice.with(iam.Context{"aws:MultiFactorAuthPresent": "false", "aws:MultiFactorAuthAge": ""}), what.do, false),
-				one(what.name+" by somebody federated, of whose factor IAM does not know", grant, w.carol, what.do, false),
-			)
-		}
-		add(one("end own session without a second factor", grant, w.alice.with(noMFA), w.mine("ssm:TerminateSession"), true))
+	add := func(more []testCase) { cases = append(cases, more...) }
+	with := func(p person, name string, context iam.Context) person {
+		p = p.with(context)
+		p.state = name
+		return p
 	}
-	add(
-		one("old", "MFA", w.alice.with(iam.Context{"aws:MultiFactorAuthAge": "86400"}), w.start(host, "Shell"), true),
-		one("just in time", "fresh MFA", w.alice.with(iam.Context{"aws:MultiFactorAuthAge": "3600"}), w.start(host, "Shell"), true),
-		one("expired", "fresh MFA", w.alice.with(iam.Context{"aws:MultiFactorAuthAge": "3601"}), w.start(host, "Shell"), false),
-		one("of unknown age", "fresh MFA", w.alice.with(iam.Context{"aws:MultiFactorAuthAge": ""}), w.start(host, "Shell"), false),
-	)
+	at := func(p person, when string) person { return with(p, " at "+when, iam.Context{"aws:CurrentTime": when}) }
+	from := func(p person, address string) person {
+		return with(p, " from "+address, iam.Context{"aws:SourceIp": address})
+	}
+	by := func(p person, endpoint string) person {
+		return with(p, " by "+endpoint, iam.Context{"aws:SourceIp": "", "aws:SourceVpce": endpoint, "aws:VpcSourceIp": "10.0.0.9"})
+	}
+	keys := with(w.alice, " with access keys", iam.Context{"aws:MultiFactorAuthPresent": "", "aws:MultiFactorAuthAge": ""})
+	unsure := with(w.alice, " without a second factor", iam.Context{"aws:MultiFactorAuthPresent": "false", "aws:MultiFactorAuthAge": ""})
+	ago := func(seconds string) person {
+		return with(w.alice, " "+seconds+" s after her second factor", iam.Context{"aws:MultiFactorAuthAge": seconds})
+	}
+	ageless := with(w.alice, " with a second factor of no age", iam.Context{"aws:MultiFactorAuthAge": ""})
+
+	add(w.under("viewer", w.alice, join(look, lookForEndpoints)...))
+	add(w.besides("viewer", w.alice, waysAround...))
+
+	add(w.shellUnder("user's shell", shellOpens, []person{w.alice, keys, w.aliceTwo}))
+	add(w.shellUnder("role's shell", shellOpens, []person{w.carol, w.carolTwo, w.otherCarol}))
+	add(w.shellUnder("shell", shellOpens, []person{w.alice, w.carol}))
+	tunnel := []string{"tunnel to database on host"}
+	add(w.under("tunneller", w.alice, join(look, ends(w.alice), resumes(w.alice), tunnel)...))
+	add(w.under("tunneller", w.carol, join(look, ends(w.carol), resumes(w.carol), tunnel)...))
+	add(w.besides("tunneller", w.carol, waysAround...))
+	add(w.under("SSH", w.alice, join(lookForEndpoints, sshOpens)...))
+	add(w.under("SSH", w.carol, join(lookForEndpoints, sshOpens)...))
+	add(w.besides("SSH", w.alice, join(waysAround, tagging)...))
+	add(w.under("RDP", w.alice, join(lookForEndpoints, []string{"RDP tunnel"})...))
+	add(w.besides("RDP", w.alice, waysAround...))
+
+	add(w.shellUnder("March", shellOpens,
+		[]person{at(w.alice, "2026-03-01T08:00:00Z"), at(w.carol, "2026-03-31T23:59:59Z")},
+		at(w.alice, "2026-03-01T07:59:59Z"), at(w.carol, "2026-04-01T00:00:00Z"), at(w.alice, "2027-03-10T12:00:00Z")))
+	add(w.shellUnder("office hours", shellOpens,
+		[]person{at(w.alice, "2026-03-10T18:00:00Z"), w.carol}, at(w.alice, "2026-03-10T18:00:01Z"), at(w.carol, "2026-03-11T09:00:00Z")))
+	add(w.shellUnder("office", shellOpens,
+		[]person{w.alice, from(w.carol, "203.0.113.255"), from(w.carol, "2001:db8::1")},
+		from(w.alice, "203.0.114.0"), from(w.alice, elsewhere), from(w.carol, "2001:db9::1"), by(w.alice, "vpce-1")))
+	add(w.shellUnder("office or VPC", shellOpens,
+		[]person{w.alice, by(w.carol, "vpce-1"), by(w.carol, "vpce-2")}, from(w.alice, elsewhere), by(w.alice, "vpce-10"), by(w.alice, "vpce-3")))
+	add(w.shellUnder("fresh MFA", shellOpens, []person{w.alice, ago("3600")}, ago("3601"), keys, unsure, ageless))
 	return cases
 }

@@ -132,16 +132,23 @@ type kill struct {
 func (w *world) kills() ([]kill, error) {
 	grants := w.grants()
 	cases := w.cases()
-	var all []kill
-	for _, grant := range slices.Sorted(maps.Keys(grants)) {
-		original, err := iam.Parse(grant, grants[grant])
+	parsed := map[string]*iam.Policy{}
+	for name, document := range grants {
+		p, err := iam.Parse(name, document)
 		if err != nil {
 			return nil, err
 		}
+		parsed[name] = p
+	}
+	var all []kill
+	for _, grant := range slices.Sorted(maps.Keys(grants)) {
+		original := parsed[grant]
 		var own []testCase
+		var answers []bool
 		for _, c := range cases {
-			if slices.Equal(c.policies, []string{grant}) {
+			if c.policies[0] == grant {
 				own = append(own, c)
+				answers = append(answers, c.decide(original, parsed))
 			}
 		}
 		for _, m := range mutants(grant, grants[grant]) {
@@ -151,10 +158,7 @@ func (w *world) kills() ([]kill, error) {
 			}
 			k := kill{mutant: m}
 			for i, c := range own {
-				ask := func(p *iam.Policy) bool {
-					return c.do.Decide(func(r iam.Request) bool { return iam.Evaluate([]*iam.Policy{p}, r).Allowed })
-				}
-				if ask(changed) != ask(original) {
+				if c.decide(changed, parsed) != answers[i] {
 					k.by = &own[i]
 					break
 				}
@@ -165,10 +169,19 @@ func (w *world) kills() ([]kill, error) {
 	return all, nil
 }
 
+// decide is what our own evaluator says, with another first policy.
+func (c testCase) decide(first *iam.Policy, parsed map[string]*iam.Policy) bool {
+	policies := []*iam.Policy{first}
+	for _, other := range c.policies[1:] {
+		policies = append(policies, parsed[other])
+	}
+	return c.do.Decide(func(r iam.Request) bool { return iam.Evaluate(policies, r).Allowed })
+}
+
 // under is the case that kills, asked under the mutant.
 func (k kill) under() testCase {
 	c := *k.by
-	c.policies = []string{k.grant + " / " + k.name}
+	c.policies = append([]string{k.grant + " / " + k.name}, c.policies[1:]...)
 	return c
 }
 

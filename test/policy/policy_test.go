@@ -115,7 +115,7 @@ func explain(parsed map[string]*iam.Policy, c testCase) string {
 	var text string
 	for _, r := range c.do.Requests() {
 		d := iam.Evaluate(policiesOf(parsed, c), r)
-		text += fmt.Sprintf("\n%s on %s: %v, by %v, missed %v", r.Action, r.Resource, d.Allowed, d.Decisive, d.Missed)
+		text += fmt.Sprintf("\n%s on %s: %v, by %v, missed %v", r.Action, r.Resource, d.Allowed, d.Decisive, iam.Missed(policiesOf(parsed, c), r))
 	}
 	return text
 }

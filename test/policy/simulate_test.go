@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -111,6 +112,8 @@ func (a answer) verdict(q question) (allowed bool, err error) {
 			}
 		}
 		result = a.Bare
+	} else if result == "" {
+		result = a.Bare
 	} else if a.Bare != "" && a.Bare != a.Result {
 		return false, fmt.Errorf("the evaluator disagrees with itself about %s: %s and %s", q, a.Result, a.Bare)
 	}
@@ -133,6 +136,9 @@ func Simulate(policies map[string]json.RawMessage, questions []question) ([]answ
 	}
 	deadline, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	if file := os.Getenv("DUMP"); file != "" {
+		os.WriteFile(file, input, 0o600)
+	}
 	node := exec.CommandContext(deadline, "node", "simulate.mjs")
 	node.Stdin = bytes.NewReader(input)
 	var output, complaint bytes.Buffer

@@ -31,8 +31,6 @@ type world struct {
 	alice, aliceTwo person
 	// Sessions of a role, such as IAM Identity Center's, and one of another role.
 	carol, carolTwo, otherCarol person
-	// carol, where the role was assumed with a second factor.
-	assumed person
 }
 
 func newWorld(partition, region string) *world {
@@ -42,14 +40,15 @@ func newWorld(partition, region string) *world {
 	w.carol = w.session("Operators", "AROAOPERATORS0000001", "carol")
 	w.carolTwo = w.session("Operators", "AROAOPERATORS0000001", "carol-2")
 	w.otherCarol = w.session("Others", "AROAOTHERS0000000001", "carol")
-	w.assumed = w.carol.with(iam.Context{"aws:MultiFactorAuthPresent": "true", "aws:MultiFactorAuthAge": "300"})
 	return w
 }
 
 // person is who asks, and what IAM knows of the request because of that.
 type person struct {
 	name, arn string
-	context   iam.Context
+	// state is how the person asks, where it matters.
+	state   string
+	context iam.Context
 	// sessionID begins the IDs of the sessions that they start.
 	sessionID string
 }
@@ -75,9 +74,10 @@ func (w *world) user(name, id string) person {
 	}
 }
 
-// session is who has assumed a role. IAM has no user name for them; of a second
-// factor it knows only where the role was assumed with one.
+// session is who has assumed a role. IAM has no user name for them, and does not
+// know of a second factor, even where the role was assumed with one.
 // docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#principaltable
+// docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa_configure-api-require.html
 func (w *world) session(role, id, name string) person {
 	return person{
 		name: "role " + role + "/" + name, sessionID: name,
