@@ -43,13 +43,14 @@ func (w When) Trust() []Statement {
 	if !w.MFA && w.MFAMaxAge == 0 {
 		return nil
 	}
-	deny := func(sid string, condition Condition) Statement {
-		return Statement{Sid: sid, Effect: Deny, Principal: anyone(), Action: []string{"sts:AssumeRole"}, Condition: condition}
+	// Without IDs, as several operators may ask the same role for it.
+	deny := func(condition Condition) Statement {
+		return Statement{Effect: Deny, Principal: anyone(), Action: []string{"sts:AssumeRole"}, Condition: condition}
 	}
 	// IfExists, as a request with long-lived keys does not have the key at all.
-	statements := []Statement{deny("SecondFactor", Condition{"BoolIfExists": {"aws:MultiFactorAuthPresent": {"false"}}})}
+	statements := []Statement{deny(Condition{"BoolIfExists": {"aws:MultiFactorAuthPresent": {"false"}}})}
 	if w.MFAMaxAge > 0 {
-		statements = append(statements, deny("FreshSecondFactor", Condition{"NumericGreaterThan": {"aws:MultiFactorAuthAge": {seconds(w.MFAMaxAge)}}}))
+		statements = append(statements, deny(Condition{"NumericGreaterThan": {"aws:MultiFactorAuthAge": {seconds(w.MFAMaxAge)}}}))
 	}
 	return statements
 }

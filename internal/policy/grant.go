@@ -43,7 +43,7 @@ func (g Grant) Gated(s Scope, who Caller) []Statement {
 			statements[i].Condition = statements[i].Condition.And(Condition{"DateLessThanEquals": {"aws:CurrentTime": {date(g.Closes)}}})
 		}
 	}
-	return distinct(g.When.For(who).Limit(distinct(statements)))
+	return Distinct(g.When.For(who).Limit(Distinct(statements)))
 }
 
 // Standing are the statements that hold at all times: to look around, and to end
@@ -59,7 +59,7 @@ func (g Grant) Standing(s Scope, who Caller) []Statement {
 	if g.Viewer || len(g.Connects) > 0 {
 		statements = append(statements, LookStatements(s)...)
 	}
-	return distinct(statements)
+	return Distinct(statements)
 }
 
 // session is all sessions in one, as IAM takes them: each document on each target.
@@ -121,6 +121,7 @@ func Bypasses(s Scope, g Grant) []Statement {
 				"ssm:DeleteDocument",
 				"ssm:ModifyDocumentPermission",
 				"ssm:RegisterTaskWithMaintenanceWindow",
+				"ssm:ResetServiceSetting",
 				"ssm:SendCommand",
 				"ssm:StartAssociationsOnce",
 				"ssm:StartAutomationExecution",
@@ -146,7 +147,7 @@ func Bypasses(s Scope, g Grant) []Statement {
 		statements = append(statements, Statement{
 			// Who chooses the tags chooses the targets.
 			Sid: "NoTagging", Effect: Deny,
-			Action:    []string{"ec2:CreateTags", "ec2:DeleteTags"},
+			Action:    []string{"ec2:CreateTags", "ec2:DeleteTags", "ssm:AddTagsToResource", "ssm:RemoveTagsFromResource"},
 			Resource:  []string{"*"},
 			Condition: Condition{"ForAnyValue:StringEquals": {"aws:TagKeys": keys}},
 		})
@@ -178,9 +179,9 @@ func (g Grant) tagKeys() []string {
 	return unique(keys)
 }
 
-// distinct drops statements that say the same as one before, and numbers the IDs
+// Distinct drops statements that say the same as one before, and numbers the IDs
 // of those that share one: IAM refuses two of the same in a policy.
-func distinct(statements []Statement) []Statement {
+func Distinct(statements []Statement) []Statement {
 	var out []Statement
 	seen, ids := map[string]bool{}, map[string]int{}
 	for _, statement := range statements {

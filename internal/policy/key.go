@@ -17,6 +17,9 @@ func Placeholders() Scope {
 	return Scope{Partition: "PARTITION", Region: "REGION", Account: "ACCOUNT", URLSuffix: "amazonaws.com"}
 }
 
+// ARN returns the ARN of a resource of a service in the scope's region.
+func (s Scope) ARN(service, resource string) string { return s.arn(service, s.Region, resource) }
+
 func (s Scope) arn(service, region, resource string) string {
 	return "arn:" + s.Partition + ":" + service + ":" + region + ":" + s.Account + ":" + resource
 }

@@ -10,7 +10,7 @@ import (
 // has a Principal; in a person's or role's it has none, and in a role's trust
 // policy no Resource.
 type Statement struct {
-	Sid       string    `json:"Sid"`
+	Sid       string    `json:"Sid,omitempty"`
 	Effect    Effect    `json:"Effect"`
 	Principal Principal `json:"Principal,omitempty"`
 	Action    []string  `json:"Action"`

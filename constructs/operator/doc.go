@@ -1,0 +1,2 @@
+// Package operator says what people may do, by intent.
+package operator

@@ -1,0 +1,3 @@
+// Package session opens shells on private instances through AWS Systems Manager
+// Session Manager, with no port open to anyone.
+package session
