@@ -62,7 +62,8 @@ func findOperator(name string) (operator, bool) {
 	base, allOf := strings.CutPrefix(base, "ForAllValues:")
 	o, ok := operators[base]
 	o.name, o.ifExists, o.anyOf, o.allOf = name, ifExists, anyOf, allOf
-	return o, ok && !(anyOf && allOf)
+	// What IfExists means for several values, AWS does not say.
+	return o, ok && !(anyOf && allOf) && !((anyOf || allOf) && ifExists)
 }
 
 // holds tells whether the request meets the condition.
@@ -83,7 +84,7 @@ func (c condition) holds(context Context, variables bool) bool {
 	}
 	switch {
 	case c.operator.anyOf:
-		return exists && slices.ContainsFunc(strings.Split(value, ","), meets) || !exists && c.operator.ifExists
+		return exists && slices.ContainsFunc(strings.Split(value, ","), meets)
 	case c.operator.allOf:
 		return !exists || !slices.ContainsFunc(strings.Split(value, ","), func(v string) bool { return !meets(v) })
 	case !exists:

@@ -121,12 +121,15 @@ func parseStatement(text []byte, variables bool) (statement, error) {
 		if err != nil {
 			fault("Resource %w", err)
 		}
+		if s.notRes && variables && strings.Contains(text, "${") {
+			fault("NotResource %q has a variable: what that means where the request lacks it, AWS does not say", text)
+		}
 		s.resources = append(s.resources, r)
 	}
 	for _, name := range sortedKeys(d.Condition) {
 		op, ok := findOperator(name)
 		if !ok {
-			fault("Condition operator %q can't be judged here: known are %s, each also with ForAnyValue:, ForAllValues: and IfExists, and Null", name, strings.Join(operatorNames(), ", "))
+			fault("Condition operator %q can't be judged here: known are %s, each also with one of ForAnyValue:, ForAllValues: and IfExists, and Null", name, strings.Join(operatorNames(), ", "))
 			continue
 		}
 		for _, key := range sortedKeys(d.Condition[name]) {

@@ -43,44 +43,32 @@ func (w *world) deeds() []named {
 	farHost := w.arn("ec2", farAway, w.Account, "instance/"+host)
 	otherHost := w.arn("ec2", w.Region, other, "instance/"+host)
 	foreignHost := strings.Replace(w.Node(host), "arn:"+w.Partition+":", "arn:aws-iso:", 1)
-	list := []named{
-		{"shell on host", w.start(host, "Shell")},
-		{"shell on bastion", w.start(bastion, "Shell")},
-		{"shell on stranger", w.start(stranger, "Shell")},
-		{"shell on a node outside EC2", w.startAt(w.arn("ssm", w.Region, w.Account, "managed-instance/mi-0aaaaaaaaaaaaaaaa"), "Shell", nil)},
-		{"shell on a task", w.startAt(w.arn("ecs", w.Region, w.Account, "task/cluster/0aaaaaaaaaaaaaaaa"), "Shell", nil)},
-		{"shell on host of another region", w.startAt(farHost, "Shell", nil)},
-		{"shell on bastion of another region", w.startAt(w.arn("ec2", farAway, w.Account, "instance/"+bastion), "Shell", tagKeys("ssm:resourceTag/", bastion))},
-		{"shell on host of another account", w.startAt(otherHost, "Shell", nil)},
-		{"shell on bastion of another account", w.startAt(w.arn("ec2", w.Region, other, "instance/"+bastion), "Shell", tagKeys("ssm:resourceTag/", bastion))},
-		{"shell on host of another partition", w.startAt(foreignHost, "Shell", nil)},
-		{"shell on an instance whose ID begins like host's", w.startAt(w.Node(host+"0"), "Shell", nil)},
-		{"tunnel to database on host", w.start(host, "TunnelDatabase")},
-		{"tunnel to database on stranger", w.start(stranger, "TunnelDatabase")},
-		{"tunnel to cache on host", w.start(host, "TunnelCache")},
-		{"SSH document on host", w.start(host, "SSH")},
-		{"emergency document on host", w.start(host, "Emergency")},
-		{"no document on host", w.start(host, "")},
-		{"no document on bastion", w.start(bastion, "")},
-		{"default document by name on host", w.start(host, iam.DefaultShell)},
-		{"document whose name begins like Shell", w.start(host, "Shell2")},
-		{"document whose name Shell begins with", w.start(host, "She")},
-		{"document in another case", w.start(host, "SHELL")},
-		{"document of another region", w.start(host, w.arn("ssm", farAway, w.Account, "document/Shell"))},
-		{"document of another account", w.start(host, w.arn("ssm", w.Region, other, "document/Shell"))},
-	}
+	list := append(w.starts(),
+		named{"shell on a node outside EC2", w.startAt(w.arn("ssm", w.Region, w.Account, "managed-instance/mi-0aaaaaaaaaaaaaaaa"), "Shell", nil)},
+		named{"shell on a task", w.startAt(w.arn("ecs", w.Region, w.Account, "task/cluster/0aaaaaaaaaaaaaaaa"), "Shell", nil)},
+		named{"shell on host of another region", w.startAt(farHost, "Shell", nil)},
+		named{"shell on bastion of another region", w.startAt(w.arn("ec2", farAway, w.Account, "instance/"+bastion), "Shell", tagKeys("ssm:resourceTag/", bastion))},
+		named{"shell on host of another account", w.startAt(otherHost, "Shell", nil)},
+		named{"shell on bastion of another account", w.startAt(w.arn("ec2", w.Region, other, "instance/"+bastion), "Shell", tagKeys("ssm:resourceTag/", bastion))},
+		named{"shell on host of another partition", w.startAt(foreignHost, "Shell", nil)},
+		named{"shell on an instance whose ID begins like host's", w.startAt(w.Node(host+"0"), "Shell", nil)},
+		named{"tunnel to database on stranger", w.start(stranger, "TunnelDatabase")},
+		named{"SSH document on host", w.start(host, "SSH")},
+		named{"default document by name on host", w.start(host, iam.DefaultShell)},
+		named{"document whose name begins like Shell", w.start(host, "Shell2")},
+		named{"document whose name Shell begins with", w.start(host, "She")},
+		named{"document in another case", w.start(host, "SHELL")},
+		named{"document of another region", w.start(host, w.arn("ssm", farAway, w.Account, "document/Shell"))},
+		named{"document of another account", w.start(host, w.arn("ssm", w.Region, other, "document/Shell"))},
+	)
 	for _, name := range []string{
 		"AWS-StartSSHSession", "AWS-StartPortForwardingSession", "AWS-StartPortForwardingSessionToRemoteHost", "AWS-StartPortForwardingSessionToSocket",
-		"AWS-StartInteractiveCommand", "AWS-StartNoninteractiveCommand", "AWS-PasswordReset",
+		"AWS-StartInteractiveCommand", "AWS-StartNoninteractiveCommand", "AWS-PasswordReset", "AmazonCloudWatch-ManageAgent",
 	} {
 		list = append(list, named{name + " on host", w.start(host, name)})
 	}
-	list = append(list,
-		named{"resume own session", w.mine("ssm:ResumeSession")},
-		named{"end own session", w.mine("ssm:TerminateSession")},
-		named{"data channel", once("ssmmessages:OpenDataChannel", "*", nil)},
-		named{"control channel", once("ssmmessages:OpenControlChannel", "*", nil)},
-	)
+	list = append(list, w.sessions()...)
+	list = append(list, named{"control channel", once("ssmmessages:OpenControlChannel", "*", nil)})
 	for _, owner := range []person{w.alice, w.aliceTwo, w.carol, w.carolTwo, w.otherCarol} {
 		list = append(list,
 			named{"resume session of " + owner.name, w.onSession("ssm:ResumeSession", owner)},
@@ -89,10 +77,14 @@ func (w *world) deeds() []named {
 	}
 	key := w.arn("kms", w.Region, w.Account, "key/session")
 	list = append(list,
-		named{"session without its owner's tag", once("ssm:ResumeSession", w.sessionOf(w.aliceTwo), nil)},
-		named{"end all sessions", func(p person) iam.Operation {
-			return iam.Once(iam.Request{Action: "ssm:TerminateSession", Resource: w.arn("ssm", w.Region, w.Account, "session/zoe-1"), Context: p.context})
+		named{"resume a session with a name like one's own and no tag", func(p person) iam.Operation {
+			return once("ssm:ResumeSession", w.sessionOf(p), nil)(p)
 		}},
+		named{"end a session with a name like one's own and no tag", func(p person) iam.Operation {
+			return once("ssm:TerminateSession", w.sessionOf(p), nil)(p)
+		}},
+		named{"resume own session of another region", w.mineIn(farAway, "ssm:ResumeSession")},
+		named{"end own session of another region", w.mineIn(farAway, "ssm:TerminateSession")},
 
 		named{"data key of the session key", once("kms:GenerateDataKey", key, iam.Context{"kms:EncryptionContext:aws:ssm:SessionId": "alice-1", "kms:EncryptionContext:aws:ssm:TargetId": host})},
 		named{"data key for something else", once("kms:GenerateDataKey", key, nil)},
@@ -111,6 +103,7 @@ func (w *world) deeds() []named {
 		named{"task in a maintenance window", once("ssm:RegisterTaskWithMaintenanceWindow", w.arn("ssm", w.Region, w.Account, "maintenancewindow/mw-1"), nil)},
 		named{"change a task", once("ssm:UpdateMaintenanceWindowTask", w.arn("ssm", w.Region, w.Account, "maintenancewindow/mw-1"), nil)},
 		named{"change a service setting", once("ssm:UpdateServiceSetting", w.arn("ssm", w.Region, w.Account, "servicesetting/ssm/documents/console/public-sharing-permission"), nil)},
+		named{"reset a service setting", once("ssm:ResetServiceSetting", w.arn("ssm", w.Region, w.Account, "servicesetting/ssm/documents/console/public-sharing-permission"), nil)},
 		named{"change the document", once("ssm:UpdateDocument", w.document("Shell"), nil)},
 		named{"other default version", once("ssm:UpdateDocumentDefaultVersion", w.document("Shell"), nil)},
 		named{"delete the document", once("ssm:DeleteDocument", w.document("Shell"), nil)},
@@ -118,9 +111,13 @@ func (w *world) deeds() []named {
 		named{"new document", once("ssm:CreateDocument", w.document("Mine"), nil)},
 		named{"tag an instance as a bastion", once("ec2:CreateTags", w.Node(stranger), iam.Context{"aws:TagKeys": "postern:bastion"})},
 		named{"tag an instance as a bastion, among others", once("ec2:CreateTags", w.Node(stranger), iam.Context{"aws:TagKeys": "Name,Stage"})},
+		named{"tag a network interface as a bastion", once("ec2:CreateTags", w.arn("ec2", w.Region, w.Account, "network-interface/eni-1"), iam.Context{"aws:TagKeys": "postern:bastion"})},
 		named{"tag an instance otherwise", once("ec2:CreateTags", w.Node(stranger), iam.Context{"aws:TagKeys": "Name"})},
+		named{"untag an instance of its stage", once("ec2:DeleteTags", w.Node(staging), iam.Context{"aws:TagKeys": "Stage"})},
 		named{"untag an instance", once("ec2:DeleteTags", w.Node(stranger), iam.Context{"aws:TagKeys": "postern:bastion"})},
-		named{"tag a node", once("ssm:AddTagsToResource", w.arn("ssm", w.Region, w.Account, "managed-instance/mi-0aaaaaaaaaaaaaaaa"), nil)},
+		named{"tag a node", once("ssm:AddTagsToResource", w.arn("ssm", w.Region, w.Account, "managed-instance/mi-0aaaaaaaaaaaaaaaa"), iam.Context{"aws:TagKeys": "Stage"})},
+		named{"tag a node otherwise", once("ssm:AddTagsToResource", w.arn("ssm", w.Region, w.Account, "managed-instance/mi-0aaaaaaaaaaaaaaaa"), iam.Context{"aws:TagKeys": "Name"})},
+		named{"untag a node", once("ssm:RemoveTagsFromResource", w.arn("ssm", w.Region, w.Account, "managed-instance/mi-0aaaaaaaaaaaaaaaa"), iam.Context{"aws:TagKeys": "Stage"})},
 		named{"read a parameter", once("ssm:GetParameter", w.arn("ssm", w.Region, w.Account, "parameter/secret"), nil)},
 		named{"remote desktop by Fleet Manager", once("ssm-guiconnect:StartConnection", "*", nil)},
 		named{"just-in-time access", once("ssm:StartAccessRequest", w.Node(host), nil)},
@@ -134,15 +131,36 @@ func (w *world) deeds() []named {
 		named{"SSH tunnel of no length", w.tunnel(endpoint, "10.0.1.10", "22", "")},
 		named{"SSH tunnel by another endpoint", w.tunnel("eice-0bbbbbbbbbbbbbbbb", "10.0.1.10", "22", "1800")},
 		named{"RDP tunnel", w.tunnel(endpoint, "10.0.1.10", "3389", "1800")},
+		named{"RDP tunnel just outside the network", w.tunnel(endpoint, "10.0.2.0", "3389", "1800")},
+		named{"RDP tunnel to no address", w.tunnel(endpoint, "", "3389", "1800")},
+		named{"RDP tunnel by another endpoint", w.tunnel("eice-0bbbbbbbbbbbbbbbb", "10.0.1.10", "3389", "1800")},
+		named{"RDP tunnel as long as may be", w.tunnel(endpoint, "10.0.1.10", "3389", "3600")},
 		named{"tunnel to port 2222", w.tunnel(endpoint, "10.0.1.10", "2222", "1800")},
 		named{"tunnel to no port", w.tunnel(endpoint, "10.0.1.10", "", "1800")},
 		named{"push key to ec2-user on host", w.push(host, "ec2-user")},
 		named{"push key to ec2-user on bastion", w.push(bastion, "ec2-user")},
 		named{"push key to ec2-user on stranger", w.push(stranger, "ec2-user")},
+		named{"push key to ec2-user on staging", w.push(staging, "ec2-user")},
+		named{"push key to ec2-user on untagged", w.push(untagged, "ec2-user")},
+		named{"push key to ec2-user on bastion of another region", func(p person) iam.Operation {
+			o := w.push(bastion, "ec2-user")(p)
+			o.Alternatives[0][0].Resource = w.arn("ec2", farAway, w.Account, "instance/"+bastion)
+			return o
+		}},
+		named{"push key to ec2-user on an instance with one tag of two", once("ec2-instance-connect:SendSSHPublicKey", w.Node(untagged), iam.Context{"ec2:osuser": "ec2-user", "aws:ResourceTag/postern:bastion": "Test/Bastion"})},
+		named{"push key to ec2-user on an instance with the other tag", once("ec2-instance-connect:SendSSHPublicKey", w.Node(untagged), iam.Context{"ec2:osuser": "ec2-user", "aws:ResourceTag/Stage": "prod"})},
 		named{"push key to root on host", w.push(host, "root")},
+		named{"push key to root on bastion", w.push(bastion, "root")},
+		named{"push key to nobody on host", w.push(host, "")},
+		named{"push key to nobody on bastion", w.push(bastion, "")},
 		named{"serial console", once("ec2-instance-connect:SendSerialConsoleSSHPublicKey", w.Node(host), nil)},
 
 		named{"read the document", once("ssm:GetDocument", w.document("Shell"), nil)},
+		named{"describe the document", once("ssm:DescribeDocument", w.document("Shell"), nil)},
+		named{"read the tunnel's document", once("ssm:GetDocument", w.document("TunnelDatabase"), nil)},
+		named{"describe the tunnel's document", once("ssm:DescribeDocument", w.document("TunnelDatabase"), nil)},
+		named{"read the emergency document", once("ssm:GetDocument", w.document("Emergency"), nil)},
+		named{"describe the emergency document", once("ssm:DescribeDocument", w.document("Emergency"), nil)},
 		named{"read another document", once("ssm:GetDocument", w.document("Private"), nil)},
 	)
 	for _, action := range []string{
@@ -154,6 +172,36 @@ func (w *world) deeds() []named {
 		)
 	}
 	return append(list, named{"ssm:GetConnectionStatus", once("ssm:GetConnectionStatus", w.Node(host), tagKeys("ssm:resourceTag/", host))})
+}
+
+// starts are those deeds that tell apart who may use which document where.
+func (w *world) starts() []named {
+	const other = "i-0ffffffffffffffff"
+	return []named{
+		{"emergency document on host", w.start(host, "Emergency")},
+		{"emergency document on bastion", w.start(bastion, "Emergency")},
+		{"shell on host", w.start(host, "Shell")},
+		{"shell on bastion", w.start(bastion, "Shell")},
+		{"shell on stranger", w.start(stranger, "Shell")},
+		{"shell on staging", w.start(staging, "Shell")},
+		{"shell on untagged", w.start(untagged, "Shell")},
+		{"shell on a node with one tag of two", w.startAt(w.Node(other), "Shell", iam.Context{"ssm:resourceTag/postern:bastion": "Test/Bastion"})},
+		{"shell on a node with the other tag of two", w.startAt(w.Node(other), "Shell", iam.Context{"ssm:resourceTag/Stage": "prod"})},
+		{"no document on host", w.start(host, "")},
+		{"no document on bastion", w.start(bastion, "")},
+		{"tunnel to database on host", w.start(host, "TunnelDatabase")},
+		{"tunnel to cache on host", w.start(host, "TunnelCache")},
+		{"tunnel to cache on bastion", w.start(bastion, "TunnelCache")},
+	}
+}
+
+// sessions are what people do with a session of their own.
+func (w *world) sessions() []named {
+	return []named{
+		{"resume own session", w.mine("ssm:ResumeSession")},
+		{"end own session", w.mine("ssm:TerminateSession")},
+		{"data channel", once("ssmmessages:OpenDataChannel", "*", nil)},
+	}
 }
 
 // command runs a command on an instance, which takes the permission for both.
@@ -168,23 +216,44 @@ func (w *world) command(id, name string) deed {
 
 // under is all deeds of somebody under a grant, of which those named are allowed.
 func (w *world) under(grant string, who person, allowed ...string) []testCase {
-	return w.matrix([]string{grant}, who, func(name string) bool { return slices.Contains(allowed, name) }, allowed)
+	return w.table(w.deeds(), []string{grant}, who, func(name string) bool { return slices.Contains(allowed, name) }, allowed)
 }
 
-// besides is all deeds of somebody who may do everything, but for what a grant
-// denies: those named. What another account owns takes that account's word, too.
+// besides is what somebody may not do who else may do everything: the deeds named
+// and no others. What another account owns takes that account's word, too.
 func (w *world) besides(grant string, who person, denied ...string) []testCase {
-	cases := w.matrix([]string{grant, "everything"}, who, func(name string) bool { return !slices.Contains(denied, name) }, denied)
-	return slices.DeleteFunc(cases, func(c testCase) bool { return strings.Contains(c.name, "another account") })
+	deeds := slices.DeleteFunc(w.deeds(), func(d named) bool { return strings.Contains(d.name, "another account") })
+	if grant != "shell" { // that nothing else is denied is seen once
+		deeds = slices.DeleteFunc(deeds, func(d named) bool {
+			return !slices.Contains(waysAround, d.name) && !slices.Contains(tagging, d.name) && !strings.HasSuffix(d.name, "otherwise") && d.name != "shell on stranger"
+		})
+	}
+	return w.table(deeds, []string{grant, "everything"}, who, func(name string) bool { return !slices.Contains(denied, name) }, denied)
 }
 
-func (w *world) matrix(policies []string, who person, want func(name string) bool, names []string) []testCase {
+// core is the deeds that circumstances are about.
+func (w *world) core(grant string, who person, allowed ...string) []testCase {
+	deeds := append(w.starts(), w.sessions()...)
+	return w.table(deeds, []string{grant}, who, func(name string) bool { return slices.Contains(allowed, name) }, nil)
+}
+
+// withDocuments and withNodes are the starts of somebody whom another policy lets use
+// all documents of the account, or all nodes: both policies add up.
+func (w *world) withDocuments(grant string, who person, allowed ...string) []testCase {
+	return w.table(w.starts(), []string{grant, "all documents"}, who, func(name string) bool { return slices.Contains(allowed, name) }, allowed)
+}
+
+func (w *world) withNodes(grant string, who person, allowed ...string) []testCase {
+	return w.table(w.starts(), []string{grant, "all nodes"}, who, func(name string) bool { return slices.Contains(allowed, name) }, allowed)
+}
+
+func (w *world) table(deeds []named, policies []string, who person, want func(name string) bool, names []string) []testCase {
 	var cases []testCase
 	known := map[string]bool{}
-	for _, d := range w.deeds() {
+	for _, d := range deeds {
 		known[d.name] = true
 		cases = append(cases, testCase{
-			name: fmt.Sprintf("%s, %s: %s", strings.Join(policies, " + "), who.name+who.state, d.name), policies: policies,
+			name: w.label + fmt.Sprintf("%s, %s: %s", strings.Join(policies, " + "), who.name+who.state, d.name), policies: w.named(policies),
 			who: who, do: d.do(who), want: want(d.name),
 		})
 	}
@@ -194,9 +263,4 @@ func (w *world) matrix(policies []string, who person, want func(name string) boo
 		}
 	}
 	return cases
-}
-
-// one is a single case.
-func one(name, grant string, who person, do deed, want bool) testCase {
-	return testCase{name: grant + ": " + name, policies: []string{grant}, who: who, do: do(who), want: want}
 }

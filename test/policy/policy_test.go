@@ -3,6 +3,7 @@ package policy_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"sync"
 	"testing"
 
@@ -40,15 +41,46 @@ func (h *hearing) allowed(t *testing.T, q question) bool {
 
 var theWorld = sync.OnceValue(func() *world { return newWorld("aws", "eu-west-1") })
 
+// otherWorlds are where ARNs begin otherwise.
+var otherWorlds = sync.OnceValue(func() []*world {
+	var worlds []*world
+	for partition, region := range map[string]string{"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"} {
+		w := newWorld(partition, region)
+		w.label = partition + ": "
+		worlds = append(worlds, w)
+	}
+	return worlds
+})
+
+// allCases are those of all worlds, with the policies.
+var allCases = sync.OnceValues(func() ([]testCase, map[string]json.RawMessage) {
+	cases, policies := theWorld().cases(), theWorld().grants()
+	for _, w := range otherWorlds() {
+		cases = append(cases, w.partitionCases()...)
+		maps.Copy(policies, w.grants())
+	}
+	return cases, policies
+})
+
 var heard = sync.OnceValue(func() *hearing {
-	w := theWorld()
-	h := &hearing{policies: w.grants(), index: map[string]int{}}
-	for _, c := range w.cases() {
+	cases, policies := allCases()
+	h := &hearing{policies: maps.Clone(policies), index: map[string]int{}}
+	for _, c := range cases {
 		for _, q := range c.questions() {
 			h.ask(q)
 		}
 	}
-	h.kills, h.err = w.kills()
+	for name, document := range probePolicies() {
+		h.policies[name] = document
+	}
+	for _, p := range probes() {
+		h.ask(p.question)
+	}
+	for _, r := range randomCases() {
+		h.policies[r.question.Policies[0]] = r.document
+		h.ask(r.question)
+	}
+	h.kills, h.err = theWorld().kills()
 	if h.err != nil {
 		return h
 	}
@@ -69,9 +101,10 @@ var heard = sync.OnceValue(func() *hearing {
 func TestTable(t *testing.T) {
 	h := heard()
 	require.NoError(t, h.err)
-	parsed := parseAll(t, theWorld().grants())
+	cases, policies := allCases()
+	parsed := parseAll(t, policies)
 	allows, denies := 0, 0
-	for _, c := range theWorld().cases() {
+	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			questions := c.questions()
 			i := 0
@@ -85,6 +118,7 @@ func TestTable(t *testing.T) {
 			denies++
 		}
 	}
+	assert.Greater(t, denies, allows)
 	t.Logf("%d cases: %d allow, %d deny, %d questions", allows+denies, allows, denies, len(h.questions))
 }
 

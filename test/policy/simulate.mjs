@@ -10,12 +10,23 @@
 // "result" is the evaluator's judgement with its own data on which resources and keys an
 // action has: keys that it does not know for the action, it leaves out and lists in
 // "ignored"; what it refuses is in "error". That part is slow and the same for all requests of
-// an action, a resource and some keys, so it is done for the first of them only. "bare" is its
+// an action, a kind of resource and some keys, so it is done for the first of them only. "bare" is its
 // judgement of the request exactly as it stands, but for "*": that would be a pattern there,
 // and for actions without resource types it is a resource that only "*" matches.
 import { readFileSync } from 'node:fs'
 import { createValidatedPolicy, validateIdentityPolicy, validateResourcePolicy } from '@cloud-copilot/iam-policy'
 import { runSimulation, runUnsafeSimulation } from '@cloud-copilot/iam-simulate'
+
+// The evaluator compares names by localeCompare with options, some hundred times a request, and
+// that makes a collator each time. The same collators, kept, are ten times as fast.
+const collators = new Map()
+String.prototype.localeCompare = function (that, locales, options) {
+  const key = `${locales} ${options?.sensitivity}`
+  if (!collators.has(key)) {
+    collators.set(key, new Intl.Collator(locales, options))
+  }
+  return collators.get(key).compare(this, that)
+}
 
 const manifest = new URL('../../node_modules/@cloud-copilot/iam-simulate/package.json', import.meta.url)
 const { version } = JSON.parse(readFileSync(manifest))
@@ -58,7 +69,7 @@ for (const r of input.requests) {
   const resource = r.resource === '*' ? 'arn:none:none:::none/none' : r.resource
   const request = { ...simulation.request, resource: { ...simulation.request.resource, resource } }
   answer.bare = runUnsafeSimulation({ ...simulation, request }, {})
-  const kind = [r.action, r.resource, ...Object.keys(r.context).sort()].join(' ')
+  const kind = [r.action, r.resource.split('/')[0], ...Object.keys(r.context).sort()].join(' ')
   if (kinds.has(kind)) {
     answers.push({ ...kinds.get(kind), result: '', bare: answer.bare })
     continue

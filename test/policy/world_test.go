@@ -10,7 +10,9 @@ import (
 const (
 	host      = "i-0aaaaaaaaaaaaaaaa" // may be reached, by its ID
 	bastion   = "i-0bbbbbbbbbbbbbbbb" // may be reached, by its tags
-	stranger  = "i-0cccccccccccccccc" // may not
+	stranger  = "i-0cccccccccccccccc" // may not: the bastion of others
+	staging   = "i-0dddddddddddddddd" // may not: a bastion of another stage
+	untagged  = "i-0eeeeeeeeeeeeeeee" // may not: it carries nothing
 	endpoint  = "eice-0aaaaaaaaaaaaaaaa"
 	account   = "111122223333"
 	office    = "203.0.113.9"
@@ -22,11 +24,14 @@ const (
 var tags = map[string]map[string]string{
 	bastion:  {"postern:bastion": "Test/Bastion", "Stage": "prod"},
 	stranger: {"postern:bastion": "Other/Bastion", "Stage": "prod"},
+	staging:  {"postern:bastion": "Test/Bastion", "Stage": "test"},
 }
 
 // world is everything that there is in a partition and region.
 type world struct {
 	policy.Scope
+	// label begins the names of policies and cases, where there is more than one world.
+	label string
 	// Users of IAM. The second has a name that begins with the first's.
 	alice, aliceTwo person
 	// Sessions of a role, such as IAM Identity Center's, and one of another role.
@@ -41,6 +46,14 @@ func newWorld(partition, region string) *world {
 	w.carolTwo = w.session("Operators", "AROAOPERATORS0000001", "carol-2")
 	w.otherCarol = w.session("Others", "AROAOTHERS0000000001", "carol")
 	return w
+}
+
+func (w *world) named(policies []string) []string {
+	named := make([]string, len(policies))
+	for i, name := range policies {
+		named[i] = w.label + name
+	}
+	return named
 }
 
 // person is who asks, and what IAM knows of the request because of that.
@@ -94,7 +107,7 @@ func (w *world) arn(service, region, account, resource string) string {
 
 // document is the ARN of a document of the account, or of AWS's own.
 func (w *world) document(name string) string {
-	if strings.HasPrefix(name, "AWS-") {
+	if strings.HasPrefix(name, "AWS-") || strings.HasPrefix(name, "Amazon") {
 		return w.arn("ssm", w.Region, "", "document/"+name)
 	}
 	return w.Document(name)
@@ -157,6 +170,16 @@ func (w *world) sessionOf(owner person) string {
 // mine is a request about a session of one's own.
 func (w *world) mine(action string) deed {
 	return func(p person) iam.Operation { return w.onSession(action, p)(p) }
+}
+
+// mineIn is the same in another region.
+func (w *world) mineIn(region, action string) deed {
+	return func(p person) iam.Operation {
+		o := w.mine(action)(p)
+		r := &o.Alternatives[0][0]
+		r.Resource = strings.Replace(r.Resource, ":"+w.Region+":", ":"+region+":", 1)
+		return o
+	}
 }
 
 // tunnel opens a tunnel of EC2 Instance Connect. A duration of "" is one that
