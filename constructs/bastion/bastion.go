@@ -52,6 +52,8 @@ type Bastion struct {
 	parameters   string // the path of what the host keeps, or ""
 	ports        []int  // that people reach from the host
 	sudoers      []string
+	// rules are the groups that rules lead to, each with the token of its port, or "".
+	rules map[string]string
 }
 
 var (
@@ -87,7 +89,10 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 
 	// Each question to the tree is a call to another process: what doesn't change
 	// is asked for once.
-	b := &Bastion{scope: attach.ScopeOf(scope), peoplePrefix: p.Host.People.prefix(), sudoers: slices.Clone(p.Host.People.Sudo)}
+	b := &Bastion{
+		scope: attach.ScopeOf(scope), peoplePrefix: p.Host.People.prefix(), sudoers: slices.Clone(p.Host.People.Sudo),
+		rules: map[string]string{},
+	}
 	made, err := build(&p)
 	tree.Must("bastion", scope, id, err)
 	stack := awscdk.Stack_Of(scope)
@@ -124,6 +129,11 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 		})
 	}
 	b.makeSecurityGroup(&p)
+	for _, target := range p.Host.Relay.Targets {
+		if target.Peer != nil {
+			b.AllowTunnelTo(target.Peer, float64(target.Port), "Relay "+target.Name)
+		}
+	}
 	if p.Address == AddressElasticIP {
 		b.elasticIP = awsec2.NewCfnEIP(b, jsii.String("Address"), &awsec2.CfnEIPProps{Domain: jsii.String("vpc")})
 		b.address = *b.elasticIP.Ref()

@@ -95,7 +95,7 @@ func (o *Operator) lease(plans []plan) {
 			allow = append(allow, map[string]any{"Effect": "Allow", "Action": "iam:Put" + kind + "Policy", "Resource": arns[kind]})
 		}
 	}
-	role := o.serviceRole(scope, "OpenerRole", "states", "stateMachine:*", allow)
+	role, permission := o.serviceRole(scope, "OpenerRole", "states", "stateMachine:*", allow)
 	o.opener = awscdk.NewCfnResource(scope, jsii.String("Opener"), &awscdk.CfnResourceProps{
 		Type: jsii.String("AWS::StepFunctions::StateMachine"),
 		Properties: &map[string]any{
@@ -104,7 +104,7 @@ func (o *Operator) lease(plans []plan) {
 			"StateMachineType": "STANDARD",
 		},
 	})
-	o.opener.Node().AddDependency(role)
+	o.opener.Node().AddDependency(permission)
 	tree.Acknowledge(o.opener, "It puts one policy to each principal and keeps the history of its runs itself; CloudTrail has the calls.", "AwsSolutions-SF1", "AwsSolutions-SF2")
 	o.schedule(scope)
 }
@@ -126,7 +126,7 @@ func (o *Operator) schedule(scope constructs.Construct) {
 			}}},
 		},
 	})
-	role := o.serviceRole(scope, "ScheduleRole", "scheduler", "schedule-group/*", []any{
+	role, permission := o.serviceRole(scope, "ScheduleRole", "scheduler", "schedule-group/*", []any{
 		map[string]any{"Effect": "Allow", "Action": "states:StartExecution", "Resource": *o.opener.Ref()},
 		map[string]any{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": queueArn},
 	})
@@ -149,12 +149,13 @@ func (o *Operator) schedule(scope constructs.Construct) {
 				},
 			},
 		})
-		schedule.Node().AddDependency(role)
+		schedule.Node().AddDependency(permission)
 	}
 }
 
-// serviceRole is a role that a service takes on for resources of the account.
-func (o *Operator) serviceRole(scope constructs.Construct, id, service, resource string, allow []any) awsiam.Role {
+// serviceRole is a role that a service takes on for resources of the account, and
+// what it may do.
+func (o *Operator) serviceRole(scope constructs.Construct, id, service, resource string, allow []any) (awsiam.Role, awsiam.ManagedPolicy) {
 	role := awsiam.NewRole(scope, &id, &awsiam.RoleProps{
 		Description: jsii.String("Opens the doors of " + *o.Node().Path() + " in its hours"),
 		AssumedBy: awsiam.NewServicePrincipal(jsii.String(service+".amazonaws.com"), &awsiam.ServicePrincipalOpts{
@@ -163,11 +164,12 @@ func (o *Operator) serviceRole(scope constructs.Construct, id, service, resource
 				"ArnLike":      map[string]any{"aws:SourceArn": o.scope.ARN(service, resource)},
 			},
 		}),
-		InlinePolicies: &map[string]awsiam.PolicyDocument{
-			"Open": awsiam.PolicyDocument_FromJson(map[string]any{"Version": "2012-10-17", "Statement": allow}),
-		},
 	})
-	return role
+	permission := awsiam.NewManagedPolicy(role, jsii.String("Policy"), &awsiam.ManagedPolicyProps{
+		Roles:    &[]awsiam.IRole{role},
+		Document: awsiam.PolicyDocument_FromJson(map[string]any{"Version": "2012-10-17", "Statement": allow}),
+	})
+	return role, permission
 }
 
 // cron is when a window begins

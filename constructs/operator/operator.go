@@ -44,6 +44,9 @@ func New(scope constructs.Construct, id string, props *Props) *Operator {
 	var plans []plan
 	if faults.Empty() {
 		o.scope = attach.ScopeOf(scope)
+		faults.Merge("", o.validateAccounts())
+	}
+	if faults.Empty() {
 		var err error
 		plans, err = o.plan()
 		faults.Merge("", err)
@@ -57,6 +60,7 @@ func New(scope constructs.Construct, id string, props *Props) *Operator {
 			"so these people may use each of the documents on each of the targets of all doors here: "+
 			"give other people, such as another role, the doors that must be kept apart, or acknowledge this")
 	}
+	o.warnOfLongEmergencies()
 	for _, plan := range plans {
 		o.attach(plan)
 	}
@@ -134,7 +138,7 @@ func (o *Operator) plan() ([]plan, error) {
 			gated = nil
 		}
 		var err error
-		p.managed, err = policy.ManagedPolicies.Split(append(append(gated, o.glass.Gated(o.scope, kind.who)...), standing...))
+		p.managed, err = policy.ManagedPolicies.Split(policy.Distinct(append(append(gated, o.glass.Gated(o.scope, kind.who)...), standing...)))
 		o.tooLong(&faults, kind.field, err)
 		for _, limit := range o.inline(kind.who) {
 			_, err := limit.Split(p.leased)
@@ -206,6 +210,63 @@ func (o *Operator) secondFactor() policy.When {
 		}
 	}
 	return when
+}
+
+// maxEmergency is how long a session for an emergency, and the credentials for it,
+// are to last.
+const maxEmergency = time.Hour
+
+func (o *Operator) warnOfLongEmergencies() {
+	if len(o.props.BreakGlass) == 0 {
+		return
+	}
+	var long []string
+	for i, session := range o.glass.Sessions {
+		switch {
+		case session.Longest == policy.Endless:
+			long = append(long, fmt.Sprintf("the sessions of BreakGlass[%d] have no end", i))
+		case session.Longest > maxEmergency:
+			long = append(long, fmt.Sprintf("the sessions of BreakGlass[%d] last up to %s", i, session.Longest))
+		}
+	}
+	for i, role := range o.props.Roles {
+		made, ok := role.(awsiam.Role)
+		if !ok {
+			continue
+		}
+		if resource, ok := made.Node().DefaultChild().(awsiam.CfnRole); ok && resource.MaxSessionDuration() != nil && *resource.MaxSessionDuration() > maxEmergency.Seconds() {
+			long = append(long, fmt.Sprintf("the credentials of Roles[%d] last up to %s", i, time.Duration(*resource.MaxSessionDuration())*time.Second))
+		}
+	}
+	if len(long) > 0 {
+		tree.Warn(o, "operator-long-emergency", strings.Join(long, ", and ")+
+			": an hour at most keeps an emergency from becoming the everyday way in; set MaxDuration of the document's Settings, and MaxSessionDuration of the role")
+	}
+}
+
+// validateAccounts finds principals that no policy of this stack reaches. The CDK
+// passes over them in silence.
+func (o *Operator) validateAccounts() error {
+	var faults check.Faults
+	here := o.scope.Account
+	examine := func(field string, i int, arn *string) {
+		parts := strings.Split(*arn, ":")
+		if check.Token(here) || check.Token(*arn) || len(parts) < 6 || parts[4] == here {
+			return
+		}
+		faults.Addf(fmt.Sprintf("%s[%d]", field, i), "make a role in this account that they may assume",
+			"is of account %s, whose policies a stack of account %s can't change", parts[4], here)
+	}
+	for i, user := range o.props.Users {
+		examine("Users", i, user.UserArn())
+	}
+	for i, group := range o.props.Groups {
+		examine("Groups", i, group.GroupArn())
+	}
+	for i, role := range o.props.Roles {
+		examine("Roles", i, role.RoleArn())
+	}
+	return faults.Err()
 }
 
 func (o *Operator) validateTrust() error {

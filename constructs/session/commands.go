@@ -84,6 +84,21 @@ func (sh *shell) followCommand(session string) string {
 	return fmt.Sprintf(`aws logs tail %s --region %s --log-stream-names "%s" --since 30d --format short --follow`, *sh.logGroup.LogGroupName(), sh.at.Region, session)
 }
 
+// unrecordedCommand names sessions without a record, and fails where there is one.
+func (sh *shell) unrecordedCommand(document string) string {
+	look := ""
+	if sh.bucket != nil {
+		look += fmt.Sprintf(`aws s3api head-object --region %s --bucket %s --key "%s/$s.log" >/dev/null 2>&1 || { echo "$s: no transcript"; missing=1; }; `,
+			sh.at.Region, *sh.bucket.BucketName(), sh.settings.Prefix)
+	}
+	if sh.logGroup != nil {
+		look += fmt.Sprintf(`test "$(aws logs describe-log-streams --region %s --log-group-name %s --log-stream-name-prefix "$s" --query 'length(logStreams)' --output text)" != 0 || { echo "$s: no log stream"; missing=1; }; `,
+			sh.at.Region, *sh.logGroup.LogGroupName())
+	}
+	return fmt.Sprintf(`missing=0; for s in $(aws ssm describe-sessions --region %s --state History --query "Sessions[?DocumentName=='%s'&&Status!='Failed'].SessionId" --output text); do %sdone; test $missing = 0`,
+		sh.at.Region, document, look)
+}
+
 // StartCommand starts a session on an instance, with a reason that CloudTrail
 // keeps, or "". The target is an ID such as "i-0123456789abcdef0", or shell for
 // one, such as Bastion.InstanceIDCommand gives; "" leaves a word to fill in.
@@ -103,6 +118,12 @@ func (n *Preferences) VerifyCommand() string { return verifyCommand(n.shell.at, 
 // SessionsCommand lists the document's sessions of the last 30 days: when, who,
 // where, why, and the ID by which the other commands find the record.
 func (n *Preferences) SessionsCommand() string { return sessionsCommand(n.shell.at, n.name) }
+
+// UnrecordedCommand names the document's sessions of the last 30 days that left no
+// transcript or no log stream, and fails where there is one: the agent goes on where
+// it is refused to write. A session in which nothing was shown has no stream. It
+// needs s3:ListBucket and s3:GetObject, or reports every transcript.
+func (n *Preferences) UnrecordedCommand() string { return n.shell.unrecordedCommand(n.name) }
 
 // TranscriptCommand shows the transcript of a session that is over, by its ID, or
 // by that in the shell variable "session" for "". It is "" where there is no

@@ -143,17 +143,12 @@ func (sh *shell) content(description string) *policy.SessionDocument {
 	return d
 }
 
-// follow lets the document come after where it records, with the policies there.
+// follow lets the document come after what hosts may do and after the bucket's
+// policy. It names the bucket, the log group and the key, and so comes after them.
 func (sh *shell) follow(document awscdk.CfnResource) {
 	sh.document = document
-	if sh.bucket != nil {
-		document.Node().AddDependency(sh.bucket)
-	}
-	if sh.logGroup != nil {
-		document.Node().AddDependency(sh.logGroup)
-	}
-	if sh.key != nil {
-		document.Node().AddDependency(sh.key)
+	if sh.bucket != nil && sh.bucket.Policy() != nil {
+		document.Node().AddDependency(sh.bucket.Policy())
 	}
 }
 

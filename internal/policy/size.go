@@ -36,6 +36,9 @@ func Document(statements []Statement) string {
 // Split deals statements out to as few policies as it takes, in their order. A
 // statement that is too long for one is split by its resources.
 func (l Limit) Split(statements []Statement) ([][]Statement, error) {
+	if len(statements) > 0 && Size(statements) <= l.Characters {
+		return [][]Statement{statements}, nil
+	}
 	room := l.Characters - Size(nil)
 	var policies [][]Statement
 	var current []Statement
@@ -61,7 +64,7 @@ func (l Limit) Split(statements []Statement) ([][]Statement, error) {
 
 func (l Limit) exceeded(size, policies int) error {
 	what := fmt.Sprintf("%d characters", size)
-	if policies > 1 {
+	if l.Policies > 1 && policies > 1 {
 		what = fmt.Sprintf("%d characters in %d policies", size, policies)
 	}
 	return fmt.Errorf("%s exceed the limit of %s", what, l.Name)

@@ -46,7 +46,7 @@ END
 This bastion records sessions: what is shown, and every program that is started.
 END
   if [[ -n $changed ]]; then
-    systemctl daemon-reload
+    RELOAD=yes
     systemctl try-reload-or-restart systemd-logind 2>/dev/null || note 'logind goes by its new configuration after a reboot only'
   fi
 }
