@@ -160,6 +160,15 @@ func (a *App) subject(who Who) (*subject, error) {
 		}
 		return s, nil
 	}
+	r, err := a.principal(who)
+	if err != nil {
+		return nil, err
+	}
+	return a.policiesOf(*r)
+}
+
+// principal finds a user, group or role.
+func (a *App) principal(who Who) (*resource, error) {
 	var found []resource
 	var names []string
 	for _, r := range a.resources(principals...) {
@@ -176,7 +185,7 @@ func (a *App) subject(who Who) (*subject, error) {
 	default:
 		return nil, fmt.Errorf("%q is in %d stacks: name it by its construct path", who.name, len(found))
 	}
-	return a.policiesOf(found[0])
+	return &found[0], nil
 }
 
 // policiesOf collects what a principal has: its own, those that are attached from elsewhere,
@@ -289,4 +298,27 @@ func (a *App) groupsOf(user resource) []resource {
 		}
 	}
 	return groups
+}
+
+// DocumentsOf is the policy documents of somebody as JSON, by name, with what they refer to
+// resolved: for another evaluator, or for IAM Access Analyzer's validate-policy.
+func DocumentsOf(t testing.TB, app *App, who Who) map[string]string {
+	t.Helper()
+	r, err := app.principal(who)
+	var documents map[string]any
+	if err == nil {
+		documents, err = app.documentsOf(*r)
+	}
+	texts := map[string]string{}
+	for name, document := range documents {
+		text, failed := marshal(document)
+		if failed != nil || len(template.Causes(document)) > 0 {
+			err = fmt.Errorf("policy %s holds a value that only a deployment gives", name)
+		}
+		texts[name] = text
+	}
+	if err != nil {
+		t.Fatalf("DocumentsOf: %v", err)
+	}
+	return texts
 }

@@ -365,6 +365,17 @@ func TestAllowsCollectsPolicies(t *testing.T) {
 		"a:Beyond on *: outside the permissions boundary")
 }
 
+func TestDocumentsOf(t *testing.T) {
+	app := posterntest.Of(t, stack(people))
+	documents := posterntest.DocumentsOf(t, app, posterntest.Person("OnCall"))
+	require.Len(t, documents, 1)
+	assert.Contains(t, documents["P"], `"arn:aws:ssm:us-east-1:123456789012:document/OnCall"`)
+	posterntest.Allows(t, app, posterntest.Policies(documents["P"]),
+		posterntest.Do("ssm:StartSession", app.ARN("ec2", "instance/i-1"), posterntest.Context{"aws:MultiFactorAuthPresent": "true"}))
+	assert.Equal(t, `DocumentsOf: no user, group or role "Nobody" in the app: there are Test/OnCall`,
+		failure(t, func(t testing.TB) { posterntest.DocumentsOf(t, app, posterntest.Person("Nobody")) }))
+}
+
 func TestAllowsOfDocuments(t *testing.T) {
 	app := posterntest.Of(t, stack(group("G", "")))
 	app.Region = "eu-west-1"

@@ -20,7 +20,7 @@ import (
 func TestPosterntestOnConstructs(t *testing.T) {
 	build := func(app awscdk.App) (access awscdk.Stack) {
 		net := cdktest.StackIn(app, "Network")
-		vpc := network.New(net, "Network", nil).Vpc()
+		vpc := network.New(net, "Network", &network.Props{Nat: network.NatOne}).Vpc()
 		access = cdktest.StackIn(app, "Access")
 		host := bastion.New(access, "Bastion", &bastion.Props{Vpc: vpc})
 		database := newGroup(access, "Database", vpc)
@@ -51,12 +51,12 @@ func TestPosterntestOnConstructs(t *testing.T) {
 	oncall := posterntest.Person("Access/OnCall")
 	target, document := read.ARN("ec2", "instance/i-0123456789abcdef0"), read.ARN("ssm", "document/Access-Shells")
 	with := posterntest.Context{
-		"ssm:resourceTag/postern:bastion": "Access/Bastion", "aws:MultiFactorAuthPresent": "true", "aws:userid": "AIDAEXAMPLE", "aws:username": "ann",
+		"ssm:resourceTag/postern:bastion": "/postern/Access/Bastion", "aws:MultiFactorAuthPresent": "true", "aws:userid": "AIDAEXAMPLE", "aws:username": "ann",
 	}
 	posterntest.Allows(t, read, oncall, posterntest.StartSession(target, document, with))
 	posterntest.Denies(t, read, oncall,
 		posterntest.StartSession(target, "", with),
 		posterntest.StartSession(target, document, posterntest.Context{"aws:MultiFactorAuthPresent": "true"}),
-		posterntest.StartSession(target, document, posterntest.Context{"ssm:resourceTag/postern:bastion": "Access/Bastion"}),
+		posterntest.StartSession(target, document, posterntest.Context{"ssm:resourceTag/postern:bastion": "/postern/Access/Bastion"}),
 		posterntest.Do("ssm:SendCommand", target, with))
 }
