@@ -95,6 +95,36 @@
 // AWS's own document for it, AWS-StartSSHSession, takes the port as a parameter, and
 // so is a tunnel to every port of the host. This one has port 22 written in it.
 //
+// # Tunnels
+//
+// [NewTunnel] forwards a port of a person's computer to one port of one host: a
+// database, a cache, a console. Host and port are written in the document, so that
+// [Tunnel.GrantTunnel] opens these and nothing else. AWS's own documents
+// (AWS-StartPortForwardingSessionToRemoteHost) take both as parameters, and lead
+// wherever the security groups of the instance let it go.
+//
+//	tunnel := session.NewTunnel(stack, "Orders", &session.TunnelProps{
+//		To:  session.DatabaseInstance(database),
+//		Via: session.Target{Host: bastion},
+//	})
+//	tunnel.GrantTunnel(developers)
+//
+// The agent on the instance resolves the name for each connection and is the one
+// that connects: the database sees the instance's address, and the target's security
+// group admits that of the bastion, which NewTunnel sees to. People on a bastion are
+// refused there by its firewall all the same. A client that speaks to localhost must
+// be told which name the certificate has: docs/guide/database-tunnel.md shows it for
+// each. What passes is not recorded, nor encrypted under a key of yours: CloudTrail
+// has who opened which tunnel when, and the target its own log.
+//
+// The agent forwards nothing to the instance metadata, the VPC's DNS and time
+// services and the addresses that a VPC keeps
+// (github.com/aws/amazon-ssm-agent, agent/session/plugins/port/port.go); NewTunnel
+// refuses them, and all that is link-local, when the app is synthesized.
+//
+// Where one tunnel is to serve several targets, lead it to the relay of a bastion:
+// bastion.Host.Relay.
+//
 // # Changes
 //
 // An update makes a new version of a document, which AWS documents to become the one

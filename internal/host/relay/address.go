@@ -44,7 +44,7 @@ func examine(addresses, own []netip.Addr) error {
 	}
 	for _, address := range addresses {
 		address = address.Unmap().WithZone("")
-		what := ""
+		var what string
 		switch {
 		case address.IsLoopback(), address.IsUnspecified():
 			what = "the host itself"

@@ -179,7 +179,7 @@ func (s *Server) connect(ctx context.Context, asked *request) (net.Conn, setting
 	}
 	became := unreachable
 	for _, address := range addresses {
-		connection, failure := s.dial(ctx, netip.AddrPortFrom(address.Unmap(), uint16(at.Port)))
+		connection, failure := s.dial(ctx, netip.AddrPortFrom(address.Unmap(), uint16(at.Port))) //nolint:gosec // a port: settings read it as one
 		if failure == nil {
 			return connection, at, connected, nil
 		}

@@ -180,7 +180,7 @@ func TestSOCKSByName(t *testing.T) {
 		assert.Equal(t, []string{host}, r.asked, "resolved here, as it was listed")
 		assert.Equal(t, []netip.AddrPort{netip.AddrPortFrom(inner, 5432)}, r.dialed)
 		e := r.event()
-		assert.Positive(t, len(fmt.Sprint(e["ms"])))
+		assert.Contains(t, e, "ms")
 		delete(e, "ms")
 		assert.Equal(t, map[string]any{
 			"postern": "relay", "target": "orders", "host": asked, "port": 5432.0, "address": r.target.String(),
@@ -342,9 +342,9 @@ func TestWhatClientsAreTold(t *testing.T) {
 
 func TestWhatIsNoRequest(t *testing.T) {
 	for said, want := range map[string]string{
-		"\x04\x01\x14\x38\x0a\x00\x01\x05\x00":                                 "",         // SOCKS 4
-		"\x05\x01\x02":                                                         "\x05\xff", // a password alone
-		"\x05\x00":                                                             "\x05\xff",
+		"\x04\x01\x14\x38\x0a\x00\x01\x05\x00": "",         // SOCKS 4
+		"\x05\x01\x02":                         "\x05\xff", // a password alone
+		"\x05\x00":                             "\x05\xff",
 		"\x05\x01\x00\x05\x02\x00\x03\x01a\x14\x38":                            "\x05\x00" + "\x05\x07\x00\x01\x00\x00\x00\x00\x00\x00", // BIND
 		"\x05\x01\x00\x05\x03\x00\x03\x01a\x14\x38":                            "\x05\x00" + "\x05\x07\x00\x01\x00\x00\x00\x00\x00\x00", // UDP
 		"\x05\x01\x00\x05\x01\x00\x09\x01a\x14\x38":                            "\x05\x00" + "\x05\x08\x00\x01\x00\x00\x00\x00\x00\x00",
@@ -406,7 +406,7 @@ func TestEachWayEndsByItself(t *testing.T) {
 	rest, err := io.ReadAll(c)
 	require.NoError(t, err)
 	assert.Equal(t, "FIRST SECOND", string(rest))
-	assert.Equal(t, 12.0, r.event()["sent"])
+	assert.Equal(t, "12", fmt.Sprint(r.event()["sent"]))
 }
 
 // What is open ends with the relay, soon.
