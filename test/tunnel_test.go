@@ -244,7 +244,7 @@ func TestTunnelThroughOtherHosts(t *testing.T) {
 		found := ofType(all, kind)
 		require.Len(t, found, 1, kind)
 		for _, r := range found {
-			assert.Equal(t, `{"Fn::GetAtt":["Orders","Endpoint.Port"]}`, asJSON(t, r.Properties["FromPort"]))
+			assert.JSONEq(t, `{"Fn::GetAtt":["Orders","Endpoint.Port"]}`, asJSON(t, r.Properties["FromPort"]))
 			assert.Equal(t, "Tunnel Test-Opened", r.Properties["Description"])
 		}
 	}
@@ -370,7 +370,7 @@ func TestRelay(t *testing.T) {
 		found := ofType(all, kind)
 		require.Len(t, found, 1, kind)
 		for _, r := range found {
-			assert.Equal(t, 5432.0, r.Properties["FromPort"])
+			assert.InDelta(t, 5432, r.Properties["FromPort"], 0)
 			assert.Equal(t, "Relay orders", r.Properties["Description"])
 		}
 	}
