@@ -19,7 +19,9 @@ import (
 	"github.com/postern-cdk/postern/constructs/network"
 	"github.com/postern-cdk/postern/constructs/operator"
 	"github.com/postern-cdk/postern/constructs/session"
+	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/cdktest"
+	"github.com/postern-cdk/postern/internal/policy"
 )
 
 var shellDoor = operator.Document{Name: "Shell", Instances: []string{"i-0123456789abcdef0"}}
@@ -246,9 +248,9 @@ func TestOperatorSplitsPolicies(t *testing.T) {
 func TestOperatorHours(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	o := operator.New(stack, "People", &operator.Props{
-		Roles:  []awsiam.IRole{newPeople(stack)},
-		Groups: []awsiam.IGroup{awsiam.NewGroup(stack, jsii.String("Ops"), nil)},
-		Shell:  []operator.Door{shellDoor},
+		Roles:      []awsiam.IRole{newPeople(stack)},
+		Groups:     []awsiam.IGroup{awsiam.NewGroup(stack, jsii.String("Ops"), nil)},
+		Shell:      []operator.Door{shellDoor},
 		BreakGlass: []operator.Door{operator.Document{Name: "Glass", Instances: []string{"i-0123456789abcdef0"}}},
 		Only: operator.Only{
 			TimeZone: "Europe/Berlin",
@@ -411,4 +413,57 @@ func TestOperatorPassesTheRulePacks(t *testing.T) {
 	found := findings(stack)
 	slices.Sort(found)
 	assert.Empty(t, found)
+}
+
+func TestCallersAreKnown(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	role := newPeople(stack)
+	for name, c := range map[string]struct {
+		who  awsiam.IGrantable
+		want policy.Caller
+	}{
+		"user":           {awsiam.NewUser(stack, jsii.String("Ann"), nil), policy.User},
+		"imported user":  {awsiam.User_FromUserName(stack, jsii.String("Bob"), jsii.String("bob")), policy.User},
+		"group":          {awsiam.NewGroup(stack, jsii.String("Ops"), nil), policy.User},
+		"imported group": {awsiam.Group_FromGroupName(stack, jsii.String("Dev"), jsii.String("dev")), policy.User},
+		"role":           {role, policy.Role},
+		"imported role":  {awsiam.Role_FromRoleName(stack, jsii.String("Theirs"), jsii.String("theirs"), nil), policy.Role},
+		"role as is":     {role.WithoutPolicyUpdates(nil), policy.Role},
+		"account":        {awsiam.NewAccountRootPrincipal(), ""},
+	} {
+		assert.Equal(t, c.want, attach.CallerOf(c.who), name)
+	}
+}
+
+// Grants of several doors meet in one policy.
+func TestGrantsMeetInAPolicy(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	role := newPeople(stack)
+	scope := attach.ScopeOf(stack)
+	for _, door := range []operator.Document{shellDoor, {Name: "Db", Instances: shellDoor.Instances}} {
+		grant := attach.ToPrincipal(role, policy.SessionStatements(scope, attach.CallerOf(role), door.Access(), policy.When{}))
+		assert.True(t, *grant.Success())
+	}
+	text := textOf(t, ofType(resourcesOf(t, cdktest.Template(stack)), "AWS::IAM::Policy"))
+	assert.NotContains(t, text, `"Sid"`, "IAM refuses two of the same")
+	assert.Contains(t, text, "document/Shell")
+	assert.Contains(t, text, "document/Db")
+	assert.Equal(t, 1, strings.Count(text, "ssm:TerminateSession"), "what is the same is there once")
+}
+
+func TestOperatorOfAnotherAccount(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	message := cdktest.Panic(t, func() {
+		operator.New(stack, "People", &operator.Props{
+			Roles: []awsiam.IRole{awsiam.Role_FromRoleArn(stack, jsii.String("Role"), jsii.String("arn:aws:iam::999999999999:role/theirs"), nil)},
+			Users: []awsiam.IUser{awsiam.User_FromUserArn(stack, jsii.String("User"), jsii.String("arn:aws:iam::999999999999:user/theirs"))},
+			Groups: []awsiam.IGroup{
+				awsiam.Group_FromGroupArn(stack, jsii.String("Ours"), jsii.String("arn:aws:iam::123456789012:group/ours")),
+				awsiam.Group_FromGroupArn(stack, jsii.String("Group"), jsii.String("arn:aws:iam::999999999999:group/theirs")),
+			},
+			Shell: []operator.Door{shellDoor},
+		})
+	})
+	fix := ` is of account 999999999999, whose policies a stack of account 123456789012 can't change: make a role in this account that they may assume`
+	assert.Equal(t, []string{`operator "Test/People": Users[0]:` + fix, `Groups[1]:` + fix, `Roles[0]:` + fix}, strings.Split(message, "\n"))
 }

@@ -44,6 +44,9 @@ func New(scope constructs.Construct, id string, props *Props) *Operator {
 	var plans []plan
 	if faults.Empty() {
 		o.scope = attach.ScopeOf(scope)
+		faults.Merge("", o.validateAccounts())
+	}
+	if faults.Empty() {
 		var err error
 		plans, err = o.plan()
 		faults.Merge("", err)
@@ -206,6 +209,31 @@ func (o *Operator) secondFactor() policy.When {
 		}
 	}
 	return when
+}
+
+// validateAccounts finds principals that no policy of this stack reaches. The CDK
+// passes over them in silence.
+func (o *Operator) validateAccounts() error {
+	var faults check.Faults
+	here := o.scope.Account
+	examine := func(field string, i int, arn *string) {
+		parts := strings.Split(*arn, ":")
+		if check.Token(here) || check.Token(*arn) || len(parts) < 6 || parts[4] == here {
+			return
+		}
+		faults.Addf(fmt.Sprintf("%s[%d]", field, i), "make a role in this account that they may assume",
+			"is of account %s, whose policies a stack of account %s can't change", parts[4], here)
+	}
+	for i, user := range o.props.Users {
+		examine("Users", i, user.UserArn())
+	}
+	for i, group := range o.props.Groups {
+		examine("Groups", i, group.GroupArn())
+	}
+	for i, role := range o.props.Roles {
+		examine("Roles", i, role.RoleArn())
+	}
+	return faults.Err()
 }
 
 func (o *Operator) validateTrust() error {
