@@ -181,3 +181,11 @@ func TestGrantsInOtherPartitions(t *testing.T) {
 		assert.Equal(t, "2012-10-17", parsed["Version"])
 	}
 }
+
+func TestWhatIsSaidTwiceIsThereOnce(t *testing.T) {
+	twice := policy.Grant{Sessions: []policy.Session{session("Shell", "i-1"), session("Shell", "i-1")}}
+	twice.Connects = []policy.Connect{{Endpoint: "e", Port: 22}, {Endpoint: "e", Port: 22}, {Endpoint: "e", Port: 3389}}
+	once := policy.Grant{Sessions: twice.Sessions[:1], Connects: twice.Connects[1:]}
+	assert.Equal(t, once.Gated(here, policy.User), twice.Gated(here, policy.User))
+	assert.Len(t, once.Gated(here, policy.User), 5)
+}

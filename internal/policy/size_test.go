@@ -44,6 +44,11 @@ func TestSplit(t *testing.T) {
 		targets := map[string]bool{}
 		for _, part := range policies {
 			assert.LessOrEqual(t, policy.Size(part), 6144)
+			ids := map[string]bool{}
+			for _, statement := range part {
+				assert.False(t, ids[statement.Sid], "IAM refuses two of the same ID: "+statement.Sid)
+				ids[statement.Sid] = true
+			}
 			for _, statement := range part {
 				if strings.HasPrefix(statement.Sid, "StartOnNodes") {
 					assert.NotEmpty(t, statement.Condition["BoolIfExists"]["ssm:SessionDocumentAccessCheck"])
