@@ -3,6 +3,9 @@ package test_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -168,7 +171,7 @@ func TestSessionFailsClosed(t *testing.T) {
 		// A warning alone, and no log; with the flag the agent refuses instead.
 		assert.Equal(t, true, inputs["cloudWatchEncryptionEnabled"])
 		assert.Equal(t, map[string]any{"Ref": logGroup}, inputs["cloudWatchLogGroupName"], "so it comes before the document")
-		assert.Contains(t, may["logs:DescribeLogGroups"], `:logs:us-east-1:123456789012:log-group:*`)
+		assert.JSONEq(t, `["*",{"StringEquals":{"aws:RequestedRegion":"us-east-1"}}]`, may["logs:DescribeLogGroups"])
 	})
 	t.Run("the log group's encryption can't be examined", func(t *testing.T) {
 		group := resourcesOf(t, template)[logGroup]
@@ -503,6 +506,46 @@ func TestSSHOverSessionManager(t *testing.T) {
 			assert.Equal(t, "Host i-* mi-*\n  User alice\n  ProxyCommand aws ssm start-session --region us-east-1 --target \"%h\" --document-name Test-SSH\n", ssh.SSHConfig("", "alice", ""))
 			assert.Equal(t, "Host bastion\n  User alice\n  ProxyCommand aws ssm start-session --region us-east-1 --target \"$(id)\" --document-name Test-SSH\n", ssh.SSHConfig("bastion", "alice", "$(id)"))
 		})
+	}
+}
+
+// The bastion's own commands go by the document too: AWS's is denied to people.
+func TestSSHOnBastion(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	host := bastion.New(stack, "Bastion", &bastion.Props{Vpc: userVpc(stack)})
+	assert.Contains(t, host.SSHConfig("door", "alice"), "--document-name AWS-StartSSHSession --parameters portNumber=22\n")
+	session.NewSSH(stack, "SSH", nil).AllowHost(host)
+	assert.Contains(t, host.SSHConfig("door", "alice"), "--output text) --document-name Test-SSH\n")
+	assert.Contains(t, host.SSHCommand("alice"), `--document-name Test-SSH" alice@`)
+	assert.NotContains(t, host.SSHCommand("alice")+host.SSHConfig("door", "alice"), "AWS-StartSSHSession")
+}
+
+// The block holds shell within quotes: whether that works, only ssh can tell.
+func TestSSHConfigWorksInSSH(t *testing.T) {
+	client, err := exec.LookPath("ssh")
+	if err != nil {
+		require.NotEqual(t, "true", os.Getenv("CI"), "ssh is not installed")
+		fmt.Printf("NOT RUN: %s: ssh is not installed\n", t.Name())
+		return
+	}
+	ssh := session.NewSSH(cdktest.NewStack(t), "SSH", nil)
+	dir := t.TempDir()
+	config := ssh.SSHConfig("door", "alice", `$(aws ec2 describe-instances --query 'x[?a=="b"]')`) + ssh.SSHConfig("", "bob", "")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "aws"), []byte(`#!/bin/sh
+case "$1 $2" in
+  "ec2 describe-instances") echo i-00000000000000001 ;;
+  *) for word; do printf '%s\n' "$word"; done >"`+dir+`/said" ;;
+esac
+`), 0o700))
+	for name, target := range map[string]string{"door": "i-00000000000000001", "i-0123456789abcdef0": "i-0123456789abcdef0"} {
+		command := exec.Command(client, "-F", filepath.Join(dir, "config"), "-o", "BatchMode=yes", "-o", "UserKnownHostsFile=/dev/null", name)
+		command.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "SHELL=/bin/sh")
+		out, err := command.CombinedOutput()
+		require.Error(t, err, "nothing answers: %s", out)
+		said, err := os.ReadFile(filepath.Join(dir, "said"))
+		require.NoError(t, err)
+		assert.Equal(t, "ssm\nstart-session\n--region\nus-east-1\n--target\n"+target+"\n--document-name\nTest-SSH\n", string(said))
 	}
 }
 

@@ -244,7 +244,7 @@ func TestTunnelThroughOtherHosts(t *testing.T) {
 		found := ofType(all, kind)
 		require.Len(t, found, 1, kind)
 		for _, r := range found {
-			assert.Equal(t, `{"Fn::GetAtt":["Orders","Endpoint.Port"]}`, asJSON(t, r.Properties["FromPort"]))
+			assert.JSONEq(t, `{"Fn::GetAtt":["Orders","Endpoint.Port"]}`, asJSON(t, r.Properties["FromPort"]))
 			assert.Equal(t, "Tunnel Test-Opened", r.Properties["Description"])
 		}
 	}
@@ -313,6 +313,15 @@ func TestTunnelFaults(t *testing.T) {
 	assert.Contains(t, cdktest.Panic(t, func() {
 		session.NewTunnel(stack, "Peer", &session.TunnelProps{To: session.Destination{Port: 53, Peer: b}, Via: session.Target{Host: b}})
 	}), `To.Peer: is given without a Host: name the host that it stands for, or leave Peer out for a port of the instance`)
+	assert.Contains(t, cdktest.Panic(t, func() {
+		session.NewTunnel(stack, "Through", &session.TunnelProps{
+			To: session.Destination{Host: "db", Port: 53}, Via: session.Target{Host: b}, Through: newGroup(stack, "Group", vpc),
+		})
+	}), `Through: is given, and Via.Host has security groups of its own: leave Through out, or name the instances by InstanceIDs or Tags`)
+	assert.Equal(t, "bastion \"Test/Bastion\": AllowTunnelTo: port: 0 is out of range: use 1 to 65535\n"+
+		`why: "ä" can't be the description of a rule: use up to 255 letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*`+"\n"+
+		`target: is nil: pass the instance, database or security group to reach`,
+		cdktest.Panic(t, func() { b.AllowTunnelTo(nil, 0, "ä") }))
 	assert.Nil(t, stack.Node().TryFindChild(jsii.String("All")), "the tree is untouched")
 	// Of a VPC that is looked up, the block is known where the look-up told it.
 	other := cdktest.NewStack(t)
@@ -361,7 +370,7 @@ func TestRelay(t *testing.T) {
 		found := ofType(all, kind)
 		require.Len(t, found, 1, kind)
 		for _, r := range found {
-			assert.Equal(t, 5432.0, r.Properties["FromPort"])
+			assert.InDelta(t, 5432, r.Properties["FromPort"], 0)
 			assert.Equal(t, "Relay orders", r.Properties["Description"])
 		}
 	}

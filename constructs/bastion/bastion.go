@@ -52,6 +52,7 @@ type Bastion struct {
 	parameters   string // the path of what the host keeps, or ""
 	ports        []int  // that people reach from the host
 	sudoers      []string
+	sshDocument  string
 	endpoints    *endpoints.Endpoints // the only way out, or nil
 	access       accesspath.Props     // where the host is
 	// rules are the groups that rules lead to, each with the token of its port, or "".

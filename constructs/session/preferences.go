@@ -253,7 +253,10 @@ func ownName(name string) *check.Fault {
 
 // access is what it takes to start sessions of a document that record here.
 func (sh *shell) access(documentArn string, targets []Target) policy.Session {
-	session := policy.Session{Documents: []string{documentArn}}
+	session := policy.Session{Documents: []string{documentArn}, Longest: sh.settings.MaxDuration}
+	if session.Longest == 0 {
+		session.Longest = policy.Endless
+	}
 	for i := range targets {
 		session.Targets = append(session.Targets, targets[i].of(sh.at)...)
 	}

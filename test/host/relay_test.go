@@ -41,6 +41,7 @@ systemctl start postern-relay`)
 	lab.Eventually(t, 5*time.Second, "the connection is told", func() bool {
 		return strings.Contains(l.Journal(t, "-t", "postern", "--since=@"+since), `"postern":"relay","target":"orders","host":"db.internal","port":5432,"address":"`+lab.InternalIP+`:5432","result":"connected","sent":0,"received":18,`)
 	})
+	t.Logf("the relay takes %s KiB", strings.TrimSpace(l.MustRoot(t, "ps -o rss= -p $(systemctl show -p MainPID --value postern-relay)")))
 	assert.Equal(t, "postern-relay", strings.TrimSpace(l.MustRoot(t, "ps -o user:32= -p $(systemctl show -p MainPID --value postern-relay)")))
 	assert.Contains(t, l.MustRoot(t, "/opt/postern/bin/postern-host check relay"), `"name":"relay","result":"pass","detail":"leads to orders only, and is refused to people"`)
 

@@ -131,7 +131,7 @@ func (r *rig) start() *rig {
 		select {
 		case err := <-over:
 			assert.NoError(r.t, err)
-		case <-time.After(5 * time.Second):
+		case <-time.After(10 * time.Second):
 			r.t.Error("the relay does not end")
 		}
 	})
@@ -143,7 +143,7 @@ func (r *rig) connect() net.Conn {
 	c, err := net.Dial("tcp4", r.at)
 	require.NoError(r.t, err)
 	r.t.Cleanup(func() { _ = c.Close() })
-	require.NoError(r.t, c.SetDeadline(time.Now().Add(5*time.Second)))
+	require.NoError(r.t, c.SetDeadline(time.Now().Add(20*time.Second)))
 	return c
 }
 
@@ -161,7 +161,7 @@ func (r *rig) exchange(said string) string {
 // event waits for the next line of the log.
 func (r *rig) event() map[string]any {
 	r.t.Helper()
-	require.Eventually(r.t, func() bool { return len(r.log.all()) > 0 }, 5*time.Second, time.Millisecond)
+	require.Eventually(r.t, func() bool { return len(r.log.all()) > 0 }, 20*time.Second, time.Millisecond)
 	return r.log.all()[0]
 }
 
@@ -428,7 +428,7 @@ func TestOpenConnectionsEndWithTheRelay(t *testing.T) {
 	select {
 	case err := <-over:
 		require.NoError(t, err)
-	case <-time.After(4 * time.Second):
+	case <-time.After(10 * time.Second):
 		t.Fatal("the relay does not end")
 	}
 	for _, open := range []net.Conn{c, silent} {
