@@ -513,6 +513,35 @@ func TestSSHAcknowledged(t *testing.T) {
 	assert.Empty(t, warningsOf(stack))
 }
 
+// The tag that names the OS user is part of the grant where it can be.
+func TestSessionAs(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	shell := session.NewPreferences(stack, "Shell", nil)
+	shell.AllowHost(newShellHost(stack, "Host"))
+	role := awsiam.NewRole(stack, jsii.String("Role"), &awsiam.RoleProps{AssumedBy: awsiam.NewAccountRootPrincipal()})
+	user := awsiam.NewUser(stack, jsii.String("User"), nil)
+	assert.NotNil(t, shell.GrantShellAs(role, "alice"))
+	assert.NotNil(t, shell.GrantShellAs(user, "bob"))
+	template := cdktest.Template(stack)
+	assert.JSONEq(t, `[{"Key":"SSMSessionRunAs","Value":"alice"}]`, textOf(t, byLogicalName(t, template, "AWS::IAM::Role")["Role"]["Properties"].(map[string]any)["Tags"]))
+	assert.JSONEq(t, `[{"Key":"SSMSessionRunAs","Value":"bob"}]`, textOf(t, byLogicalName(t, template, "AWS::IAM::User")["User"]["Properties"].(map[string]any)["Tags"]))
+	for _, name := range []string{"RoleDefaultPolicy", "UserDefaultPolicy"} {
+		assert.Contains(t, textOf(t, byLogicalName(t, template, "AWS::IAM::Policy")[name]), "document/Test-Shell")
+	}
+
+	imported := awsiam.Role_FromRoleName(stack, jsii.String("Imported"), jsii.String("developers"), nil)
+	agent := session.NewPreferences(stack, "Agent", &session.PreferencesProps{Settings: session.Settings{RunAs: session.RunAs{AgentUser: true}}})
+	for want, f := range map[string]func(){
+		"GrantShellAs: who: is neither a role nor a user that is made here, so it can't be tagged: tag it with SSMSessionRunAs where it is made, and call GrantShell": func() { shell.GrantShellAs(imported, "alice") },
+		`GrantShellAs: user: "root" is for nobody's sessions: name a user of the hosts who may not become root`:                                                       func() { shell.GrantShellAs(role, "root") },
+		`GrantShellAs: user: "" can't be the name of an OS user`:                                                                                                      func() { shell.GrantShellAs(role, "") },
+		"GrantShellAs: user: is nobody's choice with Settings.RunAs.AgentUser: leave that out, or call GrantShell":                                                    func() { agent.GrantShellAs(role, "alice") },
+		"GrantShell: who: is nil": func() { shell.GrantShellAs(nil, "alice") },
+	} {
+		assert.Contains(t, cdktest.Panic(t, f), want)
+	}
+}
+
 // A bastion is taken in one call.
 func TestSessionOnBastion(t *testing.T) {
 	stack := cdktest.NewStack(t)

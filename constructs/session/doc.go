@@ -2,8 +2,8 @@
 // Systems Manager Session Manager, with no port open to anyone.
 //
 //	shell := session.NewPreferences(stack, "Shell", nil)
-//	shell.AllowHost(bastion)       // the host may record; people may reach it
-//	shell.GrantShell(developers)   // this document, on this host, and nothing else
+//	shell.AllowHost(bastion)           // the host may record; people may reach it
+//	shell.GrantShellAs(alice, "alice") // this document, on this host, as this user
 //
 // What a session is like (where it is recorded, as whom it runs, when it ends) is
 // said by a session document. There are two ways to have one's own say.
@@ -65,7 +65,8 @@
 //
 // With RunAs, which is on, a session runs as the OS user that the tag
 // SSMSessionRunAs of the caller's IAM role or user names, and there is no session
-// for a caller without it, unless [RunAs] has a User. Federated people can bring it
+// for a caller without it, unless [RunAs] has a User. [Preferences.GrantShellAs] sets
+// the tag on a role or user of the app. Federated people can bring it
 // as a session tag; the roles of IAM Identity Center can't be tagged, and take it
 // from an attribute for access control
 // (docs.aws.amazon.com/systems-manager/latest/userguide/session-preferences-run-as.html).

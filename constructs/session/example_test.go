@@ -20,12 +20,11 @@ var (
 	instances awsiam.IRole
 )
 
-// A recorded shell on a bastion, as the OS user that the role's tag names.
+// A recorded shell on a bastion, as a person who has an account there.
 func Example() {
 	shell := session.NewPreferences(stack, "Shell", nil)
 	shell.AllowHost(host)
-	awscdk.Tags_Of(developer).Add(jsii.String("SSMSessionRunAs"), jsii.String("alice"), nil)
-	shell.GrantShell(developer)
+	shell.GrantShellAs(developer, "alice")
 	awscdk.NewCfnOutput(stack, jsii.String("StartShell"), &awscdk.CfnOutputProps{
 		Value: jsii.String(shell.StartCommand(host.InstanceIDCommand(), "why I am here")),
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsssm"
 	"github.com/aws/constructs-go/constructs/v10"
 
+	"github.com/postern-cdk/postern/internal/accountdefault"
 	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/survey"
 )
@@ -19,7 +20,7 @@ var unfitInName = regexp.MustCompile(`[^a-zA-Z0-9_.-]+`)
 
 // accountDefault is the document that a caller gets who names none, and that the
 // console writes people's choices to.
-const accountDefault = "SSM-SessionManagerRunShell"
+const accountDefault = accountdefault.Document
 
 const longestName = 128
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
@@ -199,6 +200,35 @@ func (n *Preferences) GrantShell(who awsiam.IGrantable) awsiam.Grant {
 	n.granted = true
 	return attach.ToPrincipal(who, policy.SessionStatements(n.shell.at, attach.CallerOf(who), n.Access(), policy.When{}))
 }
+
+// GrantShellAs is [Preferences.GrantShell] for somebody whose sessions run as an OS
+// user: a role or a user made in this app gets the tag SSMSessionRunAs. The user
+// must exist on the host, as a person of a bastion does.
+func (n *Preferences) GrantShellAs(who awsiam.IGrantable, user string) awsiam.Grant {
+	var faults check.Faults
+	_, role := who.(awsiam.Role)
+	_, person := who.(awsiam.User)
+	if who != nil && !role && !person {
+		faults.Add("who", "is neither a role nor a user that is made here, so it can't be tagged", "tag it with SSMSessionRunAs where it is made, and call GrantShell")
+	}
+	switch {
+	case n.shell.settings.RunAs.AgentUser:
+		faults.Add("user", "is nobody's choice with Settings.RunAs.AgentUser", "leave that out, or call GrantShell")
+	case user == "root" || user == "ssm-user":
+		faults.Addf("user", "name a user of the hosts who may not become root", "%q is for nobody's sessions", user)
+	case !userForm.MatchString(user):
+		faults.Addf("user", `write the name of the account on the host, such as "alice"`, "%q can't be the name of an OS user", user)
+	}
+	must("session preferences", n, "GrantShellAs", &faults)
+	grant := n.GrantShell(who)
+	awscdk.Tags_Of(who.(constructs.IConstruct)).Add(jsii.String(runAsTag), &user, nil)
+	return grant
+}
+
+// runAsTag is where Session Manager looks first for the OS user of a session.
+//
+// docs.aws.amazon.com/systems-manager/latest/userguide/session-preferences-run-as.html
+const runAsTag = "SSMSessionRunAs"
 
 func ownName(name string) *check.Fault {
 	if fault := check.DocumentName(name); fault != nil {

@@ -293,7 +293,9 @@ func TestConfinement(t *testing.T) {
 	l.write("etc/cron.deny", "")
 	require.Equal(t, 0, l.boot(Config{}).code)
 	assert.Contains(t, l.read("etc/systemd/logind.conf.d/00-postern.conf"), "\nKillUserProcesses=yes\n")
-	assert.Contains(t, l.read("etc/systemd/system/user@.service.d/00-postern.conf"), "\nConditionPathExists=!/opt/postern\n")
+	for _, unit := range []string{"user@", "user-runtime-dir@"} {
+		assert.Contains(t, l.read("etc/systemd/system/"+unit+".service.d/00-postern.conf"), "\nConditionPathExists=!/opt/postern\n")
+	}
 	assert.False(t, l.exists("var/lib/systemd/linger/ec2-user"))
 	assert.Equal(t, "root\n", l.read("etc/cron.allow"))
 	assert.Equal(t, "root\n", l.read("etc/at.allow"))
