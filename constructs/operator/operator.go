@@ -15,6 +15,7 @@ import (
 	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/policy"
+	"github.com/postern-cdk/postern/internal/survey"
 	"github.com/postern-cdk/postern/internal/tree"
 )
 
@@ -25,7 +26,9 @@ type Operator struct {
 	scope    policy.Scope
 	everyday policy.Grant
 	glass    policy.Grant
-	opener   awscdk.CfnResource // nil where there are no weekly windows
+	people   map[string]bool    // ARNs of users, groups and roles
+	opener   awscdk.CfnResource // nil where there are no weekly windows, as is
+	unopened awscdk.CfnResource // the dead-letter queue
 }
 
 var _ constructs.IConstruct = (*Operator)(nil)
@@ -55,10 +58,10 @@ func New(scope constructs.Construct, id string, props *Props) *Operator {
 
 	constructs.NewConstruct_Override(o, scope, &id)
 	o.trust()
-	if o.crosses() {
-		tree.Warn(o, "operator-crosses-doors", "IAM looks at the document and at the target of a session one by one, "+
-			"so these people may use each of the documents on each of the targets of all doors here: "+
-			"give other people, such as another role, the doors that must be kept apart, or acknowledge this")
+	if o.all().Crosses() {
+		o.warnOfCrossing("all doors here")
+	} else {
+		survey.Validate(o, o.crossesOthers)
 	}
 	o.warnOfLongEmergencies()
 	for _, plan := range plans {
@@ -104,7 +107,37 @@ func (o *Operator) all() policy.Grant {
 	return all
 }
 
-func (o *Operator) crosses() bool { return o.all().Crosses() }
+func (o *Operator) warnOfCrossing(doors string) {
+	tree.Warn(o, "operator-crosses-doors", "IAM looks at the document and at the target of a session one by one, "+
+		"so these people may use each of the documents on each of the targets of "+doors+": "+
+		"give other people, such as another role, the doors that must be kept apart, or acknowledge this")
+}
+
+// crossesOthers looks at the other operators of the same people.
+func (o *Operator) crossesOthers(s *survey.Survey) []string {
+	for _, node := range s.Nodes {
+		other, ok := node.(*Operator)
+		if !ok || other == o || !o.shares(other) {
+			continue
+		}
+		both := o.all()
+		both.Sessions = append(both.Sessions, other.all().Sessions...)
+		if both.Crosses() {
+			o.warnOfCrossing("all doors here and of " + *other.Node().Path())
+			break
+		}
+	}
+	return nil
+}
+
+func (o *Operator) shares(other *Operator) bool {
+	for arn := range o.people {
+		if other.people[arn] {
+			return true
+		}
+	}
+	return false
+}
 
 // plan is the policies of one kind of caller.
 type plan struct {
@@ -249,7 +282,9 @@ func (o *Operator) warnOfLongEmergencies() {
 func (o *Operator) validateAccounts() error {
 	var faults check.Faults
 	here := o.scope.Account
+	o.people = map[string]bool{}
 	examine := func(field string, i int, arn *string) {
+		o.people[*arn] = true
 		parts := strings.Split(*arn, ":")
 		if check.Token(here) || check.Token(*arn) || len(parts) < 6 || parts[4] == here {
 			return

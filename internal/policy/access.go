@@ -180,7 +180,7 @@ func ownStatements(s Scope, who Caller) []Statement {
 		{
 			// The action has no resource type. A channel opens only with the token of a
 			// session that was just started or resumed.
-			// docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsessionmanagermessagegatewayservice.html
+			// docs.aws.amazon.com/service-authorization/latest/reference/list_ssmmessages.html
 			Sid: "OpenChannel", Effect: Allow,
 			Action: []string{"ssmmessages:OpenDataChannel"}, Resource: []string{"*"},
 		},
