@@ -168,6 +168,7 @@ func TestProgramsReadWhatTheBootstrapWrote(t *testing.T) {
 			Region: "eu-west-1", InstanceID: "i-0123456789abcdef0", StackName: "Access", LogGroup: "/postern/bastion",
 			LogGroups:    map[settings.Log]string{settings.LogSSHD: "/postern/sshd"},
 			RecordBucket: "records", PeopleBucket: "people", ParameterPath: "/postern/Access/Bastion", KeyID: "alias/postern",
+			RelayTargets: c.RelayTargets,
 		},
 	}, got)
 	for _, name := range []string{"etc/postern/environment", "etc/postern/settings.json"} {

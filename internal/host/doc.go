@@ -60,6 +60,7 @@
 //	  sshd.sh         the drop-in, tried and taken back where it isn't kept
 //	  units.sh        installs units/, which systemd runs
 //	  firewall.sh     what people's programs reach, by user ID
+//	  relay.sh        leads tunnels on to listed targets
 //	  audit.sh        the kernel's audit (etc/audit.rules)
 //	  fail2ban.sh     (etc/fail2ban.conf)
 //	  agent.sh        the CloudWatch agent: memory and disk

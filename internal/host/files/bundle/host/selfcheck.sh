@@ -106,7 +106,7 @@ check_second_factor() {
 # check_units: what must run does, and nothing of ours has failed.
 check_units() {
   local unit failed
-  for unit in postern-recorder postern-ship; do
+  for unit in postern-recorder postern-ship ${RELAY:+postern-relay}; do
     if ! systemctl is-active -q "$unit.service"; then
       DETAIL="$unit is not running: see journalctl -u $unit"
       return 1
