@@ -32,5 +32,8 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	closeShared()
+	for _, use := range lab.Uses() {
+		fmt.Printf("%-40s %7.1f s %7.1f s of CPU\n", use.Name, use.Elapsed.Seconds(), use.CPU.Seconds())
+	}
 	os.Exit(code)
 }

@@ -71,10 +71,13 @@ type Lab struct {
 	supervisor *exec.Cmd
 	commands   io.WriteCloser
 	close      sync.Once
+	made       time.Time
 
 	mu       sync.Mutex
 	keys     map[string]ssh.Signer
 	hostKeys map[string]ssh.PublicKey // by type, as clients saw them
+	shells   []*rootShell             // idle
+	first    int                      // process of the host, as [Lab.pid] found it
 }
 
 // Missing says why this machine can't run a lab. nil: it can.
@@ -159,7 +162,7 @@ func New(o Options) (l *Lab, err error) {
 		return nil, err
 	}
 	l = &Lab{
-		HostName: "ip-10-0-1-10", options: o, work: work,
+		HostName: "ip-10-0-1-10", options: o, work: work, made: time.Now(),
 		keys: map[string]ssh.Signer{}, hostKeys: map[string]ssh.PublicKey{},
 	}
 	defer func() {
@@ -321,6 +324,7 @@ func (l *Lab) start() error {
 func (l *Lab) Close() {
 	l.close.Do(func() {
 		if l.commands != nil {
+			use(l)
 			_ = l.commands.Close()
 			_ = l.supervisor.Wait()
 		}
@@ -331,6 +335,33 @@ func (l *Lab) Close() {
 		removeCgroup(filepath.Base(l.work))
 		_ = os.RemoveAll(l.work)
 	})
+}
+
+// A Use is what a host took, all its boots together.
+type Use struct {
+	Name         string
+	Elapsed, CPU time.Duration
+}
+
+var uses struct {
+	sync.Mutex
+	list []Use
+}
+
+// Uses are those of the hosts that were closed.
+func Uses() []Use {
+	uses.Lock()
+	defer uses.Unlock()
+	return slices.Clone(uses.list)
+}
+
+func use(l *Lab) {
+	var microseconds int64
+	text, _ := os.ReadFile(filepath.Join(cgroups(), filepath.Base(l.work), "cpu.stat"))
+	_, _ = fmt.Sscanf(string(text), "usage_usec %d", &microseconds)
+	uses.Lock()
+	defer uses.Unlock()
+	uses.list = append(uses.list, Use{l.options.Name, time.Since(l.made), time.Duration(microseconds) * time.Microsecond})
 }
 
 var leftover = regexp.MustCompile(`^postern-lab-(\d+)-`)
@@ -398,18 +429,34 @@ func removeCgroup(name string) {
 
 // pid is that of the host's first process as this machine sees it, or 0.
 func (l *Lab) pid() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.first == 0 || !isFirst(l.first) {
+		l.first = l.find()
+	}
+	return l.first
+}
+
+// isFirst says whether a process is the first of a payload.
+func isFirst(pid int) bool {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(status)) {
+		if ids, ok := strings.CutPrefix(line, "NSpid:"); ok {
+			// Ours, the supervisor's, the payload's.
+			levels := strings.Fields(ids)
+			return len(levels) == 3+outerLevels() && levels[len(levels)-1] == "1"
+		}
+	}
+	return false
+}
+
+func (l *Lab) find() int {
 	queue := []int{l.supervisor.Process.Pid}
 	for len(queue) > 0 {
 		parent := queue[0]
 		queue = queue[1:]
-		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", parent))
-		for line := range strings.Lines(string(status)) {
-			if ids, ok := strings.CutPrefix(line, "NSpid:"); ok {
-				// Ours, the supervisor's, the payload's.
-				if levels := strings.Fields(ids); len(levels) == 3+outerLevels() && levels[len(levels)-1] == "1" {
-					return parent
-				}
-			}
+		if isFirst(parent) {
+			return parent
 		}
 		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent))
 		for _, thread := range threads {
@@ -439,45 +486,6 @@ var outerLevels = sync.OnceValue(func() int {
 func (l *Lab) Console() string {
 	text, _ := os.ReadFile(filepath.Join(l.work, "console"))
 	return string(text)
-}
-
-// Root runs a command line of bash on the host, as root and beside sshd, with the
-// rights of a service: what Session Manager would give. Its output and exit status.
-func (l *Lab) Root(t testing.TB, command string) (string, int) {
-	t.Helper()
-	out, code, err := l.TryRoot(command)
-	if err != nil {
-		t.Fatalf("as root: %s: %v\n%s", command, err, out)
-	}
-	return out, code
-}
-
-// MustRoot is [Lab.Root] for commands that have to succeed.
-func (l *Lab) MustRoot(t testing.TB, command string) string {
-	t.Helper()
-	out, code := l.Root(t, command)
-	if code != 0 {
-		t.Fatalf("as root: %s: exit status %d\n%s", command, code, out)
-	}
-	return out
-}
-
-// TryRoot is [Lab.Root] where there is no test to fail.
-func (l *Lab) TryRoot(command string) (string, int, error) {
-	pid := l.pid()
-	if pid == 0 {
-		return "", 0, errors.New("the host is not running")
-	}
-	cmd := exec.Command("nsenter", "-t", strconv.Itoa(pid), "-a", "--",
-		"systemd-run", "--quiet", "--pipe", "--wait", "--collect", "--service-type=exec", "/bin/bash", "-c",
-		// systemd would put its own variables, or nothing, in the place of ${...}.
-		strings.ReplaceAll(command, "$", "$$"))
-	out, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return string(out), exit.ExitCode(), nil
-	}
-	return string(out), 0, err
 }
 
 // Journal is the journal of this boot as text; arguments go to journalctl.
@@ -608,7 +616,7 @@ func (l *Lab) Kill(t testing.TB) {
 // Shutdown ends the host as EC2 does when it terminates an instance.
 func (l *Lab) Shutdown(t testing.TB) {
 	t.Helper()
-	l.Root(t, "systemctl poweroff --no-block")
+	l.last(t, "systemctl poweroff --no-block")
 	l.waitExit(t)
 }
 
@@ -625,7 +633,7 @@ func (l *Lab) Start(t testing.TB) {
 // Reboot restarts the host in an orderly way.
 func (l *Lab) Reboot(t testing.TB) {
 	t.Helper()
-	l.Root(t, "systemctl reboot --no-block")
+	l.last(t, "systemctl reboot --no-block")
 	l.waitExit(t)
 	l.Start(t)
 }
