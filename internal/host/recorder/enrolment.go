@@ -49,9 +49,9 @@ func (r *Recorder) enrols(p *peer, terminal bool) (bool, error) {
 	if address := net.ParseIP(p.address); p.name == settings.CheckUser && address.IsLoopback() {
 		return false, nil // sshd asks it for no code
 	}
-	since, enrolled := totp.Since(r.root, p.name)
+	enrolled := totp.Enrolled(r.root, p.name)
 	switch {
-	case atLogin && enrolled && !p.connected.After(since):
+	case atLogin && enrolled && !totp.EnrolledBefore(r.root, p.name, p.connected):
 		return false, refusedStale
 	case atLogin && !enrolled:
 	case !asked:

@@ -14,14 +14,17 @@ import (
 
 	"github.com/postern-cdk/postern/internal/host/settings"
 	"github.com/postern-cdk/postern/internal/host/totp"
+	"github.com/postern-cdk/postern/internal/host/uptime"
 )
 
 func TestWhoEnrols(t *testing.T) {
-	since := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	// The clock was set back by an hour since they enrolled.
+	here := uptime.Moment{Boot: "this", Since: time.Minute}
+	before, after := uptime.Moment{Boot: "this", Since: time.Minute - time.Second}, uptime.Moment{Boot: "this", Since: time.Minute + time.Second}
 	root := t.TempDir()
 	require.NoError(t, os.MkdirAll(filepath.Join(root, totp.Dir), 0o700))
 	for _, name := range []string{"carol", "dave"} {
-		text, err := json.Marshal(map[string]any{"secret": "JBSWY3DPEHPK3PXP", "enrolled": since})
+		text, err := json.Marshal(map[string]any{"secret": "JBSWY3DPEHPK3PXP", "enrolled": time.Now().Add(time.Hour), "here": here})
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(root, totp.Dir, name), text, 0o600))
 	}
@@ -39,10 +42,10 @@ func TestWhoEnrols(t *testing.T) {
 		{what: "codes at login, not enrolled, a command", atLogin: true, peer: peer{account: account{name: "alice"}, command: "sh"}, enrols: true},
 		{what: "codes at login, not enrolled, no terminal", atLogin: true, peer: peer{account: account{name: "alice"}, command: "sh"}, noTerm: true, refused: refusedTerminal},
 		{what: "codes at login, the factor is unreadable", atLogin: true, peer: peer{account: account{name: "broken"}}, enrols: true},
-		{what: "codes at login, enrolled before the connection", atLogin: true, peer: peer{account: account{name: "carol"}, connected: since.Add(time.Second)}},
-		{what: "codes at login, enrolled after the connection began", atLogin: true, peer: peer{account: account{name: "carol"}, connected: since.Add(-time.Second)}, refused: refusedStale},
-		{what: "codes at login, another device over an older connection", atLogin: true, peer: peer{account: account{name: "carol"}, connected: since.Add(-time.Second), command: enrolCommand}, refused: refusedStale},
-		{what: "codes at login, another device", atLogin: true, peer: peer{account: account{name: "dave"}, connected: since.Add(time.Second), command: enrolCommand}, enrols: true},
+		{what: "codes at login, enrolled before the connection", atLogin: true, peer: peer{account: account{name: "carol"}, connected: after}},
+		{what: "codes at login, enrolled after the connection began", atLogin: true, peer: peer{account: account{name: "carol"}, connected: before}, refused: refusedStale},
+		{what: "codes at login, another device over an older connection", atLogin: true, peer: peer{account: account{name: "carol"}, connected: before, command: enrolCommand}, refused: refusedStale},
+		{what: "codes at login, another device", atLogin: true, peer: peer{account: account{name: "dave"}, connected: after, command: enrolCommand}, enrols: true},
 		{what: "the check of the host itself", atLogin: true, peer: peer{account: account{name: settings.CheckUser}, address: "127.0.0.1"}},
 		{what: "somebody else with the name of the check", atLogin: true, peer: peer{account: account{name: settings.CheckUser}, address: "198.51.100.10"}, enrols: true},
 		{what: "an address that is none", atLogin: true, peer: peer{account: account{name: settings.CheckUser}, address: "UNKNOWN"}, enrols: true},
@@ -63,9 +66,12 @@ func TestWhoEnrols(t *testing.T) {
 func TestStartOfAProcess(t *testing.T) {
 	p, err := readProcess(os.Getpid())
 	require.NoError(t, err)
-	assert.WithinRange(t, p.started, time.Now().Add(-10*time.Minute), time.Now())
+	now, err := uptime.Now()
+	require.NoError(t, err)
+	assert.Less(t, p.started, now.Since)
+	assert.Greater(t, p.started, now.Since-10*time.Minute)
 	first, err := readProcess(1)
 	if err == nil {
-		assert.True(t, first.started.Before(p.started))
+		assert.Less(t, first.started, p.started)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/postern-cdk/postern/internal/host/settings"
+	"github.com/postern-cdk/postern/internal/host/uptime"
 )
 
 // account is a person's entry in /etc/passwd, with the groups of /etc/group.
@@ -35,8 +36,8 @@ type account struct {
 type peer struct {
 	account
 	pid, sshd int
-	// connected is when the connection began.
-	connected time.Time
+	// connected is when the connection began, to the tick before.
+	connected uptime.Moment
 	address   string
 	port      int
 	// command is what the client asked for; "" is a shell.
@@ -60,12 +61,8 @@ type process struct {
 	pid, parent, tty int
 	uid              int
 	exe              string
-	started          time.Time
+	started          time.Duration // since the kernel, to the tick before
 }
-
-// ticks is the unit of times in /proc, the same on all architectures of Linux that
-// have programs for hosts: a second has a hundred.
-const ticks = 10 * time.Millisecond
 
 func readProcess(pid int) (process, error) {
 	p := process{pid: pid, uid: -1}
@@ -78,15 +75,11 @@ func readProcess(pid int) (process, error) {
 	if len(fields) < 20 {
 		return p, fmt.Errorf("process %d can't be read", pid)
 	}
-	var up unix.Timespec
 	start, err := strconv.ParseInt(string(fields[19]), 10, 64)
-	if err == nil {
-		err = unix.ClockGettime(unix.CLOCK_BOOTTIME, &up)
-	}
 	if err != nil {
 		return p, fmt.Errorf("process %d can't be read: %w", pid, err)
 	}
-	p.started = time.Now().Add(time.Duration(start)*ticks - time.Duration(up.Nano()))
+	p.started = time.Duration(start) * uptime.Tick
 	p.parent, _ = strconv.Atoi(string(fields[1]))
 	p.tty, _ = strconv.Atoi(string(fields[4]))
 	p.uid = uidOf(pid)
@@ -185,7 +178,11 @@ func (r *Recorder) identify(conn *net.UnixConn, fds []*os.File) (*peer, error) {
 			}
 		}
 	}
-	p := &peer{pid: pid, sshd: sshd.pid, connected: monitor.started}
+	now, err := uptime.Now()
+	if err != nil {
+		return nil, err
+	}
+	p := &peer{pid: pid, sshd: sshd.pid, connected: uptime.Moment{Boot: now.Boot, Since: monitor.started}}
 	if p.account, err = lookup(r.root, int(cred.Uid), env["LOGNAME"]); err != nil {
 		return nil, err
 	}

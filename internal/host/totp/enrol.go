@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/mdp/qrterminal/v3"
 	"github.com/pquerna/otp/totp"
+
+	"github.com/postern-cdk/postern/internal/host/uptime"
 )
 
 // attempts at each question.
@@ -79,9 +82,15 @@ func (s *Store) enrol(ctx context.Context, d *dialog, name string) error {
 	if _, err := s.load(ctx, name); first && err == nil {
 		return errMeanwhile
 	}
-	if err := s.keep(ctx, name, &record{Secret: key.Secret(), Enrolled: s.now().UTC(), Counter: counter}, first); err != nil {
+	here, err := uptime.Now()
+	if err != nil {
 		return err
 	}
+	if err := s.keep(ctx, name, &record{Secret: key.Secret(), Enrolled: s.now().UTC(), Here: here, Counter: counter}, first); err != nil {
+		return err
+	}
+	// A connection that begins in the tick of the enrolment counts as older.
+	time.Sleep(uptime.Tick)
 	fmt.Fprintf(d.out, "%s, you are enrolled. Both codes are used up: the next one is good.\n", name)
 	return nil
 }

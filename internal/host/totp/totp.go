@@ -23,6 +23,7 @@ import (
 	"github.com/postern-cdk/postern/internal/host/atomic"
 	"github.com/postern-cdk/postern/internal/host/event"
 	"github.com/postern-cdk/postern/internal/host/settings"
+	"github.com/postern-cdk/postern/internal/host/uptime"
 )
 
 // Dir holds a file for each person who is enrolled, readable by root only.
@@ -75,6 +76,8 @@ type Store struct {
 type record struct {
 	Secret   string    `json:"secret"`
 	Enrolled time.Time `json:"enrolled"`
+	// Here is when that was on this host, where it was on this host.
+	Here uptime.Moment `json:"here,omitzero"`
 	// Counter of the last code that was taken.
 	Counter uint64 `json:"counter,omitempty"`
 	// Wrong codes of late, until when no code is taken, and how often in a row that was.
@@ -90,18 +93,26 @@ var names = regexp.MustCompile(`\A[a-z_][a-z0-9_-]{0,31}\z`)
 // in Parameter Store is brought here when it is first asked for, which at login is
 // before a session begins.
 func Enrolled(root, name string) bool {
-	_, enrolled := Since(root, name)
-	return enrolled
+	r, err := readRecord(root, name)
+	return err == nil && r.Secret != ""
 }
 
-// Since is [Enrolled], and when that was. A connection that is older was let in
-// without a code of this factor.
-func Since(root, name string) (time.Time, bool) {
+// EnrolledBefore says whether a person had the second factor already at a moment of
+// this boot. A connection that is older was let in without a code of it.
+func EnrolledBefore(root, name string, moment uptime.Moment) bool {
 	r, err := readRecord(root, name)
 	if err != nil || r.Secret == "" {
-		return time.Time{}, false
+		return false
 	}
-	return r.Enrolled, true
+	switch r.Here.Boot {
+	case moment.Boot:
+		return r.Here.Since < moment.Since
+	case "": // on another host: only clocks on the wall compare
+		now, err := uptime.Now()
+		return err == nil && r.Enrolled.Before(time.Now().Add(moment.Since-now.Since))
+	default: // no connection outlives a boot
+		return true
+	}
 }
 
 func readRecord(root, name string) (*record, error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base32"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -22,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/postern-cdk/postern/internal/host/event"
+	"github.com/postern-cdk/postern/internal/host/uptime"
 )
 
 // secret of the test vectors of RFC 6238, appendix B.
@@ -383,23 +385,43 @@ func (l *late) PutParameter(ctx context.Context, in *ssm.PutParameterInput, o ..
 	return l.parameters.PutParameter(ctx, in, o...)
 }
 
-func TestSince(t *testing.T) {
+func TestEnrolmentTakesThisMoment(t *testing.T) {
 	h := newHost(t)
-	_, enrolled := Since(h.Root, "alice")
-	assert.False(t, enrolled)
-	_, err := h.enrol("", 0, 1)
+	before, err := uptime.Now()
 	require.NoError(t, err)
-	since, enrolled := Since(h.Root, "alice")
-	assert.True(t, enrolled)
-	assert.Equal(t, noon, since)
+	_, err = h.enrol("", 0, 1)
+	require.NoError(t, err)
+	after, err := uptime.Now()
+	require.NoError(t, err)
+	assert.False(t, EnrolledBefore(h.Root, "alice", before))
+	assert.True(t, EnrolledBefore(h.Root, "alice", after))
 }
 
-func TestEnrolmentEndsWithItsSession(t *testing.T) {
-	h := newHost(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	in, _ := io.Pipe()
-	defer func() { _ = in.Close() }()
-	var out bytes.Buffer
-	assert.ErrorIs(t, h.Enrol(ctx, in, &out, "alice"), context.DeadlineExceeded)
+func TestEnrolledBefore(t *testing.T) {
+	root := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(root, Dir), 0o700))
+	now, err := uptime.Now()
+	require.NoError(t, err)
+	earlier, later := now, now
+	earlier.Since -= time.Second
+	later.Since += time.Second
+	for what, c := range map[string]struct {
+		record string
+		moment uptime.Moment
+		before bool
+	}{
+		"this boot, then the connection":      {fmt.Sprintf(`{"secret":"X","here":{"boot":%q,"since":%d}}`, now.Boot, earlier.Since), now, true},
+		"this boot, after the connection":     {fmt.Sprintf(`{"secret":"X","here":{"boot":%q,"since":%d}}`, now.Boot, later.Since), now, false},
+		"this boot, in the tick of it":        {fmt.Sprintf(`{"secret":"X","here":{"boot":%q,"since":%d}}`, now.Boot, now.Since), now, false},
+		"another boot, which ran for longer":  {fmt.Sprintf(`{"secret":"X","here":{"boot":"another","since":%d}}`, later.Since), now, true},
+		"another host, before":                {fmt.Sprintf(`{"secret":"X","enrolled":%q}`, time.Now().Add(-time.Minute).Format(time.RFC3339Nano)), now, true},
+		"another host, since":                 {fmt.Sprintf(`{"secret":"X","enrolled":%q}`, time.Now().Add(time.Minute).Format(time.RFC3339Nano)), now, false},
+		"another host, before, and connected": {fmt.Sprintf(`{"secret":"X","enrolled":%q}`, time.Now().Add(-time.Minute).Format(time.RFC3339Nano)), uptime.Moment{Boot: now.Boot, Since: now.Since - time.Hour}, false},
+		"not at all":                          {`{}`, now, false},
+		"nobody knows":                        {`{`, now, false},
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(root, Dir, "alice"), []byte(c.record), 0o600))
+		assert.Equal(t, c.before, EnrolledBefore(root, "alice", c.moment), what)
+	}
+	assert.False(t, EnrolledBefore(root, "bob", now))
 }
