@@ -37,11 +37,17 @@ type Options struct {
 	UserData []byte
 	// Files are put into the root before it boots, by path. They replace what is there.
 	Files map[string]File
+	// Image is what the host starts from, instead of user data. The operating system
+	// must be that of the image's host.
+	Image *Image
 	// RootFS is the operating system's folder. Defaults to [RootFS].
 	RootFS func() (string, error)
 	// DiskMiB is how much can be written. Defaults to 2048, of which only what is
 	// written takes memory.
 	DiskMiB int
+	// MemoryMiB is how much all processes of the host and what it writes take together.
+	// 0: no limit but the machine's.
+	MemoryMiB int
 	// DefaultUser is whom the image's cloud-init makes. Defaults to what the image says.
 	DefaultUser string
 	// Prepare is called when all but the host is there: the place to fill buckets
@@ -72,6 +78,7 @@ type Lab struct {
 	commands   io.WriteCloser
 	close      sync.Once
 	made       time.Time
+	warm       sync.Mutex // of [Lab.WarmCLI]
 
 	mu       sync.Mutex
 	keys     map[string]ssh.Signer
@@ -174,6 +181,9 @@ func New(o Options) (l *Lab, err error) {
 	if l.network, err = newNetwork(); err != nil {
 		return l, err
 	}
+	if o.Image != nil {
+		o.UserData = o.Image.userData
+	}
 	l.IMDS = newIMDS(o.UserData)
 	if l.cloud, err = newCloud(l.network, authority, l.IMDS); err != nil {
 		return l, err
@@ -182,7 +192,12 @@ func New(o Options) (l *Lab, err error) {
 	if err = l.supervise(lower); err != nil {
 		return l, err
 	}
-	if err = l.furnish(authority); err != nil {
+	if o.Image != nil {
+		err = l.furnishFrom(o.Image)
+	} else {
+		err = l.furnish(authority)
+	}
+	if err != nil {
 		return l, err
 	}
 	if o.Prepare != nil {
@@ -196,8 +211,12 @@ func (l *Lab) supervise(lower string) error {
 	if strings.ContainsAny(lower, `:,\`) {
 		return fmt.Errorf("an overlay can't be made over %q: no colon, comma or backslash in its path, set %s", lower, cacheVariable)
 	}
+	image := ""
+	if l.options.Image != nil {
+		image = l.options.Image.folder
+	}
 	l.supervisor = exec.Command("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
-		"bash", "-c", supervise, "supervise", filepath.Base(l.work), l.work, lower, strconv.Itoa(l.options.DiskMiB), l.HostName)
+		"bash", "-c", supervise, "supervise", filepath.Base(l.work), l.work, lower, strconv.Itoa(l.options.DiskMiB), l.HostName, image, strconv.Itoa(l.options.MemoryMiB))
 	// An interrupt at the terminal is for the tests, which then end this one.
 	l.supervisor.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
 	stdin, err := l.supervisor.StdinPipe()
@@ -333,6 +352,9 @@ func (l *Lab) Close() {
 		}
 		l.network.close()
 		removeCgroup(filepath.Base(l.work))
+		if l.options.MemoryMiB != 0 {
+			_ = unix.Rmdir(filepath.Join(memoryCgroups, filepath.Base(l.work)))
+		}
 		_ = os.RemoveAll(l.work)
 	})
 }
@@ -376,13 +398,15 @@ var sweep = sync.OnceFunc(func() {
 		_, err := os.Stat("/proc/" + match[1])
 		return err != nil
 	}
-	for _, folder := range []string{os.TempDir(), cgroups()} {
+	for _, folder := range []string{os.TempDir(), cgroups(), memoryCgroups} {
 		entries, _ := os.ReadDir(folder)
 		for _, entry := range entries {
 			switch {
 			case !dead(entry.Name()):
 			case folder == os.TempDir():
 				_ = os.RemoveAll(filepath.Join(folder, entry.Name()))
+			case folder == memoryCgroups:
+				_ = unix.Rmdir(filepath.Join(folder, entry.Name()))
 			default:
 				removeCgroup(entry.Name())
 			}
@@ -401,6 +425,10 @@ func cgroups() string {
 	}
 	return ""
 }
+
+// memoryCgroups is where the first version has those of memory, on a machine that mixes
+// versions.
+const memoryCgroups = "/sys/fs/cgroup/memory"
 
 // removeCgroup removes a tree of empty groups; they take a moment to be empty.
 func removeCgroup(name string) {
