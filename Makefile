@@ -56,6 +56,10 @@ test-unit: ## Pure Go, no Node: seconds
 test-synth: node_modules/.package-lock.json ## Templates: constructs, stacks, examples, rule packs
 	@hack/test.sh synth
 
+.PHONY: test-policy
+test-policy: node_modules/.package-lock.json ## What people's policies allow and deny, by an independent evaluator
+	@hack/test.sh policy
+
 .PHONY: test-shell
 test-shell: $(SHFMT) ## Shell scripts and sshd configuration
 	@hack/test.sh shell
@@ -124,7 +128,7 @@ tools: $(GOLANGCI_LINT) $(GOFUMPT) $(SHFMT)
 
 # npm writes this file itself when the folder is complete.
 node_modules/.package-lock.json: package.json package-lock.json
-	@printf 'Installing the AWS CDK CLI that package-lock.json pins.\n'
+	@printf 'Installing the AWS CDK CLI and the judge of policies that package-lock.json pins.\n'
 	@npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 

@@ -3,7 +3,7 @@
 #
 #   hack/test.sh [TIER...]      default: every tier
 #
-# Tiers: unit synth shell lint fuzz emulator moto root host. A tier that this machine can't run
+# Tiers: unit synth policy shell lint fuzz emulator moto root host. A tier that this machine can't run
 # says so and does not fail the run, unless CI=true: then it does.
 # Exit code: 0 all green, 1 a tier failed (or did not run, under CI=true), 2 usage.
 #
@@ -11,11 +11,11 @@
 # FUZZTIME is how long each fuzz target runs: 3s, and 30s under CI=true.
 set -euo pipefail
 
-readonly all_tiers=(unit shell lint fuzz synth emulator moto root host)
+readonly all_tiers=(unit shell lint fuzz synth policy emulator moto root host)
 readonly cannot_run=77
 
 # Packages with a tier of their own, which unit and synth leave out.
-readonly own_tier='/test/(emulator|host|bench)(/|$)'
+readonly own_tier='/test/(emulator|host|bench|policy)(/|$)'
 
 main() {
   cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -143,6 +143,14 @@ tier_synth() {
   lines list packages cdk
   # Each package holds a node process of up to half a gigabyte.
   go test -p 2 -timeout 20m "${list[@]}"
+}
+
+# What the policies of people allow and deny, by an independent evaluator in Node.
+tier_policy() {
+  need_node
+  [[ -d node_modules/@cloud-copilot/iam-simulate ]] || cannot 'no policy evaluator in node_modules: run npm ci'
+  # Uncached: go test does not see the evaluator.
+  go test -count=1 -timeout 10m ./test/policy/...
 }
 
 tier_shell() {

@@ -14,6 +14,8 @@ import (
 
 	"github.com/postern-cdk/postern/constructs/bastion"
 	"github.com/postern-cdk/postern/constructs/instanceconnect"
+	"github.com/postern-cdk/postern/constructs/operator"
+	"github.com/postern-cdk/postern/constructs/session"
 	"github.com/postern-cdk/postern/stacks/config"
 )
 
@@ -21,6 +23,13 @@ type accessStack struct {
 	awscdk.Stack
 	bastion         *bastion.Bastion
 	instanceConnect *instanceconnect.Endpoint
+	shell           *session.Preferences
+	ssh             *session.SSH
+	others          bool                 // sessions have targets beside the bastion
+	emergency       *session.Preferences // nil where no operator has break-glass
+	tunnels         map[string]*session.Tunnel
+	operators       []*operator.Operator
+	groups          map[string]awsec2.ISecurityGroup // of targets: one may be a target on several ports
 }
 
 // Doors counts the ways in.
@@ -36,7 +45,7 @@ func (s *accessStack) Doors() int {
 }
 
 func newAccessStack(scope constructs.Construct, c *config.Config, a *archiveStack, n *networkStack) *accessStack {
-	s := &accessStack{}
+	s := &accessStack{groups: map[string]awsec2.ISecurityGroup{}, tunnels: map[string]*session.Tunnel{}}
 	awscdk.NewStack_Override(s, scope, jsii.String(c.Name+"-Access"), props(c, "Postern: the doors. It can be replaced freely."))
 	if n.network == nil {
 		n.fill(s, c, a)
@@ -53,13 +62,11 @@ func newAccessStack(scope constructs.Construct, c *config.Config, a *archiveStac
 			s.instanceConnect.AllowTo(s.bastion, 22, "SSH to the bastion")
 		}
 	}
-	groups := map[string]awsec2.ISecurityGroup{} // a group may be a target on several ports
+	if c.Session.Made(c) {
+		s.addSessions(c, a, n)
+	}
 	for _, target := range c.Targets {
-		group, ok := groups[target.SecurityGroupID]
-		if !ok {
-			group = awsec2.SecurityGroup_FromSecurityGroupId(s, jsii.String("Target"+targetID(target)), jsii.String(target.SecurityGroupID), nil)
-			groups[target.SecurityGroupID] = group
-		}
+		group := s.group(target.SecurityGroupID)
 		if slices.Contains(target.Doors, config.DoorBastion) {
 			s.bastion.AllowTo(group, target.Port, target.Name)
 		}
@@ -67,13 +74,20 @@ func newAccessStack(scope constructs.Construct, c *config.Config, a *archiveStac
 			s.instanceConnect.AllowTo(group, target.Port, target.Name)
 		}
 	}
+	s.addTunnels(c)
+	s.addOperators(c, a)
 	s.addOutputs()
 	return s
 }
 
-// targetID names a target by what it is, not by its place in the list, so that
-// adding one to the front replaces nothing.
-func targetID(t config.Target) string { return strings.ReplaceAll(t.SecurityGroupID, "-", "") }
+// group is a security group of the user's. Its ID in the tree is what it is and
+// not its place in a list, so that adding one to the front replaces nothing.
+func (s *accessStack) group(id string) awsec2.ISecurityGroup {
+	if s.groups[id] == nil {
+		s.groups[id] = awsec2.SecurityGroup_FromSecurityGroupId(s, jsii.String("Target"+strings.ReplaceAll(id, "-", "")), jsii.String(id), nil)
+	}
+	return s.groups[id]
+}
 
 func (s *accessStack) addBastion(c *config.Config, a *archiveStack, n *networkStack) {
 	b := c.Bastion
@@ -136,7 +150,12 @@ func (s *accessStack) host(h *config.Host, a *archiveStack) bastion.Host {
 			BucketName: jsii.String(h.People.BucketName), EncryptionKey: a.archive.Key(),
 		})
 	}
+	relay := bastion.Relay{Port: h.Relay.Port}
+	for _, t := range h.Relay.Targets {
+		relay.Targets = append(relay.Targets, bastion.RelayTarget{Name: t.Name, Host: t.Host, Port: t.Port, Peer: s.group(t.SecurityGroupID)})
+	}
 	return bastion.Host{
+		Relay: relay,
 		Recording: bastion.Recording{
 			Commands: commands, Input: h.Recording.Input, KeepDays: h.Recording.KeepDays, MinFreeMiB: h.Recording.MinFreeMiB,
 		},
@@ -168,10 +187,13 @@ var addresses = map[config.Address]bastion.Address{
 }
 
 func (s *accessStack) addOutputs() {
+	s.addSessionOutputs()
 	if s.bastion == nil {
 		return
 	}
-	output(s, "StartSession", s.bastion.StartSessionCommand(), "a shell on the bastion through Session Manager")
+	if s.shell == nil {
+		output(s, "StartSession", s.bastion.StartSessionCommand(), "a shell on the bastion through Session Manager, as the account's default says")
+	}
 	if known := s.bastion.KnownHostsCommand(); known != "" {
 		output(s, "KnownHosts", known, "makes the bastion's host keys known, once")
 	}

@@ -19,6 +19,7 @@ type archiveStack struct {
 	// hostLogs and flowLogs live here so that they outlive the doors they record.
 	hostLogs awslogs.ILogGroup
 	kinds    bastion.LogGroups
+	sessions awslogs.ILogGroup // what Session Manager shows
 	flowLogs awslogs.ILogGroup
 }
 
@@ -58,6 +59,9 @@ func newArchiveStack(scope constructs.Construct, c *config.Config) *archiveStack
 			Audit:    s.archive.AddLogGroup("Audit"),
 		}
 	}
+	if c.Session.Made(c) {
+		s.sessions = s.archive.AddLogGroup("SessionManager")
+	}
 	if c.Network.Vpc == nil && c.Network.FlowLogs != config.FlowLogsToBucket {
 		s.flowLogs = s.archive.AddLogGroup("FlowLogs")
 	}
@@ -75,7 +79,7 @@ func (s *archiveStack) export(c *config.Config) {
 		s.ExportValue(s.archive.Bucket().BucketArn(), nil)
 	}
 	k := s.kinds
-	for _, group := range []awslogs.ILogGroup{s.hostLogs, s.flowLogs, k.Sessions, k.Commands, k.People, k.SSHD, k.Sudo, k.Audit} {
+	for _, group := range []awslogs.ILogGroup{s.hostLogs, s.sessions, s.flowLogs, k.Sessions, k.Commands, k.People, k.SSHD, k.Sudo, k.Audit} {
 		if group != nil {
 			s.ExportValue(group.LogGroupName(), nil)
 			s.ExportValue(group.LogGroupArn(), nil)

@@ -21,7 +21,7 @@ func (s *watchStack) Topic() awssns.ITopic { return s.watch.Topic() }
 func newWatchStack(scope constructs.Construct, c *config.Config, a *archiveStack, d *accessStack) *watchStack {
 	s := &watchStack{}
 	awscdk.NewStack_Override(s, scope, jsii.String(c.Name+"-Watch"), props(c, "Postern: what tells people."))
-	p := &watch.Props{Emails: c.Watch.Emails}
+	p := &watch.Props{Emails: c.Watch.Emails, ExistingTrail: c.Watch.ExistingTrail}
 	if c.Watch.TopicArn != "" {
 		p.Topic = awssns.Topic_FromTopicArn(s, jsii.String("OwnTopic"), jsii.String(c.Watch.TopicArn))
 	} else {
@@ -33,6 +33,14 @@ func newWatchStack(scope constructs.Construct, c *config.Config, a *archiveStack
 	}
 	if d.bastion != nil {
 		s.watch.AddHost(d.bastion, nil)
+	}
+	if told := c.Watch.Sessions; told.Notices {
+		s.watch.AddSessionNotices(&watch.SessionNotices{Quiet: told.Quiet, Resumed: told.Resumed})
+	}
+	for _, o := range d.operators {
+		if len(o.BreakGlassDocuments()) > 0 {
+			s.watch.AddBreakGlass(o)
+		}
 	}
 	return s
 }

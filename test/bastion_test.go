@@ -192,7 +192,7 @@ func TestBastionByDefault(t *testing.T) {
 				assert.Equal(t, []any{map[string]any{"Granularity": "1Minute"}}, properties["MetricsCollection"])
 				assert.Equal(t, []any{
 					map[string]any{"Key": "Name", "Value": "Test/Bastion", "PropagateAtLaunch": true},
-					map[string]any{"Key": "postern:bastion", "Value": "/postern/Test/Bastion", "PropagateAtLaunch": false},
+					map[string]any{"Key": "postern:bastion", "Value": "/postern/Test/Bastion", "PropagateAtLaunch": true},
 				}, properties["Tags"])
 				assert.JSONEq(t, `[{"LifecycleHookName":"proved","LifecycleTransition":"autoscaling:EC2_INSTANCE_LAUNCHING","DefaultResult":"ABANDON","HeartbeatTimeout":900}]`,
 					textOf(t, properties["LifecycleHookSpecificationList"]))

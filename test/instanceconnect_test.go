@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -227,4 +229,96 @@ func TestInstanceConnectRulePacks(t *testing.T) {
 	instanceconnect.New(stack, "Door", &instanceconnect.Props{Vpc: vpc}).AllowTo(newGroup(stack, "Host", vpc), 22, "administration")
 	addRulePacks(stack)
 	assert.Empty(t, findings(stack))
+}
+
+// Both facets go together: a tunnel without a key ends at a closed door.
+func TestInstanceConnectGrantSSH(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	vpc := newVpc(stack, &network.Props{})
+	door := instanceconnect.New(stack, "Door", &instanceconnect.Props{Vpc: vpc})
+	door.AllowTo(newGroup(stack, "Host", vpc), 22, "administration")
+	group := awsiam.NewGroup(stack, jsii.String("Admins"), nil)
+	grant := door.GrantSSH(group, &instanceconnect.SSHGrant{
+		Instances: []string{"i-0123456789abcdef0"}, InstanceTags: map[string]string{"Team": "orders"},
+		Users: []string{"ubuntu"}, CIDRs: []string{"10.0.1.0/28"}, MaxDuration: 10 * time.Minute, EndpointTags: map[string]string{"Stage": "test"},
+	})
+	assert.True(t, *grant.Success())
+	template := cdktest.Template(stack)
+	endpoint := resourcesNamed(resourcesOf(t, template), "AWS::EC2::InstanceConnectEndpoint", "Door")[0]
+	policies := ofType(resourcesOf(t, template), "AWS::IAM::Policy")
+	require.Len(t, policies, 1)
+	for _, p := range policies {
+		statements := p.Properties["PolicyDocument"].(map[string]any)["Statement"].([]any)
+		require.Len(t, statements, 4)
+		assert.JSONEq(t, `{
+			"Effect": "Allow", "Action": "ec2-instance-connect:OpenTunnel",
+			"Resource": {"Fn::Join": ["", ["arn:aws:ec2:us-east-1:123456789012:instance-connect-endpoint/", {"Ref": "`+endpoint+`"}]]},
+			"Condition": {
+				"NumericEquals": {"ec2-instance-connect:remotePort": "22"},
+				"IpAddress": {"ec2-instance-connect:privateIpAddress": "10.0.1.0/28"},
+				"NumericLessThanEquals": {"ec2-instance-connect:maxTunnelDuration": "600"},
+				"StringEquals": {"aws:ResourceTag/Stage": "test"}
+			}
+		}`, textOf(t, statements[0]))
+		assert.JSONEq(t, `{
+			"Effect": "Allow", "Action": "ec2-instance-connect:SendSSHPublicKey", "Resource": "arn:aws:ec2:us-east-1:123456789012:instance/i-0123456789abcdef0",
+			"Condition": {"StringEquals": {"ec2:osuser": "ubuntu"}}
+		}`, textOf(t, statements[1]))
+		assert.JSONEq(t, `{
+			"Effect": "Allow", "Action": "ec2-instance-connect:SendSSHPublicKey", "Resource": "arn:aws:ec2:us-east-1:123456789012:instance/*",
+			"Condition": {"StringEquals": {"ec2:osuser": "ubuntu", "aws:ResourceTag/Team": "orders"}}
+		}`, textOf(t, statements[2]))
+		assert.Contains(t, textOf(t, statements[3]), "ec2:DescribeInstanceConnectEndpoints")
+	}
+	// Whoever pastes a command is not to be refused for asking for an hour.
+	assert.Equal(t, "aws ec2-instance-connect ssh --instance-id i-1 --os-user ec2-user --connection-type eice --region us-east-1 --eice-options maxTunnelDuration=600", door.SSHCommand("i-1", ""))
+	assert.Equal(t, "aws ec2-instance-connect open-tunnel --instance-id i-1 --remote-port 22 --local-port 2222 --region us-east-1 --max-tunnel-duration 600", door.OpenTunnelCommand("i-1", 22, 2222))
+	assert.Contains(t, door.SSHConfig(), "--remote-port %p --region us-east-1 --max-tunnel-duration 600\n")
+	assert.NotContains(t, door.OpenTunnelCommand("i-1", 3389, 13389), "--max-tunnel-duration", "RDP has no cap")
+}
+
+func TestInstanceConnectGrantRDP(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	vpc := newVpc(stack, &network.Props{})
+	door := instanceconnect.New(stack, "Door", &instanceconnect.Props{Vpc: vpc})
+	door.AllowTo(newGroup(stack, "Host", vpc), 3389, "administration")
+	door.GrantRDP(awsiam.NewGroup(stack, jsii.String("Admins"), nil), nil)
+	way := door.ForRDP(&instanceconnect.RDPGrant{MaxDuration: 5 * time.Minute})
+	text := textOf(t, ofType(resourcesOf(t, cdktest.Template(stack)), "AWS::IAM::Policy"))
+	assert.Contains(t, text, `{"NumericEquals":{"ec2-instance-connect:remotePort":"3389"}}`)
+	assert.NotContains(t, text, "SendSSHPublicKey", "Windows has no key pushed to it")
+	assert.Equal(t, "aws ec2-instance-connect open-tunnel --instance-id i-1 --remote-port 3389 --local-port 13389 --region us-east-1 --max-tunnel-duration 300", way.OpenTunnelCommand("i-1", 13389))
+}
+
+func TestInstanceConnectWays(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	door := instanceconnect.New(stack, "Door", &instanceconnect.Props{Vpc: newVpc(stack, &network.Props{})})
+	short := door.ForSSH(&instanceconnect.SSHGrant{AnyInstance: true, Users: []string{"admin"}, MaxDuration: time.Minute})
+	long := door.ForSSH(&instanceconnect.SSHGrant{AnyInstance: true, MaxDuration: time.Hour})
+	assert.Contains(t, short.SSHCommand("i-1"), "--os-user admin --connection-type eice --region us-east-1 --eice-options maxTunnelDuration=60")
+	assert.Contains(t, short.SSHConfig(), "User admin\n")
+	assert.NotContains(t, long.SSHCommand("i-1"), "maxTunnelDuration", "an hour is what clients ask for")
+	assert.NotContains(t, long.OpenTunnelCommand("", 2222), "--max-tunnel-duration")
+	assert.Contains(t, door.SSHCommand("i-1", ""), "maxTunnelDuration=60", "what is right for all")
+}
+
+// While the endpoint is absent a grant stays, and opens nothing.
+func TestInstanceConnectGrantWhileAbsent(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	door := instanceconnect.New(stack, "Door", &instanceconnect.Props{Vpc: newVpc(stack, &network.Props{}), Absent: true})
+	door.GrantSSH(awsiam.NewGroup(stack, jsii.String("Admins"), nil), &instanceconnect.SSHGrant{AnyInstance: true})
+	text := textOf(t, ofType(resourcesOf(t, cdktest.Template(stack)), "AWS::IAM::Policy"))
+	assert.NotContains(t, text, "ec2-instance-connect:")
+	assert.Contains(t, text, "ec2:DescribeInstances")
+}
+
+func TestInstanceConnectGrantFaults(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	door := instanceconnect.New(stack, "Door", &instanceconnect.Props{Vpc: newVpc(stack, &network.Props{})})
+	assert.Equal(t, `instanceconnect "Test/Door": GrantSSH: who: is nil: pass a user, group or role`,
+		cdktest.Panic(t, func() { door.GrantSSH(nil, nil) }))
+	assert.Equal(t, `instanceconnect "Test/Door": ForSSH: Instances: is empty, as is InstanceTags, so no key could be pushed anywhere: name the instances or their tags, or give the limit up with AnyInstance`,
+		cdktest.Panic(t, func() { door.GrantSSH(awsiam.NewGroup(stack, jsii.String("Admins"), nil), nil) }))
+	assert.Equal(t, `instanceconnect "Test/Door": ForRDP: MaxDuration: 2h0m0s is out of range: use 1s to 1h0m0s`,
+		cdktest.Panic(t, func() { door.ForRDP(&instanceconnect.RDPGrant{MaxDuration: 2 * time.Hour}) }))
 }

@@ -37,7 +37,11 @@ bastion:
 targets:
   - {name: orders database, securityGroupId: sg-0123456789abcdef0, port: 5432}
   - {name: build host, securityGroupId: sg-0123456789abcdef1, port: 22, doors: [bastion, instanceConnect]}
-watch: {emails: [oncall@example.com]}
+tunnels:
+  - {name: Orders, host: orders.example.internal, port: 5432, securityGroupId: sg-0123456789abcdef0, localPort: 15432, idleMinutes: 10, maxMinutes: 60}
+  - {name: Local, port: 8080}
+session: {documentName: Gate-Shell, runAs: {user: alice}, idleMinutes: 10, maxMinutes: 60, ssh: true, targets: [{tags: {team: platform}}, {instanceIds: [i-0123456789abcdef0]}]}
+watch: {emails: [oncall@example.com], existingTrail: true, sessions: {notices: true, resumed: true, quiet: [AWS-StartSSHSession]}}
 `,
 	"private": `
 account: "123456789012"
@@ -47,6 +51,7 @@ network: {cidr: 10.20.0.0/16, availabilityZones: 3, nat: perZone, flowLogs: buck
 endpoints: {services: [kms, secretsmanager]}
 bastion: {address: none, image: ami-0123456789abcdef0, spot: true, allowedCidrs: [10.99.0.0/16]}
 instanceConnect: {preserveClientIp: true}
+session: {keyArn: "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-000000000000", runAs: {tagOnly: true}, noMaxDuration: true, shellProfile: {linux: exec bash, windows: date}}
 watch: {topicArn: "arn:aws:sns:eu-west-1:123456789012:pager"}
 `,
 	"balanced": `
@@ -57,7 +62,45 @@ bastion: {address: networkLoadBalancer, allowedCidrs: [203.0.113.0/24], image: l
 `,
 	"isolated": `
 bastion: {address: none}
+session: {ownKey: true, runAs: {agentUser: true}}
 instanceConnect: {absent: true}
+`,
+	"people": `
+name: Team
+account: "123456789012"
+region: eu-west-1
+bastion: {host: {relay: {targets: [{name: wiki, host: wiki.example.internal, port: 443, securityGroupId: sg-0123456789abcdef1}]}}}
+tunnels: [{name: Orders, host: orders.example.internal, port: 5432, securityGroupId: sg-0123456789abcdef0}]
+session: {ssh: true, ownKey: true, breakGlass: {idleMinutes: 5, maxMinutes: 30, agentUser: true}}
+operators:
+  - name: Developers
+    roleArns: ["arn:aws:iam::123456789012:role/Developer"]
+    shell: true
+    tunnels: [Orders, Relay]
+    only:
+      weekly: [{from: "08:00", until: "18:00"}, {days: [SAT], from: "10:00", until: "12:00"}]
+      timeZone: Europe/Berlin
+      sourceCidrs: [203.0.113.0/24]
+      vpcEndpointIds: [vpce-0123456789abcdef0]
+      targetTags: {stage: test}
+  - name: OnCall
+    groups: [on-call]
+    users: [dave]
+    viewer: true
+    ssh: true
+    breakGlass: true
+    instanceConnect: {ssh: {users: [ec2-user, alice], maxMinutes: 30}, rdp: {cidrs: [10.0.0.0/16]}}
+    only: {mfaMaxAgeMinutes: 60}
+  - name: Auditors
+    permissionSet: true
+    viewer: true
+    bypassesAllowed: true
+    only: {from: 2026-01-01, until: 2999-12-31, mfaAskedElsewhere: true}
+  - name: Vendor
+    users: [vendor]
+    instanceConnect: {ssh: {instanceTags: {vendor: acme}}}
+    only: {withoutMfa: true}
+watch: {emails: [oncall@example.com], existingTrail: true}
 `,
 	"doorless": `
 bastion: {absent: true}
@@ -145,7 +188,7 @@ func TestStacks(t *testing.T) {
 }
 
 func stacksMatchTheirGoldens(t *testing.T, apps map[string]synthesized) {
-	for _, name := range []string{"default", "open", "private"} {
+	for _, name := range []string{"default", "open", "people", "private"} {
 		golden(t, name, apps[name].assembly)
 	}
 }
@@ -251,6 +294,19 @@ func defaultIsSafeAndUseful(t *testing.T, apps map[string]synthesized) {
 		assert.Equal(t, "Retain", r.DeletionPolicy, "%s of the archive", id)
 	}
 	assert.True(t, *s.postern.Stacks()[0].TerminationProtection())
+
+	shell := one(t, access, "AWS::SSM::Document")
+	assert.Equal(t, "Postern-Access-Shell", shell["Name"], "a name of its own: the account's default stays as it is")
+	inputs := shell["Content"].(map[string]any)["inputs"].(map[string]any)
+	for key, want := range map[string]any{
+		"cloudWatchEncryptionEnabled": true, "s3EncryptionEnabled": true, "cloudWatchStreamingEnabled": true,
+		"runAsEnabled": true, "runAsDefaultUser": "ec2-user", "idleSessionTimeout": "20", "maxSessionDuration": "720", "kmsKeyId": "",
+	} {
+		assert.Equal(t, want, inputs[key], key)
+	}
+	assert.Contains(t, textOf(t, inputs["cloudWatchLogGroupName"]), "ArchiveSessionManager")
+	assert.Contains(t, textOf(t, inputs["s3BucketName"]), "ArchiveBucket")
+	assert.Empty(t, ofType(access, "AWS::KMS::Key"), "nothing that costs and wasn't asked for")
 	for _, stack := range []string{"Postern-Archive", "Postern-Network", "Postern-Access", "Postern-Watch"} {
 		noCustomResource(t, s.template(t, stack))
 	}
@@ -296,7 +352,25 @@ func configurationReachesTheTemplates(t *testing.T, apps map[string]synthesized)
 	}
 	assert.Contains(t, textOf(t, open.template(t, "Gate-Watch")), `"Endpoint":"oncall@example.com"`)
 
+	documents := map[string]map[string]any{}
+	for _, d := range ofType(access, "AWS::SSM::Document") {
+		documents[d.Properties["Name"].(string)] = d.Properties["Content"].(map[string]any)
+	}
+	require.Len(t, documents, 4)
+	assert.JSONEq(t, `{"host":"orders.example.internal","portNumber":"5432","type":"LocalPortForwarding","localPortNumber":"{{ localPortNumber }}"}`, textOf(t, documents["Gate-Access-Tunnel-Orders"]["properties"]))
+	assert.NotContains(t, documents["Gate-Access-Tunnel-Local"]["properties"], "host")
+	inputs := documents["Gate-Shell"]["inputs"].(map[string]any)
+	assert.Equal(t, "alice 10 60", fmt.Sprint(inputs["runAsDefaultUser"], " ", inputs["idleSessionTimeout"], " ", inputs["maxSessionDuration"]))
+	assert.Equal(t, "Port", documents["Gate-Access-SSH"]["sessionType"])
+	assert.Len(t, ofType(open.template(t, "Gate-Watch"), "AWS::Events::Rule"), 3, "of sessions, of those by default, of resumed ones")
+	assert.Contains(t, textOf(t, open.template(t, "Gate-Watch")), `"anything-but":["AWS-StartSSHSession"`)
+
 	private := apps["private"]
+	inputs = one(t, private.template(t, "Postern-Access"), "AWS::SSM::Document")["Content"].(map[string]any)["inputs"].(map[string]any)
+	assert.Equal(t, "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-000000000000", inputs["kmsKeyId"])
+	assert.Equal(t, map[string]any{"linux": "exec bash", "windows": "date"}, inputs["shellProfile"])
+	assert.Equal(t, "true ", fmt.Sprint(inputs["runAsEnabled"], " ", inputs["runAsDefaultUser"]))
+	assert.Empty(t, inputs["maxSessionDuration"])
 	assert.Equal(t, map[string]any{"Mode": "COMPLIANCE", "Days": 400.0},
 		lockOf(t, private.template(t, "Postern-Archive")))
 	for id, group := range ofType(private.template(t, "Postern-Archive"), "AWS::Logs::LogGroup") {
@@ -328,11 +402,15 @@ func configurationReachesTheTemplates(t *testing.T, apps map[string]synthesized)
 	doorless := apps["doorless"]
 	access = doorless.template(t, "Postern-Access")
 	assert.Empty(t, ofType(access, "AWS::AutoScaling::AutoScalingGroup"))
+	assert.Empty(t, ofType(access, "AWS::SSM::Document"), "nothing to open a shell on")
 	one(t, access, "AWS::EC2::InstanceConnectEndpoint")
 	assert.Nil(t, doorless.postern.Bastion())
 
 	isolated := apps["isolated"]
-	for _, service := range []string{"logs", "monitoring", "cloudformation", "ec2", "autoscaling"} {
+	inputs = one(t, isolated.template(t, "Postern-Access"), "AWS::SSM::Document")["Content"].(map[string]any)["inputs"].(map[string]any)
+	assert.Equal(t, false, inputs["runAsEnabled"])
+	assert.Contains(t, textOf(t, inputs["kmsKeyId"]), `"ShellKey`)
+	for _, service := range []string{"logs", "monitoring", "cloudformation", "ec2", "autoscaling", "kms"} {
 		assert.Contains(t, textOf(t, isolated.template(t, "Postern-Network")), `.`+service+`"`)
 	}
 	assert.Nil(t, isolated.postern.InstanceConnect())

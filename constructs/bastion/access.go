@@ -7,9 +7,11 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/postern-cdk/postern/internal/check"
+	"github.com/postern-cdk/postern/internal/tree"
 )
 
 // makeSecurityGroup opens nothing inwards but port 22 to those whom props name,
@@ -70,35 +72,83 @@ func (b *Bastion) AllowTo(target awsec2.IConnectable, port int, why string) {
 	} else {
 		faults.Check("why", check.RuleDescription(why))
 	}
-	var groups []awsec2.ISecurityGroup
-	if target == nil {
-		faults.Add("target", "is nil", "pass the instance, database or security group to reach")
-	} else if groups = *target.Connections().SecurityGroups(); len(groups) == 0 {
-		faults.Add("target", "has no security group", "pass something that has one, or use Connections().AllowTo with a peer")
-	}
+	groups := groupsOf(target, &faults)
 	b.must("AllowTo", faults.Err())
 	b.ports = append(b.ports, port)
+	b.allow("AllowTo", groups, float64(port), why)
+}
 
+// AllowTunnelTo lets tunnels of Session Manager through the bastion reach a TCP
+// port of target, which may be a numeric token. People on the host don't reach it:
+// its firewall knows of AllowTo alone. session.NewTunnel calls it.
+func (b *Bastion) AllowTunnelTo(target awsec2.IConnectable, port float64, why string) {
+	var faults check.Faults
+	indirect := *awscdk.Token_IsUnresolved(port)
+	if !indirect {
+		faults.Check("port", check.Port(int(port)))
+	}
+	faults.Check("why", check.RuleDescription(why))
+	groups := groupsOf(target, &faults)
+	b.must("AllowTunnelTo", faults.Err())
+	b.allow("AllowTunnelTo", groups, port, why)
+}
+
+func groupsOf(target awsec2.IConnectable, faults *check.Faults) []awsec2.ISecurityGroup {
+	if target == nil {
+		faults.Add("target", "is nil", "pass the instance, database or security group to reach")
+		return nil
+	}
+	groups := *target.Connections().SecurityGroups()
+	if len(groups) == 0 {
+		faults.Add("target", "has no security group", "pass something that has one, or use Connections().AllowTo with a peer")
+	}
+	return groups
+}
+
+// allow makes the two rules for each group, once for a port.
+func (b *Bastion) allow(method string, groups []awsec2.ISecurityGroup, port float64, why string) {
+	token := ""
+	if *awscdk.Token_IsUnresolved(port) {
+		token = fmt.Sprint(awscdk.Stack_Of(b).Resolve(port))
+	}
 	for _, group := range groups {
-		id := "To" + *awscdk.Names_NodeUniqueId(group.Node()) + strconv.Itoa(port)
+		to := "To" + *awscdk.Names_NodeUniqueId(group.Node())
+		id := to + "Port"
+		if token == "" {
+			id = to + strconv.Itoa(int(port))
+		}
+		// EC2 refuses a rule that is there, and this can't be seen before.
+		if other, known := b.rules[to]; known && token != other {
+			var faults check.Faults
+			faults.Addf("port", "name the port by its number in each of them, such as by Port of the tunnel's destination",
+				"of %s is only known when the stack is deployed, where it may be that of another rule", *group.Node().Path())
+			b.must(method, faults.Err())
+		}
+		b.rules[to] = token
 		if b.Node().TryFindChild(jsii.String(id+"Egress")) != nil {
 			continue
 		}
-		awsec2.NewCfnSecurityGroupEgress(b, jsii.String(id+"Egress"), &awsec2.CfnSecurityGroupEgressProps{
+		egress := awsec2.NewCfnSecurityGroupEgress(b, jsii.String(id+"Egress"), &awsec2.CfnSecurityGroupEgressProps{
 			GroupId:                    b.securityGroup.SecurityGroupId(),
 			DestinationSecurityGroupId: group.SecurityGroupId(),
 			IpProtocol:                 jsii.String("tcp"),
-			FromPort:                   jsii.Number(port),
-			ToPort:                     jsii.Number(port),
+			FromPort:                   &port,
+			ToPort:                     &port,
 			Description:                &why,
 		})
-		awsec2.NewCfnSecurityGroupIngress(b, jsii.String(id+"Ingress"), &awsec2.CfnSecurityGroupIngressProps{
+		ingress := awsec2.NewCfnSecurityGroupIngress(b, jsii.String(id+"Ingress"), &awsec2.CfnSecurityGroupIngressProps{
 			GroupId:               group.SecurityGroupId(),
 			SourceSecurityGroupId: b.securityGroup.SecurityGroupId(),
 			IpProtocol:            jsii.String("tcp"),
-			FromPort:              jsii.Number(port),
-			ToPort:                jsii.Number(port),
+			FromPort:              &port,
+			ToPort:                &port,
 			Description:           &why,
 		})
+		if token == "" {
+			continue
+		}
+		for _, rule := range []constructs.IConstruct{egress, ingress} {
+			tree.AcknowledgeValidation(rule, "Both ports are there: they are those of another stack, which the rule takes for none.", "CloudFormation-Validate::E3687")
+		}
 	}
 }

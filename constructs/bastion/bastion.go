@@ -2,6 +2,7 @@ package bastion
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,6 +51,9 @@ type Bastion struct {
 	own          string // its name in account and region, as a path
 	parameters   string // the path of what the host keeps, or ""
 	ports        []int  // that people reach from the host
+	sudoers      []string
+	// rules are the groups that rules lead to, each with the token of its port, or "".
+	rules map[string]string
 }
 
 var (
@@ -85,7 +89,10 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 
 	// Each question to the tree is a call to another process: what doesn't change
 	// is asked for once.
-	b := &Bastion{scope: attach.ScopeOf(scope), peoplePrefix: p.Host.People.prefix()}
+	b := &Bastion{
+		scope: attach.ScopeOf(scope), peoplePrefix: p.Host.People.prefix(), sudoers: slices.Clone(p.Host.People.Sudo),
+		rules: map[string]string{},
+	}
 	made, err := build(&p)
 	tree.Must("bastion", scope, id, err)
 	stack := awscdk.Stack_Of(scope)
@@ -122,6 +129,11 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 		})
 	}
 	b.makeSecurityGroup(&p)
+	for _, target := range p.Host.Relay.Targets {
+		if target.Peer != nil {
+			b.AllowTunnelTo(target.Peer, float64(target.Port), "Relay "+target.Name)
+		}
+	}
 	if p.Address == AddressElasticIP {
 		b.elasticIP = awsec2.NewCfnEIP(b, jsii.String("Address"), &awsec2.CfnEIPProps{Domain: jsii.String("vpc")})
 		b.address = *b.elasticIP.Ref()
@@ -292,7 +304,7 @@ func (b *Bastion) makeGroup(p *Props, where placement, key awskms.IKey, userData
 // path as their name.
 func (b *Bastion) nameInstances(template awsec2.LaunchTemplate) {
 	name := &b.path
-	awscdk.Tags_Of(b.cfnGroup).Add(jsii.String(groupTag), &b.own, &awscdk.TagProps{ApplyToLaunchedInstances: jsii.Bool(false)})
+	awscdk.Tags_Of(b.cfnGroup).Add(jsii.String(groupTag), &b.own, nil)
 	awscdk.Tags_Of(template).Add(jsii.String("Name"), name, nil)
 	awscdk.Tags_Of(b.group).Add(jsii.String("Name"), name, nil)
 	if b.elasticIP == nil {
@@ -399,6 +411,13 @@ func (b *Bastion) AutoScalingGroup() awsautoscaling.AutoScalingGroup { return b.
 
 // AutoScalingGroupName is the name of the group, as CloudWatch knows it.
 func (b *Bastion) AutoScalingGroupName() string { return *b.group.AutoScalingGroupName() }
+
+// SessionTag is the tag by which policies know the bastion's instances, however
+// often they are replaced, and no others.
+func (b *Bastion) SessionTag() (key, value string) { return groupTag, b.own }
+
+// Sudoers are the people who may become root on the host.
+func (b *Bastion) Sudoers() []string { return slices.Clone(b.sudoers) }
 
 // PublicAddress is the name or the address that the bastion is reached by from
 // the internet, or "" where it has none.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 
@@ -29,6 +30,9 @@ type Host struct {
 	HostKeys HostKeys
 	// Hardening of the operating system.
 	Hardening Hardening
+	// Relay leads one tunnel on to several targets, or to one by the name that
+	// clients check. Defaults to none.
+	Relay Relay
 	// Bundle is the file that bin/hostbundle made of what runs on the host, for
 	// where the app is synthesized without Go. Defaults to building it, once for
 	// each version: see [Toolchain].
@@ -122,6 +126,45 @@ type HostKeys struct {
 // Hardening of the operating system.
 type Hardening = host.Hardening
 
+// Relay is a SOCKS 5 and HTTP CONNECT proxy on the loopback interface of the host,
+// for tunnels of Session Manager alone: people on the host don't reach it, and it
+// reaches its targets and nothing else. A client asks for a target by its name,
+// and so checks the target's certificate against that name. session.NewTunnel with
+// session.Destination{Port: bastion.DefaultRelayPort} leads to it.
+type Relay struct {
+	// Targets that it leads to. Defaults to none, and then there is no relay.
+	Targets []RelayTarget
+	// Port that it listens on, 1024 to 65535. Defaults to DefaultRelayPort.
+	Port int
+}
+
+// RelayTarget is what a relay leads to.
+type RelayTarget struct {
+	// Name by which the log names the target: lower-case letters, digits and -, up to
+	// 31.
+	Name string
+	// Host is one DNS name or address as clients ask for it, or a token. The host
+	// resolves it for each connection, and refuses what it finds among its own
+	// addresses, loopback, link-local and metadata ones.
+	Host string
+	// Port is 1 to 65535.
+	Port int
+	// Peer holds the security groups of the target, which then admit the bastion.
+	// Defaults to none: the way is open already.
+	Peer awsec2.IConnectable
+}
+
+// DefaultRelayPort is where a relay listens.
+const DefaultRelayPort = host.DefaultRelayPort
+
+func (r *Relay) targets() []host.RelayTarget {
+	list := make([]host.RelayTarget, len(r.Targets))
+	for i, t := range r.Targets {
+		list[i] = host.RelayTarget{Name: t.Name, Host: t.Host, Port: t.Port}
+	}
+	return list
+}
+
 // LogGroups gives kinds of records a log group of their own. nil: LogGroup.
 type LogGroups struct {
 	Sessions awslogs.ILogGroup // recordings
@@ -184,6 +227,7 @@ func (h *Host) choices() settings.Choices {
 		HostKeys: settings.HostKeys{
 			Version: h.HostKeys.Version, Next: h.HostKeys.NextVersion, Certificate: h.HostKeys.Certificate,
 		},
+		Relay: settings.Relay{Port: h.Relay.Port},
 	}
 }
 
@@ -194,6 +238,9 @@ func fieldOf(field string) string {
 			rest = "HostKeys.NextVersion"
 		}
 		return "Host." + rest
+	}
+	if rest, ok := strings.CutPrefix(field, "RelayTargets"); ok {
+		return "Host.Relay.Targets" + rest
 	}
 	if field == "Choices" {
 		return "Host"

@@ -332,6 +332,7 @@ func (p *Props) hostConfig() host.Config {
 		MetricsNamespace: MetricsNamespace,
 		SSH:              host.SSH(p.SSH),
 		Choices:          choices,
+		RelayTargets:     p.Host.Relay.targets(),
 		Hardening:        p.Host.Hardening,
 	}
 }

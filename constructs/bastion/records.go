@@ -2,17 +2,15 @@ package bastion
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
-	"github.com/aws/jsii-runtime-go"
 
 	"github.com/postern-cdk/postern/constructs/archive"
+	"github.com/postern-cdk/postern/internal/asset"
 	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/host/bundle"
 	"github.com/postern-cdk/postern/internal/tree"
@@ -54,37 +52,11 @@ func (b *Bastion) makeRecords(p *Props, made bundle.Bundle) {
 	}
 }
 
-// upload has a deploy put the bundle into the bootstrap bucket, under its digest.
-// An asset construct would have Node read the file, and name it by a digest of the
-// digest.
+// upload has a deploy put the bundle where the host fetches it.
 func (b *Bastion) upload(made bundle.Bundle) *awscdk.FileAssetLocation {
-	stage := awscdk.Stage_Of(b)
-	file := filepath.Join(*stage.AssetOutdir(), "asset."+made.SHA256+".gz")
-	if _, err := os.Stat(file); err != nil {
-		b.must("Host.Bundle", copyFile(file, made.Path))
-	}
-	// The stacks of a stage have a folder of their own in that of the app.
-	name, err := filepath.Rel(*stage.Outdir(), file)
+	location, err := asset.Add(b, made.Path, made.SHA256, ".gz", "What runs on the bastion "+b.path)
 	b.must("Host.Bundle", err)
-	return awscdk.Stack_Of(b).Synthesizer().AddFileAsset(&awscdk.FileAssetSource{
-		FileName:    &name,
-		Packaging:   awscdk.FileAssetPackaging_FILE,
-		SourceHash:  &made.SHA256,
-		DisplayName: jsii.String("What runs on the bastion " + b.path),
-	})
-}
-
-// copyFile puts a file into place whole: another bastion of the app may ask for it.
-func copyFile(to, from string) error {
-	data, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	part := to + ".part"
-	if err := os.WriteFile(part, data, 0o600); err != nil { //nolint:gosec // the app's own folder, a name made of a digest
-		return err
-	}
-	return os.Rename(part, to)
+	return location
 }
 
 func (b *Bastion) logGroupArns(p *Props) []string {

@@ -17,7 +17,7 @@ import (
 const addressTag = "postern:address"
 
 // groupTag marks the Auto Scaling group that a bastion's instances may ask to be
-// taken into service by.
+// taken into service by, and the instances, for policies of people.
 const groupTag = "postern:bastion"
 
 // key is the given key, or a new one, with the statements that the volumes and

@@ -21,6 +21,27 @@
 // preservation
 // (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/eice-security-groups.html).
 //
+// # Who may use it
+//
+// [Endpoint.GrantSSH] and [Endpoint.GrantRDP] let a user, group or role in;
+// [Endpoint.ForSSH] and [Endpoint.ForRDP] are for package operator, which knows
+// second factors, addresses and hours. SSH takes two permissions, to open the
+// tunnel and to push a key that lives for a minute, and both are granted together.
+// RDP takes the tunnel only.
+//
+//	door.GrantSSH(admins, &instanceconnect.SSHGrant{
+//		InstanceTags: map[string]string{"Team": "orders"},
+//		MaxDuration:  30 * time.Minute,
+//	})
+//
+// IAM knows the instance that a key is pushed to, by ID or tags, and the address
+// that a tunnel leads to, but not its instance. So who holds a key that lives
+// longer needs the tunnel alone, and reaches with it all that the endpoint does:
+// keep [Endpoint.AllowTo] to few, or name CIDRs. Where a grant allows tunnels of
+// less than an hour, clients must say how long theirs is to be, or are refused
+// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/permissions-for-ec2-instance-connect-endpoint.html):
+// the commands of this package do.
+//
 // # It can't be replaced
 //
 // A VPC takes one endpoint, which can't be raised, and CloudFormation changes

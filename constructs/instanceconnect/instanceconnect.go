@@ -2,6 +2,7 @@ package instanceconnect
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
@@ -22,6 +23,7 @@ type Endpoint struct {
 	subnet   string                            // identity
 	subnets  map[string]bool                   // all of the VPC's that it tells of, by identity
 	targets  int
+	caps     map[int]time.Duration // shortest tunnels that were granted, by port
 }
 
 var (
@@ -44,7 +46,7 @@ func New(scope constructs.Construct, id string, props *Props) *Endpoint {
 	}
 	tree.Must("instanceconnect", scope, id, err)
 
-	e := &Endpoint{props: p, subnets: map[string]bool{}}
+	e := &Endpoint{props: p, subnets: map[string]bool{}, caps: map[int]time.Duration{}}
 	constructs.NewConstruct_Override(e, scope, &id)
 	for _, subnet := range all {
 		e.subnets[survey.ID(subnet.SubnetId())] = true
@@ -109,30 +111,26 @@ func (e *Endpoint) Record() string { return record(e.subnet, e.props.PreserveCli
 func (e *Endpoint) RecordKey() string { return "postern:instance-connect:" + *e.Node().Path() }
 
 // SSHCommand is a command to paste that opens a shell on an instance, with a key
-// that lives for a minute. An empty user is ec2-user.
+// that lives for a minute. An empty user is ec2-user. Where tunnels were granted
+// for less than an hour it asks for no more, as all do that follow; a [Way] has
+// its own.
 // https://docs.aws.amazon.com/cli/latest/reference/ec2-instance-connect/ssh.html
 func (e *Endpoint) SSHCommand(instanceID, user string) string {
-	if user == "" {
-		user = "ec2-user"
-	}
-	return fmt.Sprintf("aws ec2-instance-connect ssh --instance-id %s --os-user %s --connection-type eice --region %s",
-		instanceOr(instanceID), user, *awscdk.Stack_Of(e).Region())
+	return sshCommand(*awscdk.Stack_Of(e).Region(), instanceID, user, e.caps[SSH])
 }
 
 // OpenTunnelCommand is a command to paste that listens on a local port and leads
 // to port 22 or 3389 of an instance, for an SSH or RDP client of your own.
 // https://docs.aws.amazon.com/cli/latest/reference/ec2-instance-connect/open-tunnel.html
 func (e *Endpoint) OpenTunnelCommand(instanceID string, remotePort, localPort int) string {
-	return fmt.Sprintf("aws ec2-instance-connect open-tunnel --instance-id %s --remote-port %d --local-port %d --region %s",
-		instanceOr(instanceID), remotePort, localPort, *awscdk.Stack_Of(e).Region())
+	return openTunnelCommand(*awscdk.Stack_Of(e).Region(), instanceID, remotePort, localPort, e.caps[remotePort])
 }
 
 // SSHConfig is a block for ~/.ssh/config with which "ssh i-0123456789abcdef0"
 // goes through the endpoint of the instance's VPC, with a key of your own.
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/connect-using-eice.html
 func (e *Endpoint) SSHConfig() string {
-	return fmt.Sprintf("Host i-*\n  User ec2-user\n  ProxyCommand aws ec2-instance-connect open-tunnel --instance-id %%h --remote-port %%p --region %s\n",
-		*awscdk.Stack_Of(e).Region())
+	return sshConfig(*awscdk.Stack_Of(e).Region(), "", e.caps[SSH])
 }
 
 func instanceOr(instanceID string) string {

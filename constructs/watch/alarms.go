@@ -44,54 +44,54 @@ const (
 
 // What somebody reads who was woken by the alarm: what it means, what to do.
 // CloudWatch takes 1024 characters.
-type notice struct{ host, group string }
+type alarmText struct{ host, group string }
 
-func (n notice) outOfService(minutes int) string {
+func (n alarmText) outOfService(minutes int) string {
 	return fmt.Sprintf("Nobody gets in through %s: its Auto Scaling group has wanted an instance for %d minutes and none is in service. "+
 		"See why launches fail: aws autoscaling describe-scaling-activities --auto-scaling-group-name %s --max-items 5. "+
 		"If instances start and end again, read the host's log group for the bootstrap of the last one. "+
 		"Was the last deploy the cause, deploy the version before.", n.host, minutes, n.group)
 }
 
-func (n notice) silent(minutes int) string {
+func (n alarmText) silent(minutes int) string {
 	return fmt.Sprintf("%s may run unobserved: its CloudWatch agent has sent nothing for %d minutes though an instance should be running, "+
 		"so its logs may not arrive either. Start a session on the instance and look: systemctl status amazon-cloudwatch-agent. "+
 		"If somebody stopped it, treat the instance as compromised: keep it for analysis. "+
 		"Otherwise replace it: aws autoscaling start-instance-refresh --auto-scaling-group-name %s.", n.host, minutes, n.group)
 }
 
-func (n notice) statusCheck() string {
+func (n alarmText) statusCheck() string {
 	return fmt.Sprintf("AWS reports a failed status check of %s: of its hardware or network (system), or of its operating system (instance). "+
 		"Auto Scaling replaces it within minutes; wait for the OK. If it does not, end the instance: "+
 		"aws autoscaling terminate-instance-in-auto-scaling-group --no-should-decrement-desired-capacity --instance-id ID. Group: %s.", n.host, n.group)
 }
 
-func (n notice) cpu(percent int) string {
+func (n alarmText) cpu(percent int) string {
 	return fmt.Sprintf("%s has used %d %% of its CPU or more for %d minutes. A bastion forwards and hardly computes: "+
 		"look who is logged in and what runs (w, then top) before you make it bigger. Group: %s.",
 		n.host, percent, loadPeriods*loadPeriodMinutes, n.group)
 }
 
-func (n notice) memory(percent int) string {
+func (n alarmText) memory(percent int) string {
 	return fmt.Sprintf("%s has used %d %% of its memory or more for %d minutes; at 100 %% sessions and the recorder are killed. "+
 		"Look what takes it: ps aux --sort=-rss. If it is the number of sessions, choose a larger instance type. Group: %s.",
 		n.host, percent, loadPeriods*loadPeriodMinutes, n.group)
 }
 
-func (n notice) disk(percent int) string {
+func (n alarmText) disk(percent int) string {
 	return fmt.Sprintf("A disk of %s has been %d %% full or more for %d minutes; a full one stops logs and logins. "+
 		"Find what grew: du -xh / | sort -h | tail. What is shipped already can go; or replace the instance: "+
 		"aws autoscaling start-instance-refresh --auto-scaling-group-name %s.", n.host, percent, loadPeriods*loadPeriodMinutes, n.group)
 }
 
-func (n notice) broken() string {
+func (n alarmText) broken() string {
 	return fmt.Sprintf("%s reports that it does not keep a promise: recording, shipping, people, host keys, clock or another. Sessions may have been refused for it. "+
 		"Read which one, and why, in its log group: the newest lines with \"postern\":\"alarm\" or \"result\":\"fail\". "+
 		"If nothing explains it, treat the instance as compromised: keep it for analysis. "+
 		"Otherwise replace it: aws autoscaling start-instance-refresh --auto-scaling-group-name %s.", n.host, n.group)
 }
 
-func (n notice) unproven(minutes int) string {
+func (n alarmText) unproven(minutes int) string {
 	return fmt.Sprintf("Nobody knows whether %s records and ships: it has reported no check for %d minutes though an instance should be running. "+
 		"Start a session on the instance through Session Manager and look: systemctl status postern-check.timer postern-ship. "+
 		"If somebody stopped them, treat the instance as compromised: keep it for analysis. "+

@@ -28,8 +28,25 @@
 // on, and what the agent sends with the dimension AutoScalingGroupName alone.
 // Where group metrics are missing, the alarm that depends on them goes off.
 //
+// # Sessions
+//
+// [Watch.AddSessionNotices] tells of each session that somebody starts through
+// Session Manager, and [Watch.AddBreakGlass] of each use of a way in that is for
+// emergencies:
+//
+//	Session started: arn:aws:iam::111122223333:user/alice on i-0123456789abcdef0
+//	Who: arn:aws:iam::111122223333:user/alice (AIDAEXAMPLE). From: 203.0.113.10. When: 2026-11-22T08:15:24Z. Where: account 111122223333, region eu-west-1.
+//	To: i-0123456789abcdef0, with document Postern-Shell. Session: alice-0e34861185201706f.
+//	Look closer: aws ssm describe-sessions --state Active --filters key=SessionId,value=alice-0e34861185201706f --region eu-west-1
+//	End it: aws ssm terminate-session --session-id alice-0e34861185201706f --region eu-west-1
+//
+// SNS shows each of the lines in quotation marks in an e-mail. The reason that
+// somebody gave is not in it: EventBridge puts text in as it is, and a quotation
+// mark could break the message. CloudTrail has it.
+//
 // # Cost
 //
-// $0.80 a month for the alarms of a host, by the metric; $1 for the key where
+// $0.80 a month for the alarms of a host, by the metric; $0.20 for those on
+// session notices, and $0.20 for each break-glass; $1 for the key where
 // none is given; $3 for the dashboard after the first three of the account.
 package watch

@@ -44,6 +44,11 @@ type Props struct {
 	// Emails are addresses to subscribe to the topic. SNS asks each to confirm.
 	Emails []string
 
+	// ExistingTrail says that a CloudTrail trail of the account, or of its
+	// organization, logs management events in this region. Notices of sessions come
+	// from it, so without it a warning says that none will come.
+	ExistingTrail bool
+
 	// DashboardName is the name of the dashboard: letters, digits, "-" and "_", up
 	// to 255. Empty lets CloudFormation choose one.
 	DashboardName string
@@ -104,6 +109,8 @@ func (p *Props) withDefaults() Props {
 }
 
 var (
+	// docs.aws.amazon.com/systems-manager/latest/APIReference/API_CreateDocument.html
+	documentName  = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,128}$`)
 	dashboardName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
 	namespace     = regexp.MustCompile(`^[^:][A-Za-z0-9 ._/#:-]{0,254}$`)
 )

@@ -26,6 +26,9 @@ type Watch struct {
 	topic     awssns.ITopic
 	dashboard awscloudwatch.Dashboard
 	action    *publish
+
+	breakGlass                                 constructs.Construct
+	existingTrail, eventsAllowed, toldByEvents bool
 }
 
 var _ constructs.IConstruct = (*Watch)(nil)
@@ -46,6 +49,7 @@ func New(scope constructs.Construct, id string, props *Props) *Watch {
 	w := &Watch{}
 	constructs.NewConstruct_Override(w, scope, &id)
 	w.scope = attach.ScopeOf(w)
+	w.existingTrail = p.ExistingTrail
 	w.topic = w.useTopic(&p)
 	w.action = &publish{topicARN: w.topic.TopicArn()}
 	for i, email := range p.Emails {
@@ -73,6 +77,10 @@ func (w *Watch) Dashboard() awscloudwatch.Dashboard { return w.dashboard }
 // because EventBridge can't be held to the account here: a condition would stop
 // every message (see docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html).
 func (w *Watch) AllowEventBridge() {
+	if w.eventsAllowed {
+		return
+	}
+	w.eventsAllowed = true
 	w.allow(policy.EventTopicStatements(*w.topic.TopicArn()), policy.EventTopicStatements("TOPIC_ARN"))
 }
 
@@ -139,7 +147,7 @@ func (w *Watch) AddHost(host Host, options *HostOptions) {
 	tree.Must("watch host", w, o.Name, w.validateHost(&o))
 
 	scope := constructs.NewConstruct(w, &o.Name)
-	h := &watched{watch: w, scope: scope, path: *scope.Node().Path(), options: &o, periods: map[int]awscdk.Duration{}, notice: notice{host: o.Name, group: host.AutoScalingGroupName()}}
+	h := &watched{watch: w, scope: scope, path: *scope.Node().Path(), options: &o, periods: map[int]awscdk.Duration{}, notice: alarmText{host: o.Name, group: host.AutoScalingGroupName()}}
 	h.alarms()
 	h.widgets()
 }
@@ -169,7 +177,7 @@ type watched struct {
 	scope   constructs.Construct
 	path    string
 	options *HostOptions
-	notice  notice
+	notice  alarmText
 	periods map[int]awscdk.Duration
 
 	made                                          []interfacesawscloudwatch.IAlarmRef
@@ -264,7 +272,12 @@ type condition struct {
 }
 
 func (h *watched) alarm(id, description string, c *condition) {
-	alarm := awscloudwatch.NewAlarm(h.scope, &id, &awscloudwatch.AlarmProps{
+	h.made = append(h.made, h.watch.alarm(h.scope, id, description, c))
+}
+
+// alarm tells when a condition begins to hold and when it is over.
+func (w *Watch) alarm(scope constructs.Construct, id, description string, c *condition) awscloudwatch.Alarm {
+	alarm := awscloudwatch.NewAlarm(scope, &id, &awscloudwatch.AlarmProps{
 		AlarmDescription:   &description,
 		Metric:             c.metric,
 		ComparisonOperator: awscloudwatch.ComparisonOperator_GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
@@ -272,9 +285,9 @@ func (h *watched) alarm(id, description string, c *condition) {
 		EvaluationPeriods:  jsii.Number(float64(c.periods)),
 		TreatMissingData:   c.missing,
 	})
-	alarm.AddAlarmAction(h.watch.action)
-	alarm.AddOkAction(h.watch.action)
-	h.made = append(h.made, alarm)
+	alarm.AddAlarmAction(w.action)
+	alarm.AddOkAction(w.action)
+	return alarm
 }
 
 func (h *watched) metric(namespace, name, statistic string, minutes int) awscloudwatch.Metric {

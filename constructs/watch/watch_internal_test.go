@@ -106,6 +106,32 @@ func TestHostOptions(t *testing.T) {
 	}
 }
 
+func TestSessionNotices(t *testing.T) {
+	var none *SessionNotices
+	assert.Equal(t, SessionNotices{}, none.withDefaults())
+	for name, test := range map[string]struct {
+		notices SessionNotices
+		want    string
+	}{
+		"nothing":    {SessionNotices{}, ""},
+		"everything": {SessionNotices{Quiet: []string{"Postern-Orders", "AWS-StartSSHSession", "${Token[TOKEN.7]}"}, Resumed: true}, ""},
+		"all at once": {
+			SessionNotices{Quiet: []string{"Orders", "arn:aws:ssm:eu-west-1:111122223333:document/Orders", "Orders"}},
+			`Quiet[1]: "arn:aws:ssm:eu-west-1:111122223333:document/Orders" is no name of a session document: write the name alone, 3 to 128 letters, digits, hyphens, dots and underscores` +
+				"\n" + `Quiet[2]: "Orders" is the same as Quiet[0]: leave it out`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := test.notices.validate()
+			if test.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.EqualError(t, err, test.want)
+		})
+	}
+}
+
 // The values that the expressions of alarms take, case by case. A metric that is
 // not in the map has sent nothing.
 func TestExpressions(t *testing.T) {
@@ -207,7 +233,7 @@ func evaluate(t *testing.T, expression string, metrics map[string]float64) (floa
 // CloudWatch takes descriptions of 1024 characters; a name may be as long as a
 // group's, 255.
 func TestNoticesFit(t *testing.T) {
-	n := notice{host: strings.Repeat("h", 100), group: strings.Repeat("g", 255)}
+	n := alarmText{host: strings.Repeat("h", 100), group: strings.Repeat("g", 255)}
 	for name, text := range map[string]string{
 		"outOfService": n.outOfService(1440), "silent": n.silent(1440), "statusCheck": n.statusCheck(),
 		"cpu": n.cpu(100), "memory": n.memory(100), "disk": n.disk(100),
@@ -216,6 +242,11 @@ func TestNoticesFit(t *testing.T) {
 		assert.LessOrEqual(t, len(text), 1024, name)
 		assert.Contains(t, text, n.host, name)
 		assert.Contains(t, text, n.group, name)
+		assert.NotContains(t, text, "%!", name)
+	}
+	for name, text := range map[string]string{"used": breakGlassUsed(n.host), "lost": noticesLost(n.host)} {
+		assert.LessOrEqual(t, len(text), 1024, name)
+		assert.Contains(t, text, n.host, name)
 		assert.NotContains(t, text, "%!", name)
 	}
 }

@@ -3,6 +3,7 @@ package check_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,4 +78,24 @@ func TestFaultsAreKeptApartAndInOrder(t *testing.T) {
 	outer.Merge("Cidrs", wrapped)
 	outer.Merge("", errors.New("plain"))
 	assert.EqualError(t, outer.Err(), "Cidrs[1]: is bad: mend it\nCidrs.Name: is bad too\n: plain")
+}
+
+func TestDocumentName(t *testing.T) {
+	for _, name := range []string{"Orders-Database", "a.b", "x_1", "${Token[TOKEN.1]}-x", strings.Repeat("x", 128), "maws"} {
+		assert.Nil(t, check.DocumentName(name), name)
+	}
+	for name, want := range map[string]string{
+		"":           `"" can't be the name of a document: use 3 to 128 letters, digits and _.-`,
+		"ab":         `"ab" can't be the name of a document: use 3 to 128 letters, digits and _.-`,
+		"a b c":      `"a b c" can't be the name of a document: use 3 to 128 letters, digits and _.-`,
+		"aws-orders": `"aws-orders" begins with "aws", which is for AWS alone: begin it with another word`,
+		"AWSEC2-x":   `"AWSEC2-x" begins with "AWS", which is for AWS alone: begin it with another word`,
+		"Amazon-x":   `"Amazon-x" begins with "Amazon", which is for AWS alone: begin it with another word`,
+		"amznOrders": `"amznOrders" begins with "amzn", which is for AWS alone: begin it with another word`,
+	} {
+		fault := check.DocumentName(name)
+		if assert.NotNil(t, fault, name) {
+			assert.Equal(t, want, strings.TrimPrefix(fault.Error(), ": "))
+		}
+	}
 }

@@ -45,3 +45,26 @@ func Tag(key, value string) *Fault {
 	}
 	return nil
 }
+
+var documentName = regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,128}$`)
+
+// reservedDocuments are what names of documents can't begin with.
+var reservedDocuments = []string{"aws", "amazon", "amzn"}
+
+// DocumentName accepts the name of a Systems Manager document of one's own, and
+// tokens.
+// See https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_CreateDocument.html.
+func DocumentName(s string) *Fault {
+	if Token(s) {
+		return nil
+	}
+	if !documentName.MatchString(s) {
+		return &Fault{Problem: fmt.Sprintf("%q can't be the name of a document", s), Fix: "use 3 to 128 letters, digits and _.-"}
+	}
+	for _, prefix := range reservedDocuments {
+		if strings.HasPrefix(strings.ToLower(s), prefix) {
+			return &Fault{Problem: fmt.Sprintf("%q begins with %q, which is for AWS alone", s, s[:len(prefix)]), Fix: "begin it with another word"}
+		}
+	}
+	return nil
+}

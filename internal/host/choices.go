@@ -42,6 +42,7 @@ func choicesWithDefaults(c settings.Choices, s SSH) settings.Choices {
 			c.HostKeys.Kinds = append(c.HostKeys.Kinds, "ecdsa")
 		}
 	}
+	c.Relay = relayWithDefaults(c.Relay)
 	return c
 }
 
@@ -210,5 +211,6 @@ func (c Config) choices() []byte {
 	flag("AUDIT_IMMUTABLE", !c.Hardening.MutableAuditRules)
 	flag("SECOND_FACTOR", c.Choices.SecondFactor.AtLogin)
 	fmt.Fprintf(&b, "RECORD_PREFIX=%s\n", c.Choices.Recording.Prefix)
+	fmt.Fprintf(&b, "RELAY_PORT=%d\n", c.Choices.Relay.Port)
 	return []byte(b.String())
 }

@@ -89,6 +89,9 @@ type Config struct {
 	// SSH.PermitOpen are open too. "": none. People reach DNS besides, and nothing
 	// else.
 	EgressPorts string
+	// RelayTargets are what tunnels reach through the relay, and nothing else, each
+	// by the host and port as clients ask for them. Defaults to none: no relay.
+	RelayTargets []RelayTarget
 
 	// SSH is the configuration of the SSH server.
 	SSH SSH
@@ -96,7 +99,7 @@ type Config struct {
 	// "sessions/", kept on the host for a week after delivery, no session with less
 	// than 256 MiB of disk; people's keys below "public-keys/", at most half of the
 	// people gone at once, RSA keys from SSH.MinRSABits on; host keys Ed25519 and
-	// RSA, and ECDSA with SSH.AllowECDSAHostKey.
+	// RSA, and ECDSA with SSH.AllowECDSAHostKey; the relay on DefaultRelayPort.
 	Choices settings.Choices
 	// Hardening is that of the operating system.
 	Hardening Hardening
@@ -248,6 +251,7 @@ func (c Config) validate() error {
 			}
 		}
 	}
+	c.validateRelay(&f)
 	f.Merge("SSH", c.SSH.validate())
 	f.Merge("Choices", validateChoices(c.Choices, c.SSH))
 	f.Merge("Hardening", c.Hardening.validate())
@@ -400,6 +404,7 @@ func (c Config) environment() []value {
 			"write ports separated by one space each, such as 22 5432", 255,
 		},
 		value{"PERMIT_OPEN", "", permitOpen(c.SSH.PermitOpen), nil, "", 0},
+		value{"RELAY", "", relayTargets(c.RelayTargets), nil, "", 0},
 	)
 }
 

@@ -46,8 +46,8 @@
 //	  environment.sh  steps environment (deploy-time values), tools and settings
 //	  signal.sh       the EXIT trap and the signal to CloudFormation
 //	  seal.sh         step seal: sshd is closed
-//	  instance.sh     steps identity (IMDSv2) and address (Elastic IP)
 //	  bundle.sh       step bundle
+//	  instance.sh     steps identity (IMDSv2) and address (Elastic IP)
 //	files/bundle/host/
 //	  steps.sh        the order of the steps below
 //	  common.sh       what they share
@@ -59,6 +59,7 @@
 //	  sshd.sh         the drop-in, tried and taken back where it isn't kept
 //	  units.sh        installs units/, which systemd runs
 //	  firewall.sh     what people's programs reach, by user ID
+//	  relay.sh        leads tunnels on to listed targets
 //	  audit.sh        the kernel's audit (etc/audit.rules)
 //	  fail2ban.sh     (etc/fail2ban.conf)
 //	  agent.sh        the CloudWatch agent: memory and disk
@@ -142,6 +143,14 @@
 // main.sh makes everything writable while it runs; it stays so where it fails. To
 // mend a host by hand, from Session Manager: systemctl stop postern-readonly. What
 // writes to /etc by itself fails there: Debian's dhclient, an update of the agent.
+//
+// # Time to the signal
+//
+// Each start of the AWS CLI takes most of a second of the processor, so that it only
+// fetches the bundle; internal/host/launch asks for the address, the launch hook and
+// the signal then, and the AWS CLI where that fails. systemd reads its units again
+// once for all steps, which enable units without that. What mostly waits, the host
+// keys and the checks of the programs, goes on beside the steps that need none of it.
 //
 // # Systems
 //

@@ -31,7 +31,8 @@ func full() Config {
 		LogGroups:    map[settings.Log]string{settings.LogSSHD: "/postern/sshd"},
 		RecordBucket: "records", PeopleBucket: "people", ParameterPath: "/postern/Access/Bastion", KeyID: "alias/postern",
 		AllocationID: "eipalloc-0123456789abcdef0", EgressPorts: "22 5432",
-		SSH: SSH{Banner: "Keep out.\nYou are recorded.", PermitOpen: []Target{{"db.internal", 5432}, {"2001:db8::7", 6379}}},
+		RelayTargets: []RelayTarget{{Name: "orders", Host: "db.internal", Port: 5432}, {Name: "six", Host: "2001:db8::7", Port: 443}},
+		SSH:          SSH{Banner: "Keep out.\nYou are recorded.", PermitOpen: []Target{{"db.internal", 5432}, {"2001:db8::7", 6379}}},
 	}
 }
 
@@ -44,7 +45,8 @@ func deployed() Config {
 		LogGroups:    map[settings.Log]string{settings.LogSessions: "${Token[TOKEN.13]}", settings.LogAudit: "${Token[TOKEN.14]}"},
 		RecordBucket: "${Token[TOKEN.15]}", PeopleBucket: "${Token[TOKEN.16]}", ParameterPath: "/postern/${Token[TOKEN.17]}",
 		KeyID: "${Token[TOKEN.18]}", EgressPorts: "${Token[TOKEN.19]}",
-		SSH: SSH{PermitOpen: []Target{{"${Token[TOKEN.10]}", 5432}}},
+		RelayTargets: []RelayTarget{{Name: "orders", Host: "${Token[TOKEN.20]}", Port: 5432}},
+		SSH:          SSH{PermitOpen: []Target{{"${Token[TOKEN.10]}", 5432}}},
 	}
 }
 
@@ -131,6 +133,7 @@ KEY_ID=${Token[TOKEN.18]}
 ALLOCATION_ID=${Token[TOKEN.9]}
 EGRESS_PORTS=${Token[TOKEN.19]}
 PERMIT_OPEN=${Token[TOKEN.10]}:5432
+RELAY=orders=${Token[TOKEN.20]}:5432
 `, environment)
 	assert.NotContains(t, u.Script, payloadMark)
 }
@@ -150,7 +153,7 @@ func TestSizeCountsWhatTokensCanBecome(t *testing.T) {
 	longest := u.Script
 	for token, most := range map[string]int{
 		"AWS.Region.4": 32, "AWS.StackId.6": 256, "TOKEN.7": 255, "TOKEN.8": 512, "TOKEN.9": 32, "TOKEN.10": 255,
-		"TOKEN.11": 63, "TOKEN.12": 255, "TOKEN.13": 512, "TOKEN.14": 512, "TOKEN.15": 63, "TOKEN.16": 63, "TOKEN.17": 255, "TOKEN.18": 256, "TOKEN.19": 255,
+		"TOKEN.11": 63, "TOKEN.12": 255, "TOKEN.13": 512, "TOKEN.14": 512, "TOKEN.15": 63, "TOKEN.16": 63, "TOKEN.17": 255, "TOKEN.18": 256, "TOKEN.19": 255, "TOKEN.20": 255,
 	} {
 		longest = strings.Replace(longest, "${Token["+token+"]}", strings.Repeat("x", most), 1)
 	}
@@ -324,6 +327,7 @@ BANS=yes
 AUDIT_IMMUTABLE=yes
 SECOND_FACTOR=
 RECORD_PREFIX=sessions/
+RELAY_PORT=1080
 `, texts["choices.sh"])
 }
 

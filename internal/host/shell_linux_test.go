@@ -253,8 +253,10 @@ func (o outcome) called(prefix string) []string {
 
 func (o outcome) signals() []string {
 	var list []string
-	for _, call := range o.called("aws cloudformation signal-resource") {
-		list = append(list, call[strings.LastIndex(call, " ")+1:])
+	for _, call := range o.calls {
+		if strings.HasPrefix(call, "aws cloudformation signal-resource") || strings.HasPrefix(call, "postern-host launch signal") {
+			list = append(list, call[strings.LastIndex(call, " ")+1:])
+		}
 	}
 	return list
 }
@@ -286,14 +288,10 @@ func TestBootSignalsSuccessOnce(t *testing.T) {
 	l := newLab(t)
 	o := l.boot(full())
 	require.Equal(t, 0, o.code, o.out)
-	assert.Equal(t, []string{
-		"aws cloudformation signal-resource --region eu-west-1 --stack-name Access --logical-resource-id BastionASG1234 --unique-id i-0123456789abcdef0 --status SUCCESS",
-	}, o.called("aws cloudformation"))
-	assert.Equal(t, []string{
-		"aws ec2 associate-address --region eu-west-1 --allocation-id eipalloc-0123456789abcdef0 --instance-id i-0123456789abcdef0 --allow-reassociation",
-	}, o.called("aws ec2"))
-	assert.Less(t, index(o.calls, "aws ec2"), index(o.calls, "dnf install"), "the address is the way to the packages")
-	assert.Less(t, index(o.calls, "agent-ctl"), index(o.calls, "aws cloudformation"), "the signal is last")
+	assert.Equal(t, []string{"postern-host launch address eipalloc-0123456789abcdef0", "postern-host launch signal Access BastionASG1234 SUCCESS"}, o.called("postern-host launch"))
+	assert.Len(t, o.called("aws "), 1, "each start of the AWS CLI takes most of a second: the bundle's alone")
+	assert.Less(t, index(o.calls, "postern-host launch address"), index(o.calls, "dnf install"), "the address is the way to the packages")
+	assert.Less(t, index(o.calls, "agent-ctl"), index(o.calls, "postern-host launch signal"), "the signal is last")
 	assert.Contains(t, l.read("etc/postern/cloudwatch-agent.json"), `"mem_used_percent"`)
 	assert.Contains(t, l.read(dropInFile), "\nPermitOpen db.internal:5432 [2001:db8::7]:6379\n")
 	assert.Equal(t, "Keep out.\nYou are recorded.\n", l.read("etc/postern/banner"))
@@ -388,7 +386,7 @@ func TestAStepThatFailsIsNamed(t *testing.T) {
 		step, reason string
 	}{
 		"no address": {
-			func(l *lab) { l.fake("aws-associate-address-fails", "99") }, "address",
+			func(l *lab) { l.noAddress("99") }, "address",
 			"could not take the Elastic IP address eipalloc-0123456789abcdef0: the notes above say why; the EC2 API must be reachable without it",
 		},
 		"agent refuses": {
@@ -433,7 +431,7 @@ func TestAStepThatFailsIsNamed(t *testing.T) {
 			}
 			assert.Equal(t, []string{"FAILURE"}, o.signals())
 			assert.Contains(t, l.read("dev/console"), `"result":"failure"`, "a person sees it")
-			assert.Contains(t, l.read("fake/calls"), `logger -t postern -S 8192 -- {"postern":"bootstrap","result":"failure"`, "and the journal keeps it")
+			assert.Contains(t, l.read("fake/calls"), `logger {"postern":"bootstrap","result":"failure"`, "and the journal keeps it")
 		})
 	}
 }
@@ -449,10 +447,8 @@ func TestEndingEarlyIsNoSuccess(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t)
-			u, err := Render(full())
-			require.NoError(t, err)
 			l.fake("imds-fails", "99") // stops it before anything happens, unpacked
-			require.Equal(t, 1, l.bootScript(u.Script).code)
+			require.Equal(t, 1, l.boot(full()).code)
 			l.fake("imds-fails", "0")
 			l.write("var/lib/postern/host/instance.sh", l.read("var/lib/postern/host/instance.sh")+"step_address() {\n"+c.body+"\n}\n")
 			o := l.again()
@@ -467,7 +463,7 @@ func TestEndingEarlyIsNoSuccess(t *testing.T) {
 func TestMendedHostSignalsSuccessAfterFailure(t *testing.T) {
 	t.Parallel()
 	l := newLab(t).only("open")
-	l.fake("aws-associate-address-fails", "5")
+	l.noAddress("5")
 	assert.Equal(t, []string{"FAILURE"}, l.boot(full()).signals())
 	o := l.again()
 	assert.Equal(t, 0, o.code, o.out)
@@ -477,17 +473,72 @@ func TestMendedHostSignalsSuccessAfterFailure(t *testing.T) {
 func TestAWSThatFailsTwice(t *testing.T) {
 	t.Parallel()
 	l := newLab(t).only("open")
+	l.fake("postern-host-launch-fails", "99")
 	l.fake("aws-associate-address-fails", "2")
 	l.fake("aws-signal-resource-fails", "2")
 	o := l.boot(full())
 	require.Equal(t, 0, o.code, o.out)
-	assert.Len(t, o.called("aws ec2 associate-address"), 3)
-	assert.Equal(t, []string{"SUCCESS", "SUCCESS", "SUCCESS"}, o.signals(), "the third is heard")
-	note := o.event("note", "step", "address")
-	require.NotNil(t, note)
-	assert.Contains(t, note["text"], "aws ec2 associate-address: An error occurred (AccessDenied)", "the reason is told")
+	assert.Equal(t, slices.Repeat([]string{
+		"aws ec2 associate-address --region eu-west-1 --allocation-id eipalloc-0123456789abcdef0 --instance-id i-0123456789abcdef0 --allow-reassociation",
+	}, 3), o.called("aws ec2"))
+	assert.Equal(t, slices.Repeat([]string{
+		"aws cloudformation signal-resource --region eu-west-1 --stack-name Access --logical-resource-id BastionASG1234 --unique-id i-0123456789abcdef0 --status SUCCESS",
+	}, 3), o.called("aws cloudformation"), "the third is heard")
+	var told []any
+	for _, event := range o.events {
+		if event["postern"] == "note" && event["step"] == "address" {
+			told = append(told, event["text"])
+		}
+	}
+	refused := "aws ec2 associate-address: An error occurred (AccessDenied) when calling associate-address: not authorized"
+	failed := "postern-host launch address: postern-host: launch: no (1)"
+	assert.Equal(t, []any{failed, refused, failed, refused, failed}, told, "the reasons are told")
 	assert.Contains(t, l.read("fake/calls"), "sleep 1\n")
 	assert.Contains(t, l.read("fake/calls"), "sleep 2\n")
+}
+
+// noAddress makes both ways to the address fail, so many times.
+func (l *lab) noAddress(times string) {
+	l.fake("postern-host-launch-address-fails", times)
+	l.fake("aws-associate-address-fails", times)
+}
+
+// What doesn't work at all isn't asked again, and what it should do is done.
+func TestABrokenProgramIsNoReasonNotToSignal(t *testing.T) {
+	t.Parallel()
+	l := newLab(t).only("open")
+	l.fake("postern-host-launch-fails", "99")
+	l.fake("postern-host-exits", "139")
+	c := full()
+	c.LifecycleHook = "proved"
+	o := l.boot(c)
+	require.Equal(t, 0, o.code, o.out)
+	assert.Len(t, o.called("postern-host launch"), 1)
+	assert.Len(t, o.called("aws ec2 associate-address"), 1)
+	assert.Len(t, o.called("aws autoscaling complete-lifecycle-action"), 1)
+	assert.Len(t, o.called("aws cloudformation signal-resource"), 1)
+}
+
+// Where there is no way to the bundle without the address, the AWS CLI takes it.
+func TestNoWayToTheBundleWithoutTheAddress(t *testing.T) {
+	t.Parallel()
+	l := newLab(t).only("open")
+	l.fake("aws-get-object-fails", "1")
+	o := l.boot(full())
+	require.Equal(t, 0, o.code, o.out)
+	assert.Equal(t, []string{"aws s3api", "aws ec2", "aws s3api"}, func() (services []string) {
+		for _, call := range o.called("aws ") {
+			services = append(services, strings.Join(strings.Fields(call)[:2], " "))
+		}
+		return services
+	}())
+	assert.Empty(t, o.called("postern-host launch address"), "it has it")
+
+	l = newLab(t).only("open")
+	l.fake("aws-get-object-fails", "99")
+	l.noAddress("99")
+	_, reason := l.boot(full()).failure(t)
+	assert.Contains(t, reason, "could not take the Elastic IP address")
 }
 
 // The group takes a host into service that has proved itself, and hears nothing
@@ -502,18 +553,26 @@ func TestLaunchHook(t *testing.T) {
 	l := newLab(t).only("open")
 	o := l.boot(c)
 	require.Equal(t, 0, o.code, o.out)
+	assert.Equal(t, []string{"postern-host launch service proved", "postern-host launch signal Access BastionASG1234 SUCCESS"}, o.called("postern-host launch s"))
+	assert.Empty(t, l.again().called("postern-host launch s"), "told before")
+
+	l = newLab(t).only("open")
+	l.fake("postern-host-launch-fails", "99")
+	o = l.boot(c)
+	require.Equal(t, 0, o.code, o.out)
 	assert.Equal(t, []string{complete}, o.called("aws autoscaling"))
 	assert.Contains(t, strings.Join(o.called("aws ec2 describe-tags"), ""), "--filters Name=resource-id,Values=i-0123456789abcdef0 Name=key,Values=aws:autoscaling:groupName")
 	assert.Less(t, index(o.calls, "aws autoscaling"), index(o.calls, "aws cloudformation"))
-	assert.Empty(t, l.again().called("aws autoscaling"), "told before")
 
 	l = newLab(t).only("open")
-	l.fake("aws-associate-address-fails", "5")
+	l.noAddress("5")
 	o = l.boot(c)
 	assert.Equal(t, []string{"FAILURE"}, o.signals())
 	assert.Empty(t, o.called("aws autoscaling"))
+	assert.Empty(t, o.called("postern-host launch service"))
 
 	l = newLab(t).only("open")
+	l.fake("postern-host-launch-service-fails", "99")
 	l.fake("aws-complete-lifecycle-action-fails", "99")
 	o = l.boot(c)
 	_, reason := o.failure(t)
@@ -521,6 +580,7 @@ func TestLaunchHook(t *testing.T) {
 	assert.Equal(t, []string{"FAILURE"}, o.signals())
 
 	l = newLab(t).only("open")
+	l.fake("postern-host-launch-service-fails", "99")
 	l.fake("no-action", "")
 	assert.Equal(t, []string{"SUCCESS"}, l.boot(c).signals(), "let in by hand")
 }
@@ -528,6 +588,7 @@ func TestLaunchHook(t *testing.T) {
 func TestSuccessThatCannotBeToldIsAFailure(t *testing.T) {
 	t.Parallel()
 	l := newLab(t).only("open")
+	l.fake("postern-host-launch-signal-fails", "99")
 	l.fake("aws-signal-resource-fails", "99")
 	o := l.boot(full())
 	step, reason := o.failure(t)
@@ -546,7 +607,7 @@ func TestInstanceMetadata(t *testing.T) {
 		c.Region = ""
 		o := l.boot(c)
 		require.Equal(t, 0, o.code, o.out)
-		assert.Contains(t, o.called("aws cloudformation")[0], "--region eu-west-1", "asked of the metadata")
+		assert.Contains(t, o.called("aws s3api")[0], "--region eu-west-1", "asked of the metadata")
 	})
 	t.Run("never", func(t *testing.T) {
 		t.Parallel()

@@ -30,6 +30,9 @@ type Options struct {
 	// Quotas overrides how many resources of a type there may be, such as
 	// {"AWS::EC2::VPC": 20}.
 	Quotas map[string]int
+	// CustomResources answer for custom resources, by resource type such as
+	// Custom::Thing, or by service token. Others are refused.
+	CustomResources map[string]CustomResource
 	// Faults are injected from the start.
 	Faults []Fail
 }
@@ -43,6 +46,7 @@ type Server struct {
 	engine   *engine.Engine
 	handler  http.Handler
 	listener net.Listener
+	custom   *responder
 	http     *http.Server
 	done     chan error
 }
@@ -74,9 +78,18 @@ func New(o Options) (*Server, error) {
 	case strings.HasPrefix(o.Region, "us-gov-"):
 		partition = "aws-us-gov"
 	}
-	e, err := engine.New(engine.Options{
+	options := engine.Options{
 		Account: o.Account, Region: o.Region, Partition: partition, StateFile: o.StateFile, Delay: o.Delay, Quotas: o.Quotas,
-	})
+	}
+	var custom *responder
+	if len(o.CustomResources) > 0 {
+		var err error
+		if custom, err = newResponder(o.CustomResources); err != nil {
+			return nil, fmt.Errorf("localcfn: %w", err)
+		}
+		options.AnswersCustom, options.Custom = custom.answers, custom.ask
+	}
+	e, err := engine.New(options)
 	if err != nil {
 		return nil, fmt.Errorf("localcfn: %w", err)
 	}
@@ -85,7 +98,7 @@ func New(o Options) (*Server, error) {
 			return nil, fmt.Errorf("localcfn: %w", err)
 		}
 	}
-	return &Server{options: o, engine: e, handler: loopback(server.New(e, o.Account, o.Region, partition))}, nil
+	return &Server{options: o, engine: e, custom: custom, handler: loopback(server.New(e, o.Account, o.Region, partition))}, nil
 }
 
 // loopback refuses requests that come from elsewhere, or that a page in a
@@ -201,5 +214,9 @@ func (s *Server) Close() error {
 		}
 		s.http = nil
 	}
-	return errors.Join(err, s.engine.Close())
+	err = errors.Join(err, s.engine.Close())
+	if s.custom != nil {
+		err = errors.Join(err, s.custom.server.Close())
+	}
+	return err
 }

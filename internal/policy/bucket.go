@@ -11,7 +11,7 @@ func LogDeliveryBucketStatements(s Scope, bucketARN, folder string) []Statement 
 		folder = "/" + folder
 	}
 	write := deliveryOnBehalf(s)
-	write["StringEquals"]["s3:x-amz-acl"] = "bucket-owner-full-control"
+	write["StringEquals"]["s3:x-amz-acl"] = Values{"bucket-owner-full-control"}
 	return []Statement{
 		{
 			Sid: "LogDeliveryWrite", Effect: Allow,
@@ -37,9 +37,9 @@ func LogDeliveryBucketStatements(s Scope, bucketARN, folder string) []Statement 
 //
 // docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
 func AccessLogStatements(s Scope, destinationARN, prefix, sourceARN string) []Statement {
-	condition := Condition{"StringEquals": {"aws:SourceAccount": s.Account}}
+	condition := Condition{"StringEquals": {"aws:SourceAccount": {s.Account}}}
 	if sourceARN != "" {
-		condition["ArnLike"] = map[string]string{"aws:SourceArn": sourceARN}
+		condition["ArnLike"] = map[string]Values{"aws:SourceArn": {sourceARN}}
 	}
 	return []Statement{{
 		Sid: "ServerAccessLogs", Effect: Allow,

@@ -17,6 +17,9 @@ func Placeholders() Scope {
 	return Scope{Partition: "PARTITION", Region: "REGION", Account: "ACCOUNT", URLSuffix: "amazonaws.com"}
 }
 
+// ARN returns the ARN of a resource of a service in the scope's region.
+func (s Scope) ARN(service, resource string) string { return s.arn(service, s.Region, resource) }
+
 func (s Scope) arn(service, region, resource string) string {
 	return "arn:" + s.Partition + ":" + service + ":" + region + ":" + s.Account + ":" + resource
 }
@@ -52,7 +55,7 @@ func LogGroupKeyStatements(s Scope) []Statement {
 		Principal: service("logs." + s.Region + "." + s.URLSuffix),
 		Action:    cryptographic, Resource: thisKey,
 		Condition: Condition{"ArnLike": {
-			"kms:EncryptionContext:aws:logs:arn": s.arn("logs", s.Region, "log-group:*"),
+			"kms:EncryptionContext:aws:logs:arn": {s.arn("logs", s.Region, "log-group:*")},
 		}},
 	}}
 }
@@ -72,8 +75,8 @@ func LogDeliveryKeyStatements(s Scope) []Statement {
 
 func deliveryOnBehalf(s Scope) Condition {
 	return Condition{
-		"StringEquals": {"aws:SourceAccount": s.Account},
-		"ArnLike":      {"aws:SourceArn": s.arn("logs", s.Region, "*")},
+		"StringEquals": {"aws:SourceAccount": {s.Account}},
+		"ArnLike":      {"aws:SourceArn": {s.arn("logs", s.Region, "*")}},
 	}
 }
 
@@ -90,15 +93,15 @@ func TrailKeyStatements(s Scope) []Statement {
 			Principal: service("cloudtrail.amazonaws.com"),
 			Action:    []string{"kms:GenerateDataKey*"}, Resource: thisKey,
 			Condition: Condition{
-				"ArnLike":    {"aws:SourceArn": trails},
-				"StringLike": {"kms:EncryptionContext:aws:cloudtrail:arn": trails},
+				"ArnLike":    {"aws:SourceArn": {trails}},
+				"StringLike": {"kms:EncryptionContext:aws:cloudtrail:arn": {trails}},
 			},
 		},
 		{
 			Sid: "CloudTrailCheck", Effect: Allow,
 			Principal: service("cloudtrail.amazonaws.com"),
 			Action:    []string{"kms:Decrypt", "kms:DescribeKey"}, Resource: thisKey,
-			Condition: Condition{"ArnLike": {"aws:SourceArn": trails}},
+			Condition: Condition{"ArnLike": {"aws:SourceArn": {trails}}},
 		},
 	}
 }
@@ -118,14 +121,14 @@ func TopicKeyStatements(s Scope) []Statement {
 			Sid: "CloudWatchAlarms", Effect: Allow,
 			Principal: service("cloudwatch.amazonaws.com"),
 			Action:    actions, Resource: thisKey,
-			Condition: Condition{"StringEquals": {"aws:SourceAccount": s.Account}},
+			Condition: Condition{"StringEquals": {"aws:SourceAccount": {s.Account}}},
 		},
 		{
 			Sid: "EventBridgeRules", Effect: Allow,
 			Principal: service("events.amazonaws.com"),
 			Action:    actions, Resource: thisKey,
 			Condition: Condition{"ArnLike": {
-				"kms:EncryptionContext:aws:sns:topicArn": s.arn("sns", s.Region, "*"),
+				"kms:EncryptionContext:aws:sns:topicArn": {s.arn("sns", s.Region, "*")},
 			}},
 		},
 	}
@@ -149,8 +152,8 @@ func AutoScalingVolumeStatements(s Scope) []Statement {
 			Principal: anyone(),
 			Action:    cryptographic, Resource: thisKey,
 			Condition: Condition{
-				"StringEquals": {"kms:CallerAccount": s.Account},
-				"ArnEquals":    {"aws:PrincipalArn": role},
+				"StringEquals": {"kms:CallerAccount": {s.Account}},
+				"ArnEquals":    {"aws:PrincipalArn": {role}},
 			},
 		},
 		{
@@ -158,9 +161,9 @@ func AutoScalingVolumeStatements(s Scope) []Statement {
 			Principal: anyone(),
 			Action:    []string{"kms:CreateGrant"}, Resource: thisKey,
 			Condition: Condition{
-				"StringEquals": {"kms:CallerAccount": s.Account},
-				"ArnEquals":    {"aws:PrincipalArn": role},
-				"Bool":         {"kms:GrantIsForAWSResource": "true"},
+				"StringEquals": {"kms:CallerAccount": {s.Account}},
+				"ArnEquals":    {"aws:PrincipalArn": {role}},
+				"Bool":         {"kms:GrantIsForAWSResource": {"true"}},
 			},
 		},
 	}

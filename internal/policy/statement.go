@@ -6,13 +6,15 @@ import (
 	"strings"
 )
 
-// Statement is one statement of a policy document.
+// Statement is one statement of a policy document. In a resource's policy it
+// has a Principal; in a person's or role's it has none, and in a role's trust
+// policy no Resource.
 type Statement struct {
-	Sid       string    `json:"Sid"`
+	Sid       string    `json:"Sid,omitempty"`
 	Effect    Effect    `json:"Effect"`
-	Principal Principal `json:"Principal"`
+	Principal Principal `json:"Principal,omitempty"`
 	Action    []string  `json:"Action"`
-	Resource  []string  `json:"Resource"`
+	Resource  []string  `json:"Resource,omitempty"`
 	Condition Condition `json:"Condition,omitempty"`
 }
 
@@ -28,8 +30,30 @@ const (
 // Principal names who a statement is about, by kind: "AWS" or "Service".
 type Principal map[string]string
 
-// Condition holds, by operator, the keys and the values a request must have.
-type Condition map[string]map[string]string
+// Condition holds, by operator, the keys and the values a request must have: for
+// each key any one of its values, and all keys together.
+type Condition map[string]map[string]Values
+
+// Values are the values of a condition key. One alone is written without a list.
+type Values []string
+
+// MarshalJSON implements json.Marshaler.
+func (v Values) MarshalJSON() ([]byte, error) {
+	if len(v) == 1 {
+		return []byte(marshal(v[0])), nil
+	}
+	return []byte(marshal([]string(v))), nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *Values) UnmarshalJSON(data []byte) error {
+	var one string
+	if err := json.Unmarshal(data, &one); err == nil {
+		*v = Values{one}
+		return nil
+	}
+	return json.Unmarshal(data, (*[]string)(v))
+}
 
 // service is an AWS service acting on its own behalf.
 func service(name string) Principal { return Principal{"Service": name} }

@@ -9,7 +9,7 @@ func AlarmTopicStatements(s Scope, topicARN string) []Statement {
 		Sid: "CloudWatchAlarms", Effect: Allow,
 		Principal: service("cloudwatch.amazonaws.com"),
 		Action:    []string{"sns:Publish"}, Resource: []string{topicARN},
-		Condition: Condition{"StringEquals": {"aws:SourceAccount": s.Account}},
+		Condition: Condition{"StringEquals": {"aws:SourceAccount": {s.Account}}},
 	}}
 }
 

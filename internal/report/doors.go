@@ -26,7 +26,13 @@ func (r *Report) doors() {
 		}
 		r.Doors = append(r.Doors, row)
 	}
-	for _, row := range append([]Row{r.sessionManager()}, r.instanceConnect()...) {
+	manager := r.sessionManager()
+	if manager.State != closed {
+		ways++
+	}
+	r.Doors = append(r.Doors, manager)
+	r.sessions()
+	for _, row := range r.instanceConnect() {
 		if row.State != closed {
 			ways++
 		}

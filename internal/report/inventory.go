@@ -60,11 +60,13 @@ func Types() []string {
 		"AWS::EC2::VPC",
 		"AWS::EC2::VPCEndpoint",
 		"AWS::ElasticLoadBalancingV2::LoadBalancer",
+		"AWS::IAM::ManagedPolicy",
 		"AWS::KMS::Key",
 		"AWS::Logs::LogGroup",
 		"AWS::S3::Bucket",
 		"AWS::SNS::Subscription",
 		"AWS::SNS::Topic",
+		"AWS::SSM::Document",
 	}
 }
 

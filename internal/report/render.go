@@ -38,6 +38,7 @@ func (r *Report) Render(w io.Writer, colours bool) error {
 	}
 
 	p.rows("Doors", r.Doors)
+	p.rows("Who may", r.People)
 	p.rows("Hosts", r.Hosts)
 	p.rows("What is recorded", r.Records)
 	p.rows("Who is told", r.Told)

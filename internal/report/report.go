@@ -34,6 +34,7 @@ type Row struct {
 type Report struct {
 	Inventory Inventory
 	Doors     []Row
+	People    []Row
 	Hosts     []Row
 	Records   []Row
 	Told      []Row
@@ -54,6 +55,7 @@ func Make(inv Inventory) *Report {
 		r.fail("resources of type "+unread+" could not be read, so they are not judged", "Ask an endpoint that can read them")
 	}
 	r.doors()
+	r.people()
 	r.hosts()
 	r.records()
 	r.told()

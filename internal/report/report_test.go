@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -61,6 +62,22 @@ func sound() report.Inventory {
 			add("AWS::CloudWatch::Alarm", "alarm-1", "InService", object{"AlarmName": "bastion-in-service", "AlarmActions": []any{topic}, "Namespace": "AWS/AutoScaling", "MetricName": "GroupInServiceInstances"}),
 			add("AWS::CloudWatch::Alarm", "alarm-2", "Heartbeat", object{"AlarmName": "bastion-heartbeat", "AlarmActions": []any{topic}, "Namespace": "Postern/Bastion", "MetricName": "mem_used_percent"}),
 			add("AWS::CloudWatch::Dashboard", "Postern", "Dashboard", object{"DashboardName": "Postern"}),
+			add("AWS::SSM::Document", "Access-Shell", "Shell", object{"Name": "Access-Shell", "DocumentType": "Session", "Content": object{"sessionType": "Standard_Stream", "inputs": object{
+				"cloudWatchLogGroupName": "Archive-Bastion", "cloudWatchEncryptionEnabled": true, "s3BucketName": "archive-logs", "s3EncryptionEnabled": true,
+				"runAsEnabled": true, "runAsDefaultUser": "ec2-user", "idleSessionTimeout": "20", "maxSessionDuration": "720", "kmsKeyId": "",
+			}}}),
+			add("AWS::SSM::Document", "Access-Orders", "Orders", object{"Name": "Access-Orders", "DocumentType": "Session",
+				"Content": `{"sessionType":"Port","properties":{"type":"LocalPortForwarding","host":"orders.internal","portNumber":"5432"}}`}),
+			add("AWS::SSM::Document", "CloserDocument", "Closer", object{"Name": "CloserDocument", "DocumentType": "Automation"}),
+			add("AWS::IAM::ManagedPolicy", "arn:aws:iam::123456789012:policy/developers", "Developers", object{
+				"Description": "Postern: Access/Operator/Developers", "Roles": []any{"Developer"}, "Groups": []any{"developers"},
+				"PolicyDocument": object{"Statement": []any{
+					object{"Effect": "Allow", "Action": "ssm:StartSession", "Resource": "arn:aws:ec2:us-east-1:123456789012:instance/*"},
+					object{"Effect": "Allow", "Action": []any{"ssm:DescribeDocument", "ssm:GetDocument"}, "Resource": []any{"arn:aws:ssm:us-east-1:123456789012:document/Access-Shell", "arn:aws:ssm:us-east-1:123456789012:document/Access-Orders"}},
+					object{"Effect": "Deny", "Action": "ssm:SendCommand", "Resource": "*"},
+				}},
+			}),
+			add("AWS::IAM::ManagedPolicy", "arn:aws:iam::123456789012:policy/host", "Host", object{"Description": "What hosts do", "Roles": []any{"Bastion"}}),
 		},
 		Outputs: []report.Output{
 			{Stack: "PosternAccess", Key: "Shell", Description: "A shell on the bastion", Value: "aws ssm start-session --target i-0123456789abcdef0 --document-name a-name-so-long-that-the-line-must-not-be-wrapped"},
@@ -164,6 +181,10 @@ func TestWhatFails(t *testing.T) {
 			without("AWS::EC2::InstanceConnectEndpoint", "AWS::EC2::VPCEndpoint"),
 			"every door is closed: nobody can get in",
 		},
+		"shell unrecorded": {
+			with(t, "Access-Shell", inputs(object{"cloudWatchLogGroupName": "", "s3BucketName": ""})),
+			"sessions of Access-Shell are not recorded",
+		},
 		"log group without a key": {
 			with(t, "Archive-Bastion", func(o object) { delete(o, "KmsKeyId") }),
 			"log group Archive-Bastion is not encrypted with a key of yours",
@@ -236,12 +257,15 @@ func TestWhatIsOnlyNoted(t *testing.T) {
 		inventory report.Inventory
 		want      string
 	}{
-		"nobody subscribed":     {without("AWS::SNS::Subscription"), "nobody is subscribed to topic Watch-Topic"},
-		"kept for ever":         {with(t, "Archive-Bastion", set("RetentionInDays", nil)), "log group Archive-Bastion keeps its data for ever"},
-		"rejected only":         {with(t, "fl-1", set("TrafficType", "REJECT")), "flow log of vpc-1 records REJECT traffic only"},
-		"topic without a key":   {with(t, topic, set("KmsMasterKeyId", nil)), "topic Watch-Topic is not encrypted with a key of yours"},
-		"key pair":              {template(t, "KeyName", "old"), "BastionASG has an EC2 key pair, which nobody rotates"},
-		"template out of sight": {without("AWS::EC2::LaunchTemplate"), "BastionASG: its launch template could not be read, so nothing is known of its disk and metadata service"},
+		"nobody subscribed":        {without("AWS::SNS::Subscription"), "nobody is subscribed to topic Watch-Topic"},
+		"kept for ever":            {with(t, "Archive-Bastion", set("RetentionInDays", nil)), "log group Archive-Bastion keeps its data for ever"},
+		"rejected only":            {with(t, "fl-1", set("TrafficType", "REJECT")), "flow log of vpc-1 records REJECT traffic only"},
+		"topic without a key":      {with(t, topic, set("KmsMasterKeyId", nil)), "topic Watch-Topic is not encrypted with a key of yours"},
+		"log group may be missing": {with(t, "Access-Shell", inputs(object{"cloudWatchEncryptionEnabled": false})), "sessions of Access-Shell begin where log group Archive-Bastion is missing, and are not recorded then"},
+		"bucket may be missing":    {with(t, "Access-Shell", inputs(object{"s3EncryptionEnabled": false})), "sessions of Access-Shell begin where bucket archive-logs is missing, and are not recorded then"},
+		"shell as root":            {with(t, "Access-Shell", inputs(object{"runAsEnabled": false})), "sessions of Access-Shell run as ssm-user, who may become root and end what records"},
+		"key pair":                 {template(t, "KeyName", "old"), "BastionASG has an EC2 key pair, which nobody rotates"},
+		"template out of sight":    {without("AWS::EC2::LaunchTemplate"), "BastionASG: its launch template could not be read, so nothing is known of its disk and metadata service"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -288,7 +312,17 @@ func TestDoors(t *testing.T) {
 			o["IpProtocol"], o["CidrIp"] = "-1", "127.0.0.1/32"
 		}), "EC2", "closed: in subnet-1, but its security group lets nothing out"},
 		"EICE, other port": {with(t, "sgr-2", func(o object) { o["FromPort"], o["ToPort"] = 443.0, 443.0 }), "EC2", "closed: in subnet-1, but its security group lets nothing out"},
-		"no EICE":          {without("AWS::EC2::InstanceConnectEndpoint"), "EC2", "closed: none is deployed"},
+		"shell":            {sound(), "Shell", "recorded: to log group Archive-Bastion and bucket archive-logs | as the tag SSMSessionRunAs says, or ec2-user; ends after 20 idle minutes, 720 at most"},
+		"shell, own key and no end": {with(t, "Access-Shell", inputs(object{"kmsKeyId": "key-1", "maxSessionDuration": "", "runAsDefaultUser": "", "s3BucketName": ""})),
+			"Shell", "recorded: to log group Archive-Bastion | as the tag SSMSessionRunAs says; ends after 20 idle minutes; encrypted with a key of yours"},
+		"shell as root": {with(t, "Access-Shell", inputs(object{"runAsEnabled": false})), "Shell",
+			"recorded: to log group Archive-Bastion and bucket archive-logs | as ssm-user, who may become root; ends after 20 idle minutes, 720 at most"},
+		"shell unrecorded": {with(t, "Access-Shell", inputs(object{"cloudWatchLogGroupName": "", "s3BucketName": ""})), "Shell",
+			"NOT RECORDED: no log group and no bucket | as the tag SSMSessionRunAs says, or ec2-user; ends after 20 idle minutes, 720 at most"},
+		"tunnel": {sound(), "Tunnel", "open: to port 5432 of orders.internal, nowhere else; its content is not recorded by Session Manager"},
+		"SSH over Session Manager": {with(t, "Access-Orders", set("Content", object{"sessionType": "Port", "properties": object{"portNumber": "22"}})), "SSH by",
+			"open: to port 22 of the host itself, nowhere else; its content is not recorded by Session Manager"},
+		"no EICE": {without("AWS::EC2::InstanceConnectEndpoint"), "EC2", "closed: none is deployed"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -298,6 +332,28 @@ func TestDoors(t *testing.T) {
 			assert.Equal(t, test.want, doors[i].State+": "+strings.ReplaceAll(doors[i].Detail, "\n", " | "))
 		})
 	}
+}
+
+// inputs changes those of a session document.
+func inputs(changed object) func(object) {
+	return func(o object) { maps.Copy(o["Content"].(object)["inputs"].(object), changed) }
+}
+
+func TestWhoMay(t *testing.T) {
+	assert.Equal(t, []report.Row{{
+		What: "Developers", State: "always", Detail: "role Developer\ngroup developers\nuses Access-Shell\nuses Access-Orders",
+	}}, report.Make(sound()).People)
+
+	const id = "arn:aws:iam::123456789012:policy/developers"
+	hours := report.Make(with(t, id, func(o object) {
+		o["PolicyDocument"].(object)["Statement"].([]any)[0].(object)["Action"] = "ec2-instance-connect:OpenTunnel"
+	})).People
+	assert.Equal(t, "in its hours", hours[0].State, "no statement of its own starts a session")
+	assert.Contains(t, hours[0].Detail, "uses EC2 Instance Connect Endpoint")
+
+	assert.Equal(t, []report.Row{{What: "No operator is configured", State: "by IAM", Detail: "policies of yours decide who may use the doors"}},
+		report.Make(without("AWS::IAM::ManagedPolicy")).People)
+	assert.Empty(t, report.Make(without("AWS::IAM::ManagedPolicy", "AWS::SSM::Document")).People)
 }
 
 func TestCost(t *testing.T) {

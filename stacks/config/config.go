@@ -8,6 +8,8 @@
 // The package imports no CDK, so a configuration can be checked in milliseconds.
 package config
 
+import "github.com/postern-cdk/postern/internal/host"
+
 // Config is the whole document.
 type Config struct {
 	// Name begins the name of every stack. Defaults to "Postern".
@@ -25,8 +27,11 @@ type Config struct {
 	Network         Network         `yaml:"network"`
 	Endpoints       Endpoints       `yaml:"endpoints"`
 	Bastion         Bastion         `yaml:"bastion"`
+	Session         Session         `yaml:"session"`
 	InstanceConnect InstanceConnect `yaml:"instanceConnect"`
 	Targets         []Target        `yaml:"targets"`
+	Tunnels         []Tunnel        `yaml:"tunnels"`
+	Operators       []Operator      `yaml:"operators"`
 	Watch           Watch           `yaml:"watch"`
 }
 
@@ -171,6 +176,7 @@ type Host struct {
 	Certificates Certificates `yaml:"certificates"`
 	HostKeys     HostKeys     `yaml:"hostKeys"`
 	Hardening    Hardening    `yaml:"hardening"`
+	Relay        Relay        `yaml:"relay"`
 	// Bundle is a file that bin/hostbundle made, for where there is no Go.
 	Bundle string `yaml:"bundle"`
 }
@@ -256,6 +262,28 @@ type Hardening struct {
 	MutableAuditRules bool `yaml:"mutableAuditRules"`
 }
 
+// Relay configures the proxy by which the tunnel "Relay" reaches several targets.
+type Relay struct {
+	// Targets that it leads to, and nothing else. Defaults to none: no relay.
+	Targets []RelayTarget `yaml:"targets"`
+	// Port that it listens on, 1024 to 65535. Defaults to 1080.
+	Port int `yaml:"port"`
+}
+
+// RelayTarget is what the relay leads to.
+type RelayTarget struct {
+	// Name by which the log names it.
+	Name string `yaml:"name"`
+	// Host is a DNS name or address, as clients ask for it.
+	Host string `yaml:"host"`
+	Port int    `yaml:"port"`
+	// SecurityGroupID is the target's own group, which gets a rule for the bastion's.
+	SecurityGroupID string `yaml:"securityGroupId"`
+}
+
+// RelayName is the tunnel to the relay.
+const RelayName = "Relay"
+
 // Address is how the bastion is found.
 type Address string
 
@@ -321,6 +349,21 @@ type Watch struct {
 	Emails []string `yaml:"emails"`
 	// TopicArn is an SNS topic of yours. Defaults to a new one.
 	TopicArn string `yaml:"topicArn"`
+	// ExistingTrail says that the account has a CloudTrail trail that logs
+	// management events in the region: notices of sessions come from it.
+	ExistingTrail bool `yaml:"existingTrail"`
+	// Sessions are told of.
+	Sessions WatchedSessions `yaml:"sessions"`
+}
+
+// WatchedSessions configures notices of sessions of Session Manager.
+type WatchedSessions struct {
+	// Notices tell of each session that is started: who, from where, to what.
+	Notices bool `yaml:"notices"`
+	// Resumed tells of sessions that are taken up again, too.
+	Resumed bool `yaml:"resumed"`
+	// Quiet are session documents whose sessions nobody is told of.
+	Quiet []string `yaml:"quiet"`
 }
 
 // Default is the configuration of an empty document. A field that it leaves at
@@ -337,6 +380,10 @@ func (c *Config) fillDefaults() {
 	or(&c.Name, "Postern")
 	or(&c.Bastion.Address, AddressElasticIP)
 	or(&c.Bastion.Image, ImageAtLaunch)
+	c.Session.fillDefaults(c)
+	if r := &c.Bastion.Host.Relay; len(r.Targets) > 0 {
+		or(&r.Port, host.DefaultRelayPort)
+	}
 	for i := range c.Targets {
 		if c.Targets[i].Doors == nil {
 			c.Targets[i].Doors = []Door{DoorBastion}

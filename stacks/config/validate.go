@@ -26,7 +26,11 @@ var (
 	subnetPattern     = regexp.MustCompile(`^subnet-[0-9a-f]{8,17}$`)
 	routeTablePattern = regexp.MustCompile(`^rtb-[0-9a-f]{8,17}$`)
 	groupPattern      = regexp.MustCompile(`^sg-[0-9a-f]{8,17}$`)
-	prefixListPattern = regexp.MustCompile(`^pl-[0-9a-f]{8,17}$`)
+	instancePattern   = regexp.MustCompile(`^(i-[0-9a-f]{8,17}|mi-[0-9a-f]{17})$`)
+	// AWS's own documents are among those that can be quiet.
+	sessionDocumentPattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,128}$`)
+	userPattern            = regexp.MustCompile(`^[a-z_][a-z0-9_.-]{0,31}$`)
+	prefixListPattern      = regexp.MustCompile(`^pl-[0-9a-f]{8,17}$`)
 )
 
 // retentionDays are the periods that CloudWatch Logs knows:
@@ -51,16 +55,37 @@ func (c *Config) validate(f *check.Faults) {
 	for i := range c.Targets {
 		c.Targets[i].validate(fmt.Sprintf("targets[%d]", i), c, f)
 	}
-	for i, email := range c.Watch.Emails {
-		f.Check(fmt.Sprintf("watch.emails[%d]", i), check.Email(email))
+	c.Session.validate(c, f)
+	for i := range c.Tunnels {
+		c.Tunnels[i].validate(fmt.Sprintf("tunnels[%d]", i), c.Tunnels[:i], c, f)
 	}
-	arn(f, "watch.topicArn", c.Watch.TopicArn, "sns")
+	for i := range c.Operators {
+		c.Operators[i].validate(fmt.Sprintf("operators[%d]", i), c.Operators[:i], c, f)
+	}
+	c.Watch.validate(f)
 	if c.Bastion.Absent && c.InstanceConnect.Absent {
 		f.Add("bastion.absent", "together with instanceConnect.absent leaves no way in",
 			"keep one of them, or delete the stacks with cdk destroy")
 	}
 	if c.InstanceConnect.Absent && c.InstanceConnect.PreserveClientIp {
 		f.Add("instanceConnect.preserveClientIp", "is set, but instanceConnect.absent leaves the endpoint out", "remove one of them")
+	}
+}
+
+func (w *Watch) validate(f *check.Faults) {
+	for i, email := range w.Emails {
+		f.Check(fmt.Sprintf("watch.emails[%d]", i), check.Email(email))
+	}
+	arn(f, "watch.topicArn", w.TopicArn, "sns")
+	for i, name := range w.Sessions.Quiet {
+		field := fmt.Sprintf("watch.sessions.quiet[%d]", i)
+		matches(f, field, name, sessionDocumentPattern, "write the name of a session document, 3 to 128 letters, digits and _.-")
+		if slices.Contains(w.Sessions.Quiet[:i], name) {
+			f.Addf(field, "leave one out", "%q is in the list already", name)
+		}
+	}
+	if !w.Sessions.Notices && (w.Sessions.Resumed || w.Sessions.Quiet != nil) {
+		f.Add("watch.sessions.notices", "is missing, but other keys say which notices to send", "set it to true, or remove them")
 	}
 }
 
@@ -282,6 +307,17 @@ func (h *Host) validate(f *check.Faults) {
 			f.Add(at+"hostKeys.ephemeral", "is set together with choices for keys that are kept", "remove it or them")
 		}
 	}
+	for i := range h.Relay.Targets {
+		field := fmt.Sprintf("%srelay.targets[%d].securityGroupId", at, i)
+		id := h.Relay.Targets[i].SecurityGroupID
+		if id == "" {
+			f.Add(field, "is missing", "write the ID of the target's own group, such as sg-0123456789abcdef0: the bastion is let out to it, and in there")
+		}
+		matches(f, field, id, groupPattern, "write the ID of a security group, such as sg-0123456789abcdef0")
+	}
+	if h.Relay.Port != 0 && len(h.Relay.Targets) == 0 {
+		f.Add(at+"relay.port", "is set, but there are no targets", "name targets, or remove it")
+	}
 	for _, fault := range check.List(rest.config().Validate()) {
 		f.Add(hostKey(fault.Field), fault.Problem, fault.Fix)
 	}
@@ -294,7 +330,12 @@ func (h *Host) config() host.Config {
 	if h.Recording.Commands == CommandsRecorded {
 		commands = settings.CommandsRecorded
 	}
+	var relay []host.RelayTarget
+	for _, t := range h.Relay.Targets {
+		relay = append(relay, host.RelayTarget{Name: t.Name, Host: t.Host, Port: t.Port})
+	}
 	return host.Config{
+		RelayTargets: relay,
 		Choices: settings.Choices{
 			Recording: settings.Recording{
 				Commands: commands, Input: h.Recording.Input, KeepDays: h.Recording.KeepDays, MinFreeMiB: h.Recording.MinFreeMiB,
@@ -306,6 +347,7 @@ func (h *Host) config() host.Config {
 			},
 			Certificates: settings.Certificates{Authorities: h.Certificates.Authorities, RevocationKey: h.Certificates.RevocationKey},
 			SecondFactor: settings.SecondFactor{AtLogin: h.People.SecondFactor},
+			Relay:        settings.Relay{Port: h.Relay.Port},
 			HostKeys:     settings.HostKeys{Version: h.HostKeys.Version, Next: h.HostKeys.NextVersion, Certificate: h.HostKeys.Certificate},
 		},
 		Hardening: host.Hardening{
@@ -318,6 +360,9 @@ func (h *Host) config() host.Config {
 // hostKey is the key that sets a field of the host's configuration.
 func hostKey(field string) string {
 	path := strings.TrimPrefix(strings.TrimPrefix(field, "Choices"), ".")
+	if rest, ok := strings.CutPrefix(path, "RelayTargets"); ok {
+		path = "Relay.Targets" + rest
+	}
 	switch path {
 	case "":
 		return "bastion.host"

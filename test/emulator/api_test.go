@@ -38,8 +38,12 @@ func (c *cloud) ask(service, target string, input, answer any) {
 	c.t.Helper()
 	request, err := json.Marshal(input)
 	require.NoError(c.t, err)
-	body := c.send(service, string(request), http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {target}})
+	body := c.send(service, string(request), jsonHeader(target))
 	require.NoError(c.t, json.Unmarshal(body, answer), "%s", body)
+}
+
+func jsonHeader(target string) http.Header {
+	return http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {target}}
 }
 
 func (c *cloud) send(service, body string, header http.Header) []byte {

@@ -318,7 +318,7 @@ func reference(t *testing.T, c *cloud) {
 	t.Run("commands", func(t *testing.T) {
 		outputs := c.outputs("Postern-Access")
 		find := regexp.QuoteMeta(`"$(aws ec2 describe-instances --region us-east-1 --filters Name=tag:aws:autoscaling:groupName,Values=` + group.id + ` `)
-		assert.Regexp(t, `^aws ssm start-session --region us-east-1 --target `+find+`.*\)"$`, outputs["StartSession"])
+		assert.Regexp(t, `^aws ssm start-session --region us-east-1 --target `+find+`.*\)" --document-name Postern-Access-Shell$`, outputs["StartSession"])
 		assert.Regexp(t, `^aws ec2-instance-connect ssh --instance-id `+find+`.*\)" --os-user ec2-user --connection-type eice --region us-east-1$`, outputs["InstanceConnectSSH"])
 		assert.Equal(t, address.text("PublicIp"), outputs["PublicAddress"])
 		assert.Regexp(t, `^Match originalhost postern exec "aws ec2-instance-connect send-ssh-public-key `, outputs["SSHConfig"])

@@ -81,6 +81,29 @@ targets:
 			assert.ElementsMatch(t, []string{"5432 " + bastion, "8443 " + bastion}, into["sg-0123456789abcdef0"])
 			assert.ElementsMatch(t, []string{"22 " + bastion, "22 " + connect}, into["sg-0fedcba9876543210"])
 		}},
+		{"tunnels and a relay", `
+bastion:
+  host: {relay: {targets: [{name: search, host: search.internal, port: 443, securityGroupId: sg-0fedcba9876543210}]}}
+tunnels:
+  - {name: Orders, host: db.internal, port: 5432, securityGroupId: sg-0123456789abcdef0, localPort: 15432, idleMinutes: 5}`, func(t *testing.T, c *cloud) {
+			documents := map[string]resource{}
+			for _, d := range c.list("AWS::SSM::Document") {
+				documents[d.text("Name")] = d
+			}
+			orders, relay := documents["Postern-Access-Tunnel-Orders"], documents["Postern-Access-Tunnel-Relay"]
+			assert.Equal(t, "Port", orders.text("Content", "sessionType"))
+			assert.Equal(t, "db.internal", orders.text("Content", "properties", "host"))
+			assert.Equal(t, "5432", orders.text("Content", "properties", "portNumber"))
+			assert.Equal(t, "15432", orders.text("Content", "parameters", "localPortNumber", "default"))
+			assert.Equal(t, "5", orders.text("Content", "inputs", "idleSessionTimeout"))
+			assert.Equal(t, "1080", relay.text("Content", "properties", "portNumber"))
+			assert.Empty(t, relay.text("Content", "properties", "host"), "a port of the bastion itself")
+			assert.Subset(t, c.egress(c.described(bastionGroup).id), []string{"tcp 5432 sg-0123456789abcdef0", "tcp 443 sg-0fedcba9876543210"})
+			environment := userData(t, c.one("AWS::EC2::LaunchTemplate").text("LaunchTemplateData", "UserData")).environment
+			assert.Equal(t, "search=search.internal:443", environment["RELAY"])
+			assert.Empty(t, environment["EGRESS_PORTS"], "people on the host reach neither")
+			assert.Contains(t, c.outputs("Postern-Access")["TunnelOrders"], " --document-name Postern-Access-Tunnel-Orders")
+		}},
 		{"pinned image", "bastion: {image: ami-0123456789abcdef0, instanceType: t3.micro, maxInstanceLifetimeDays: 14}", func(t *testing.T, c *cloud) {
 			template := c.one("AWS::EC2::LaunchTemplate")
 			assert.Equal(t, "ami-0123456789abcdef0", template.text("LaunchTemplateData", "ImageId"))

@@ -22,11 +22,13 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/postern-cdk/postern/internal/compile"
 )
 
 func here(t *testing.T) string {
 	t.Helper()
-	dir, err := moduleDir(t.Context())
+	dir, err := compile.ModuleDir(t.Context())
 	require.NoError(t, err)
 	return dir
 }
@@ -82,7 +84,7 @@ func small(t *testing.T) string {
 
 func keyOf(t *testing.T, dir string) string {
 	t.Helper()
-	key, err := (&Options{Architecture: "arm64", module: dir}).key()
+	key, err := (&Options{Architecture: "arm64"}).recipe().CacheKey(dir)
 	require.NoError(t, err)
 	return key
 }
@@ -182,7 +184,7 @@ func TestDamagedCacheIsNoBundle(t *testing.T) {
 	build := func() Bundle {
 		b, err := Build(t.Context(), options)
 		require.NoError(t, err)
-		sum, err := digest(b.Path)
+		sum, err := compile.Digest(b.Path)
 		require.NoError(t, err)
 		require.Equal(t, sum, b.SHA256)
 		return b
@@ -256,7 +258,7 @@ func TestKeyFollowsWhatTheProgramsAreMadeOf(t *testing.T) {
 		assert.NotEqual(t, before, after, name)
 		before = after
 	}
-	other, err := (&Options{Architecture: "x86_64", module: dir}).key()
+	other, err := (&Options{Architecture: "x86_64"}).recipe().CacheKey(dir)
 	require.NoError(t, err)
 	assert.NotEqual(t, before, other)
 }
@@ -287,18 +289,6 @@ func TestFaultsSayWhatToDo(t *testing.T) {
 	require.ErrorContains(t, err, " is no host bundle for arm64: ")
 }
 
-func TestUnusedIsForgotten(t *testing.T) {
-	cache := t.TempDir()
-	old := time.Now().Add(-2 * unused)
-	for _, name := range []string{"old", "new"} {
-		require.NoError(t, os.MkdirAll(filepath.Join(cache, name), 0o700))
-	}
-	require.NoError(t, os.Chtimes(filepath.Join(cache, "old"), old, old))
-	prune(cache)
-	assert.NoDirExists(t, filepath.Join(cache, "old"))
-	assert.DirExists(t, filepath.Join(cache, "new"))
-}
-
 // As a user's module has it: ours comes from a module proxy into a module cache
 // that nobody may write to, and the user's go.sum knows nothing of what our
 // programs import.
@@ -314,7 +304,7 @@ func TestFromTheModuleCache(t *testing.T) {
 		command.Env = append(os.Environ(), "GOMODCACHE="+cache, "GOFLAGS=")
 		assert.NoError(t, command.Run())
 	})
-	versions := filepath.Join(proxy, filepath.FromSlash(modulePath), "@v")
+	versions := filepath.Join(proxy, filepath.FromSlash(compile.ModulePath), "@v")
 	require.NoError(t, os.MkdirAll(versions, 0o755))
 	mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 	require.NoError(t, err)
@@ -323,7 +313,7 @@ func TestFromTheModuleCache(t *testing.T) {
 	for _, name := range sourcesOf(t, dir) {
 		data, err := os.ReadFile(filepath.Join(dir, name))
 		require.NoError(t, err)
-		out, err := archive.Create(modulePath + "@" + version + "/" + filepath.ToSlash(name))
+		out, err := archive.Create(compile.ModulePath + "@" + version + "/" + filepath.ToSlash(name))
 		require.NoError(t, err)
 		_, err = out.Write(data)
 		require.NoError(t, err)
@@ -346,28 +336,28 @@ func TestFromTheModuleCache(t *testing.T) {
 		t.Helper()
 		command := exec.Command("go", arguments...)
 		command.Dir = app
-		command.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off", "GONOSUMDB="+modulePath, "GOMODCACHE="+cache,
+		command.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off", "GONOSUMDB="+compile.ModulePath, "GOMODCACHE="+cache,
 			"GOPROXY=file://"+filepath.ToSlash(proxy)+",file://"+filepath.ToSlash(filepath.Join(lines[0], "cache", "download"))+","+lines[1])
 		out, err := command.CombinedOutput()
 		require.NoError(t, err, string(out))
 		return string(out)
 	}
-	run("get", modulePath+"/bin/hostbundle@"+version)
+	run("get", compile.ModulePath+"/bin/hostbundle@"+version)
 	sums, err := os.ReadFile(filepath.Join(app, "go.sum"))
 	require.NoError(t, err)
 	require.NotContains(t, string(sums), "github.com/spf13/cobra v1.10.2 h1:", "the programs' own needs are not the user's")
 	same := func(flags ...string) {
 		t.Helper()
 		file := filepath.Join(t.TempDir(), "arm64.tar.gz")
-		run(append(append([]string{"run"}, flags...), modulePath+"/bin/hostbundle", "-arch", "arm64", "-o", file)...)
-		sum, err := digest(file)
+		run(append(append([]string{"run"}, flags...), compile.ModulePath+"/bin/hostbundle", "-arch", "arm64", "-o", file)...)
+		sum, err := compile.Digest(file)
 		require.NoError(t, err)
 		assert.Equal(t, reference.SHA256, sum)
 	}
 	same()
 
 	// The path of a replace is as good.
-	run("mod", "edit", "-replace", modulePath+"="+dir)
+	run("mod", "edit", "-replace", compile.ModulePath+"="+dir)
 	same()
 
 	// Without the source's path in the program, the go command knows it.

@@ -5,9 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"compress/gzip"
-	"crypto/sha256"
 	"debug/elf"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +13,8 @@ import (
 	"path"
 	"slices"
 	"time"
+
+	"github.com/postern-cdk/postern/internal/compile"
 )
 
 // entry is one file of a bundle.
@@ -75,15 +75,6 @@ func packFolder(archive *tar.Writer, name string, done map[string]bool) error {
 	})
 }
 
-func digest(file string) (string, error) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:]), nil
-}
-
 var machines = map[string]elf.Machine{"arm64": elf.EM_AARCH64, "x86_64": elf.EM_X86_64}
 
 // A bundle has some 30 MB of programs. What unpacks to far more is none.
@@ -94,7 +85,7 @@ const maxEntry = 256 << 20
 func examined(file, architecture string) (Bundle, error) {
 	refuse := func(format string, arguments ...any) (Bundle, error) {
 		return Bundle{}, fmt.Errorf("%s is no host bundle for %s: %w: make it by go run %s/bin/hostbundle -arch %s -o %s, of the same version as the app requires",
-			file, architecture, fmt.Errorf(format, arguments...), modulePath, architecture, file)
+			file, architecture, fmt.Errorf(format, arguments...), compile.ModulePath, architecture, file)
 	}
 	found, err := unpack(file)
 	if err != nil {
@@ -125,7 +116,7 @@ func examined(file, architecture string) (Bundle, error) {
 	if n := len(expected) + len(programs); len(found) != n {
 		return refuse("it has %d files, not %d", len(found), n)
 	}
-	sum, err := digest(file)
+	sum, err := compile.Digest(file)
 	return Bundle{Path: file, SHA256: sum}, err
 }
 

@@ -3,13 +3,11 @@ package bundle
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
-	"slices"
-	"strings"
 
+	"github.com/postern-cdk/postern/internal/compile"
 	"github.com/postern-cdk/postern/internal/host"
 )
 
@@ -24,19 +22,52 @@ var programs = []struct {
 	{"postern-shell", 0o711},
 }
 
-// remade is set for the process that produce starts, so that it starts none itself.
-const remade = "POSTERN_HOSTBUNDLE"
+func programNames() []string {
+	var names []string
+	for _, program := range programs {
+		names = append(names, program.name)
+	}
+	return names
+}
 
-// produce compiles and packs. By another toolchain than ours, it has ours do it.
+func (o *Options) recipe() *compile.Recipe {
+	makeIt := o.produce
+	if makeIt == nil {
+		makeIt = produce
+	}
+	return &compile.Recipe{
+		What:      "the host bundle for " + o.Architecture,
+		Elsewhere: "bin/hostbundle -arch " + o.Architecture + " -o FILE",
+		Otherwise: "the bundle of the host",
+		Extension: ".tar.gz",
+		Programs:  programNames(),
+		Packers:   []string{"internal/host/bundle"},
+		Key:       hashFixed,
+		Produce: func(ctx context.Context, module, file string) error {
+			return makeIt(ctx, module, o.Architecture, file)
+		},
+	}
+}
+
+// hashFixed adds the files that no compiler makes.
+func hashFixed(sum io.Writer) error {
+	entries, err := fixed()
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if _, err := fmt.Fprintf(sum, "%s %d %d\n%s", entry.name, entry.mode, len(entry.data), entry.data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// produce compiles and packs.
 func produce(ctx context.Context, module, architecture, file string) error {
-	if runtime.Version() == Toolchain {
+	return compile.Pinned(ctx, module, func() error {
 		return compileAndPack(ctx, module, architecture, file)
-	}
-	if os.Getenv(remade) != "" {
-		return fmt.Errorf("asked for %s, the go command used %s", Toolchain, runtime.Version())
-	}
-	return goCommand(ctx, module, []string{remade + "=1"},
-		"run", "./bin/hostbundle", "-arch", architecture, "-o", file)
+	}, "./bin/hostbundle", "-arch", architecture, "-o", file)
 }
 
 func compileAndPack(ctx context.Context, module, architecture, file string) error {
@@ -46,17 +77,7 @@ func compileAndPack(ctx context.Context, module, architecture, file string) erro
 	}
 	defer func() { _ = os.RemoveAll(temp) }()
 
-	// What a person's own settings may say otherwise, and what -trimpath doesn't
-	// cover. See https://go.dev/ref/mod#build-commands and `go help environment`.
-	arguments := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid=", "-o", temp + string(filepath.Separator)}
-	for _, program := range programs {
-		arguments = append(arguments, "./bin/"+program.name)
-	}
-	environment := []string{
-		"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + goArchitectures[architecture],
-		"GOAMD64=v1", "GOARM64=v8.0", "GOFIPS140=off", "GOEXPERIMENT=",
-	}
-	if err := goCommand(ctx, module, environment, arguments...); err != nil {
+	if err := compile.Programs(ctx, module, architecture, temp, "", programNames()...); err != nil {
 		return err
 	}
 	entries, err := fixed()
@@ -84,20 +105,4 @@ func fixed() ([]entry, error) {
 		entries[i] = entry{file.Name, int64(file.Mode.Perm()), file.Data}
 	}
 	return entries, nil
-}
-
-// goCommand runs go in the folder of our module, as if it were nobody's.
-func goCommand(ctx context.Context, module string, environment []string, arguments ...string) error {
-	program, err := exec.LookPath("go")
-	if err != nil {
-		return errNoGo
-	}
-	command := exec.CommandContext(ctx, program, arguments...)
-	command.Dir = module
-	command.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=readonly", "GOTOOLCHAIN="+Toolchain, "PWD="+module)
-	command.Env = append(command.Env, environment...)
-	if out, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("in %s: go %s: %w%s", module, strings.Join(slices.Clone(arguments), " "), err, words(out))
-	}
-	return nil
 }

@@ -30,6 +30,8 @@ type Host struct {
 	// Closed is an address that people's programs must not reach. "": one of
 	// TEST-NET-1, where nobody could answer but the host's own firewall.
 	Closed string
+	// RelayAt is where the relay listens. "": where the settings say.
+	RelayAt string
 	// Clock is the URL of a server whose time is trusted. "": S3 of the region.
 	Clock string
 	// Parameters is Parameter Store. nil: that of the region.
@@ -74,6 +76,7 @@ var checks = []check{
 	{"imds", (*Host).imds},
 	{"egress", (*Host).egress},
 	{"forwarding", (*Host).forwarding},
+	{"relay", (*Host).relayed},
 }
 
 // Names of the checks.

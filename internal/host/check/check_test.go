@@ -255,7 +255,7 @@ func TestTheKeyIsRemovedWhateverHappens(t *testing.T) {
 func TestUnknownNames(t *testing.T) {
 	b := newBastion(t)
 	_, err := b.check("recoding")
-	require.EqualError(t, err, `there is no check "recoding"; there are recording, shipping, people, clock, disk, memory, host-keys, imds, egress, forwarding`)
+	require.EqualError(t, err, `there is no check "recoding"; there are recording, shipping, people, clock, disk, memory, host-keys, imds, egress, forwarding, relay`)
 }
 
 func TestTwoRunsAtOnce(t *testing.T) {

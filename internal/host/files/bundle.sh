@@ -4,9 +4,19 @@
 
 readonly OPT="$ROOT/opt/postern"
 
-# bundle_fetch FILE: one request. The archive is some megabytes.
+# bundle_fetch FILE SECONDS: one request. The archive is some megabytes.
 bundle_fetch() {
-  AWS_TIMEOUT=120 aws_try s3api get-object --region "$REGION" --bucket "$BUNDLE_BUCKET" --key "$BUNDLE_KEY" "$1"
+  AWS_TIMEOUT=$2 aws_try s3api get-object --region "$REGION" --bucket "$BUNDLE_BUCKET" --key "$BUNDLE_KEY" "$1"
+}
+
+# bundle_reach FILE: an instance without a public address may have no way to S3 before
+# it has the Elastic IP address.
+bundle_reach() {
+  if [[ -n $ALLOCATION_ID && -z $ADDRESSED ]]; then
+    if bundle_fetch "$1" 20; then return; fi
+    step_address
+  fi
+  retry 6 bundle_fetch "$1" 120
 }
 
 # bundle_unpack FILE FOLDER
@@ -26,10 +36,11 @@ step_bundle() {
   want=$(<"$HOST_DIR/bundle.sha256")
   if [[ -f $OPT/sha256 && $(<"$OPT/sha256") == "$want" ]]; then
     note 'the bundle is there already'
+    PROVEN=yes
     return
   fi
   UNDO=bundle_clean
-  retry 6 bundle_fetch "$STATE/bundle" || die "$from could not be fetched, the notes above say why: the role needs s3:GetObject on it, and the subnet a way to S3, such as its gateway endpoint"
+  bundle_reach "$STATE/bundle" || die "$from could not be fetched, the notes above say why: the role needs s3:GetObject on it, and the subnet a way to S3, such as its gateway endpoint"
   read -r have _ < <(sha256sum "$STATE/bundle")
   [[ $have == "$want" ]] || die "$from is REFUSED: its SHA-256 is $have and not $want, so that it was changed after synthesis: find out by whom, then deploy again"
   rm -rf "$OPT.new"
@@ -42,5 +53,6 @@ step_bundle() {
   mv -T "$OPT.new" "$OPT"
   rm -rf "$OPT.old"
   UNDO=
+  PROVEN=yes
   bundle_clean
 }

@@ -26,14 +26,23 @@ step_identity() {
   export AWS_DEFAULT_REGION=$REGION AWS_REGION=$REGION
 }
 
-# The address comes before all that needs the internet: where the subnet gives
-# none, there is no way out until it is there.
+ADDRESSED=
+
+associate_address() {
+  by_program address "$ALLOCATION_ID" || aws_try ec2 associate-address --region "$REGION" --allocation-id "$ALLOCATION_ID" \
+    --instance-id "$INSTANCE_ID" --allow-reassociation
+}
+
+# The address comes before all that needs the internet, but for the bundle: it
+# brings the program that asks for the address, and takes it itself where there is
+# no way out without.
 step_address() {
   if [[ -z $ALLOCATION_ID ]]; then
     note 'no Elastic IP address is configured'
     return
   fi
-  retry 5 aws_try ec2 associate-address --region "$REGION" --allocation-id "$ALLOCATION_ID" \
-    --instance-id "$INSTANCE_ID" --allow-reassociation \
+  [[ -z $ADDRESSED ]] || return 0
+  retry 5 associate_address \
     || die "could not take the Elastic IP address $ALLOCATION_ID: the notes above say why; the EC2 API must be reachable without it"
+  ADDRESSED=yes
 }

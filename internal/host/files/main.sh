@@ -35,7 +35,7 @@ source "$HOST_DIR/seal.sh"
 source "$HOST_DIR/bundle.sh"
 
 main() {
-  exec 3>&1
+  open_log
   trap 'finish $?' EXIT
   trap 'die "stopped from outside"' HUP INT TERM
   trap 'because "line $LINENO: $BASH_COMMAND"' ERR
@@ -45,9 +45,9 @@ main() {
   step seal "$@"
   step tools
   step identity
-  step address
   step settings
   step bundle
+  step address
   # shellcheck source=internal/host/files/bundle/host/steps.sh
   source "$OPT/host/steps.sh"
   steps

@@ -21,9 +21,7 @@ seal() {
     changed+=$CHANGED
   done
   if [[ -n $changed ]]; then systemctl daemon-reload || because 'systemd does not read its units again, so that sshd may start'; fi
-  for unit in ssh.socket sshd.socket ssh.service sshd.service; do
-    systemctl stop "$unit" 2>/dev/null || true # most systems have two of them
-  done
+  systemctl stop ssh.socket sshd.socket ssh.service sshd.service 2>/dev/null || true # most systems have two of them
   for id in $(loginctl list-sessions --no-legend 2>/dev/null | awk '{print $1}'); do
     [[ $(loginctl show-session -p Service --value "$id" 2>/dev/null) != sshd ]] || loginctl terminate-session "$id" || true
   done

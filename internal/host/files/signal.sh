@@ -15,11 +15,15 @@ signal() {
     return 0
   fi
   if [[ -z $INSTANCE_ID ]]; then learn_identity || return 1; fi
-  retry 5 aws_try cloudformation signal-resource --region "$REGION" --stack-name "$STACK" \
-    --logical-resource-id "$SIGNAL_RESOURCE" --unique-id "$INSTANCE_ID" --status "$status" || return 1
+  retry 5 send_signal "$status" || return 1
   mkdir -p "$STATE"
   : >"$mark"
   event signal status "$status" result sent
+}
+
+send_signal() {
+  by_program signal "$STACK" "$SIGNAL_RESOURCE" "$1" || aws_try cloudformation signal-resource --region "$REGION" \
+    --stack-name "$STACK" --logical-resource-id "$SIGNAL_RESOURCE" --unique-id "$INSTANCE_ID" --status "$1"
 }
 
 # enter_service: with a launch hook, Auto Scaling takes the instance into service,
@@ -36,6 +40,7 @@ enter_service() {
 
 complete_launch() {
   local group out
+  if by_program service "$LIFECYCLE_HOOK"; then return 0; fi
   if ! group=$(timeout 30 aws ec2 describe-tags --region "$REGION" --output text --query 'Tags[0].Value' \
     --filters "Name=resource-id,Values=$INSTANCE_ID" Name=key,Values=aws:autoscaling:groupName 2>&1 </dev/null); then
     note "aws ec2 describe-tags: ${group##*$'\n'}"

@@ -9,9 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +29,9 @@ type cgroups struct {
 	prefix string
 	// limits tells whether the controllers of tasks and memory are there.
 	limits bool
+	// clones tells whether processes can be started in a group. To move one there, the
+	// kernel waits out a grace period, which is longer than all else a login takes.
+	clones bool
 }
 
 // Limits of one session, and of all of them together.
@@ -47,6 +52,9 @@ func openCgroups(base string) (*cgroups, error) {
 	}
 	g := &cgroups{base: base, sessions: filepath.Join(base, "sessions")}
 	own := filepath.Join(base, "daemon")
+	// From 6.14 on Linux ends what is cloned into another group where the one it comes
+	// from was ever killed whole. A new one never was.
+	_ = os.Remove(own)
 	for _, dir := range []string{own, g.sessions} {
 		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 			return nil, fmt.Errorf("no control group of our own (the service needs Delegate=yes): %w", err)
@@ -120,7 +128,7 @@ func totalMemory() int64 {
 	return int64(info.Totalram) * int64(info.Unit)
 }
 
-// make makes the group of a session and opens what a process joins it by.
+// make makes the group of a session and opens it, for a process to be started in.
 func (g *cgroups) make(id string) (*os.File, error) {
 	dir := filepath.Join(g.sessions, id)
 	if err := os.Mkdir(dir, 0o755); err != nil {
@@ -135,7 +143,48 @@ func (g *cgroups) make(id string) (*os.File, error) {
 			return nil, err
 		}
 	}
-	return os.OpenFile(filepath.Join(dir, "cgroup.procs"), os.O_WRONLY, 0)
+	return os.Open(dir)
+}
+
+// birth has a process started in a group that make opened.
+func (g *cgroups) birth(attributes *syscall.SysProcAttr, group *os.File) {
+	if g.clones {
+		attributes.UseCgroupFD, attributes.CgroupFD = true, int(group.Fd())
+	}
+}
+
+// adopt moves a process to the group of a session, where it was not started there.
+func (g *cgroups) adopt(id string, pid int) error {
+	if g.clones {
+		return nil
+	}
+	if err := os.WriteFile(filepath.Join(g.sessions, id, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0); err != nil {
+		return fmt.Errorf("control group: %w", err)
+	}
+	return nil
+}
+
+// try finds out whether the kernel starts processes in another group, and lets them
+// live, by one that ends at once.
+func (g *cgroups) try(program string) error {
+	const id = "trial"
+	_ = os.Remove(filepath.Join(g.sessions, id))
+	group, err := g.make(id)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = group.Close() }()
+	g.clones = true
+	cmd := exec.Command(program)
+	cmd.Env, cmd.SysProcAttr = []string{}, &syscall.SysProcAttr{}
+	g.birth(cmd.SysProcAttr, group)
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.Exited() {
+		err = nil
+	}
+	g.clones = err == nil
+	return errors.Join(err, os.Remove(filepath.Join(g.sessions, id)))
 }
 
 // left lists the sessions that a group is still there for.

@@ -22,6 +22,7 @@ import (
 
 	"github.com/postern-cdk/postern/internal/host/chain"
 	"github.com/postern-cdk/postern/internal/host/event"
+	"github.com/postern-cdk/postern/internal/host/recorder/launch"
 	"github.com/postern-cdk/postern/internal/host/settings"
 )
 
@@ -100,6 +101,9 @@ func (r *Recorder) run(ctx context.Context, cgroup string) error {
 	}
 	if !r.cgroups.limits {
 		r.log.Note("no limits of tasks and memory for sessions: the controllers are not handed to this service")
+	}
+	if err := r.cgroups.try(r.path(settings.BinDir, launch.Program)); err != nil {
+		r.log.Note("logins take longer than they could: processes can't be started in another control group", "error", err)
 	}
 	if err := r.open(); err != nil {
 		r.log.Alarm(alarm, "records can't be written, so that no session begins", "error", err)
@@ -222,6 +226,10 @@ func (r *Recorder) open() error {
 		return err
 	}
 	if err := os.Chmod(r.path(settings.RunDir), 0o755); err != nil { //nolint:gosec // as above
+		return err
+	}
+	// Sessions cover it, whoever makes something in it later.
+	if err := os.MkdirAll(r.path("/run/user"), 0o755); err != nil { //nolint:gosec // as systemd makes it
 		return err
 	}
 	hook := r.path(hookFile)

@@ -95,8 +95,6 @@ type session struct {
 	endOnce  sync.Once
 	why      atomic.Value
 	over     chan struct{}
-	grouped  chan struct{} // closed when its control group has the process, or groupErr
-	groupErr error
 	writing  sync.Mutex // of the terminal's output
 	began    int        // numbers of lines in the shell's history
 	ended    int
@@ -289,7 +287,7 @@ func (r *Recorder) beginning(p *peer, terminal bool) beginning {
 func (r *Recorder) prepare(conn *net.UnixConn, p *peer, streams [3]*os.File) (*session, error) {
 	s := &session{
 		r: r, peer: p, conn: conn, outer: streams, start: time.Now(),
-		resized: make(chan struct{}, 1), ending: make(chan struct{}), over: make(chan struct{}), grouped: make(chan struct{}),
+		resized: make(chan struct{}, 1), ending: make(chan struct{}), over: make(chan struct{}),
 	}
 	var err error
 	if s.term, err = s.isTerminal(); err != nil {
@@ -520,8 +518,6 @@ func (s *session) begin() error {
 		return err
 	}
 	defer func() { _ = socket.Close() }()
-	// What ends the session ends what is in its group.
-	defer func() { <-s.grouped }()
 	_ = socket.SetDeadline(time.Now().Add(15 * time.Second))
 	if s.term {
 		if s.inner[0], err = expect(socket, "terminal"); err != nil {
@@ -552,9 +548,6 @@ func (s *session) begin() error {
 		go r.guardSession(s, s.streamIn)
 		s.settling.Go(func() { r.guardSession(s, func() { s.streamOut(1) }) })
 		s.settling.Go(func() { r.guardSession(s, func() { s.streamOut(2) }) })
-	}
-	if <-s.grouped; s.groupErr != nil {
-		return fmt.Errorf("control group: %w", s.groupErr)
 	}
 	_, err = socket.Write([]byte("go"))
 	return err
@@ -602,12 +595,7 @@ func (s *session) spawn(c launch.Spec) (*net.UnixConn, *os.File, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	started := false
-	defer func() {
-		if !started {
-			_ = group.Close()
-		}
-	}()
+	defer func() { _ = group.Close() }()
 	text, err := json.Marshal(c)
 	if err != nil {
 		return nil, nil, err
@@ -644,6 +632,7 @@ func (s *session) spawn(c launch.Spec) (*net.UnixConn, *os.File, error) {
 	s.cmd.Dir = "/"
 	s.cmd.ExtraFiles = []*os.File{specRead, far, hookWrite}
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	s.r.cgroups.birth(s.cmd.SysProcAttr, group)
 	if !s.term {
 		for i := range 3 {
 			read, write, err := os.Pipe()
@@ -670,19 +659,11 @@ func (s *session) spawn(c launch.Spec) (*net.UnixConn, *os.File, error) {
 		_ = hook.Close()
 		return nil, nil, err
 	}
-	started = true
-	// From 6.14 on Linux ends what is cloned into a group, where the one it comes from
-	// was ever killed whole; and to change the group takes as long as the child takes to
-	// get ready, so that both go on at once. It is not let go before.
-	go func() {
-		defer close(s.grouped)
-		_, err := group.WriteString(strconv.Itoa(s.cmd.Process.Pid))
-		s.groupErr = errors.Join(err, group.Close())
-	}()
+	// What ends the session ends what is in its group: it is there before it does anything.
 	socket, err := net.FileConn(near)
-	if err != nil {
+	if err := errors.Join(err, s.r.cgroups.adopt(s.id, s.cmd.Process.Pid)); err != nil {
 		_ = hook.Close()
-		<-s.grouped
+		_ = s.cmd.Process.Kill()
 		return nil, nil, err
 	}
 	return socket.(*net.UnixConn), hook, nil

@@ -10,8 +10,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -35,6 +37,8 @@ const (
 	LastUID  = 59999
 	// CheckUser is the account of the loopback session that proves the recording.
 	CheckUser = "postern-check"
+	// RelayUser is the account that the relay runs as.
+	RelayUser = "postern-relay"
 )
 
 // Settings is all that a program on the host is told.
@@ -81,6 +85,17 @@ type Environment struct {
 	ParameterPath string
 	// KeyID encrypts those parameters. "": the AWS managed key.
 	KeyID string
+	// RelayTargets are what the relay leads to. None: there is no relay.
+	RelayTargets []RelayTarget
+}
+
+// RelayTarget is what a tunnel may reach through the relay.
+type RelayTarget struct {
+	// Name of the target in events.
+	Name string
+	// Host and Port as clients ask for them.
+	Host string
+	Port int
 }
 
 // Group is the log group of a kind, or "".
@@ -108,6 +123,7 @@ type Choices struct {
 	Certificates Certificates `json:"certificates"`
 	SecondFactor SecondFactor `json:"secondFactor"`
 	HostKeys     HostKeys     `json:"hostKeys"`
+	Relay        Relay        `json:"relay"`
 }
 
 // Recording of sessions.
@@ -173,6 +189,12 @@ type HostKeys struct {
 	Certificate bool `json:"certificate,omitempty"`
 }
 
+// Relay for tunnels that reach several targets.
+type Relay struct {
+	// Port of the loopback interface that it listens on.
+	Port int `json:"port"`
+}
+
 // Load reads what the bootstrap wrote, below root, which is "" but in tests.
 func Load(root string) (Settings, error) {
 	var s Settings
@@ -209,10 +231,28 @@ func Load(root string) (Settings, error) {
 		ParameterPath: values["PARAMETER_PATH"],
 		KeyID:         values["KEY_ID"],
 	}
+	if s.RelayTargets, err = relayTargets(values["RELAY"]); err != nil {
+		return s, fmt.Errorf("%s: RELAY: %w", EnvironmentFile, err)
+	}
 	for _, kind := range Logs() {
 		if group := values["LOG_GROUP_"+strings.ToUpper(string(kind))]; group != "" {
 			s.LogGroups[kind] = group
 		}
 	}
 	return s, nil
+}
+
+// relayTargets reads NAME=HOST:PORT words.
+func relayTargets(text string) ([]RelayTarget, error) {
+	var list []RelayTarget
+	for word := range strings.FieldsSeq(text) {
+		name, address, found := strings.Cut(word, "=")
+		host, digits, err := net.SplitHostPort(address)
+		port, err2 := strconv.ParseUint(digits, 10, 16)
+		if !found || name == "" || host == "" || port == 0 || err != nil || err2 != nil {
+			return nil, fmt.Errorf("%q is not NAME=HOST:PORT", word)
+		}
+		list = append(list, RelayTarget{Name: name, Host: host, Port: int(port)})
+	}
+	return list, nil
 }

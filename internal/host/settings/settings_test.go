@@ -24,7 +24,7 @@ func write(t *testing.T, choices, environment string) string {
 
 func TestLoad(t *testing.T) {
 	root := write(t, `{"recording":{"commands":"record","prefix":"records/"},"people":{"sudo":["alice"]}}`,
-		"REGION=eu-west-1\nINSTANCE_ID=i-0abc\nLOG_GROUP=/all\nLOG_GROUP_SESSIONS=/sessions\nRECORD_BUCKET=b=c\n")
+		"REGION=eu-west-1\nINSTANCE_ID=i-0abc\nLOG_GROUP=/all\nLOG_GROUP_SESSIONS=/sessions\nRECORD_BUCKET=b=c\nRELAY=orders=db.internal:5432 six=[fd00::5]:443\n")
 	s, err := settings.Load(root)
 	require.NoError(t, err)
 	assert.Equal(t, settings.CommandsRecorded, s.Recording.Commands)
@@ -33,6 +33,7 @@ func TestLoad(t *testing.T) {
 	assert.Equal(t, "/sessions", s.Group(settings.LogSessions))
 	assert.Equal(t, "/all", s.Group(settings.LogCommands))
 	assert.Equal(t, "b=c", s.RecordBucket)
+	assert.Equal(t, []settings.RelayTarget{{Name: "orders", Host: "db.internal", Port: 5432}, {Name: "six", Host: "fd00::5", Port: 443}}, s.RelayTargets)
 }
 
 func TestLoadRefusesWhatItDoesNotKnow(t *testing.T) {
@@ -40,4 +41,8 @@ func TestLoadRefusesWhatItDoesNotKnow(t *testing.T) {
 	assert.ErrorContains(t, err, `unknown field "recoding"`)
 	_, err = settings.Load(write(t, `{}`, "nonsense\n"))
 	assert.ErrorContains(t, err, `"nonsense" is not KEY=VALUE`)
+	for _, word := range []string{"db:5432", "=db:5432", "orders=db", "orders=:5432", "orders=db:0", "orders=db:65536", "orders=db:x"} {
+		_, err = settings.Load(write(t, `{}`, "RELAY="+word+"\n"))
+		assert.ErrorContains(t, err, `/etc/postern/environment: RELAY: "`+word+`" is not NAME=HOST:PORT`)
+	}
 }

@@ -166,6 +166,23 @@ func (c *Cloud) Create(typ string, properties map[string]any, owner Owner) (*Obj
 	return b.o, nil
 }
 
+// CreateCustom keeps what a custom resource answered. Two may have the same physical ID.
+func (c *Cloud) CreateCustom(typ, physical string, properties, attributes map[string]any, owner Owner) *Object {
+	c.serial++
+	o := &Object{
+		Type: typ, ID: fmt.Sprintf("%s|%d", physical, c.serial), Ref: physical, Properties: template.CloneMap(properties),
+		Attributes: attributes, Stack: owner.StackID, LogicalID: owner.LogicalID, Created: c.Now().UTC(),
+	}
+	if o.Properties == nil {
+		o.Properties = map[string]any{}
+	}
+	if o.Attributes == nil {
+		o.Attributes = map[string]any{}
+	}
+	c.put(o)
+	return o
+}
+
 // Adopt gives a resource that belongs to no stack, and has the identifier or
 // name that these properties ask for, to the owner. It returns nil where there is none.
 func (c *Cloud) Adopt(typ string, properties map[string]any, owner Owner) *Object {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/postern-cdk/postern/internal/localcfn/schema"
 	"github.com/postern-cdk/postern/internal/localcfn/template"
 )
 
@@ -316,6 +317,9 @@ var updated = map[string]func(c *Cloud, before, after *Object){
 
 // Changing lists the attributes that an update in place may change.
 func Changing(typ string, name string) bool {
+	if schema.IsCustom(typ) {
+		return true
+	}
 	switch typ {
 	case "AWS::EC2::LaunchTemplate":
 		return name == "LatestVersionNumber"

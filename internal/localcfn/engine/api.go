@@ -104,7 +104,7 @@ func (e *Engine) target(r Request, s *Stack) (target, error) {
 		return to, err
 	}
 	if to.t, err = template.Parse(body); err == nil {
-		err = to.t.Check()
+		err = to.t.Check(e.options.AnswersCustom)
 	}
 	if err != nil {
 		return to, asInvalid(err)
@@ -582,7 +582,7 @@ func (e *Engine) Summarize(r Request) (*template.Template, error) {
 	}
 	t, err := template.Parse(body)
 	if err == nil {
-		err = t.Check()
+		err = t.Check(e.options.AnswersCustom)
 	}
 	return t, asInvalid(err)
 }

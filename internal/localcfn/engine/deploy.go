@@ -144,6 +144,9 @@ func (d *deployment) make(r *Resource, props map[string]any, status string) erro
 		return &refusal{message}
 	}
 	owner := cloud.Owner{StackName: d.s.Name, StackID: d.s.ID, LogicalID: r.LogicalID}
+	if schema.IsCustom(r.Type) {
+		return d.makeCustom(r, props, status, owner)
+	}
 	// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources-automatically.html
 	if policy := extraOf(d.to.t.Resources[r.LogicalID])["DeletionPolicy"]; d.to.settings.ImportExisting && policy != nil && policy != "Delete" {
 		if o := e.cloud.Adopt(r.Type, tagged(t, props, d.to.tags), owner); o != nil {
@@ -250,6 +253,9 @@ func (d *deployment) inPlace(r *Resource, t *schema.Type, props map[string]any) 
 	o := e.cloud.Get(r.Type, r.ObjectID)
 	if o == nil {
 		return refuse("Resource of type '%s' with identifier '%s' was not found.", r.Type, r.ObjectID)
+	}
+	if schema.IsCustom(r.Type) {
+		return d.updateCustom(r, o, props)
 	}
 	e.cloud.Update(o, tagged(t, props, d.to.tags))
 	r.Declared, r.Tags = props, d.tags(t)
@@ -372,6 +378,9 @@ func (e *Engine) deleteResource(s *Stack, r *Resource, policy string) error {
 	message := e.failing("Delete", r.Type, r.LogicalID)
 	if message == "" && r.Type == "AWS::S3::Bucket" && len(e.buckets[r.ObjectID]) > 0 {
 		message = (&cloud.Fault{Message: "The bucket you tried to delete is not empty (Service: S3, Status Code: 409)", Code: "GeneralServiceException"}).Handler(e.cloud.UUID("token"))
+	}
+	if message == "" && o != nil && schema.IsCustom(r.Type) {
+		message = e.deleteCustom(s, r, o)
 	}
 	if message != "" {
 		e.event(s, r, "DELETE_FAILED", message)

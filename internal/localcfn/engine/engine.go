@@ -32,6 +32,10 @@ type Options struct {
 	Delay time.Duration
 	// Quotas overrides how many resources of a type there may be.
 	Quotas map[string]int
+	// AnswersCustom says whether a custom resource of that type is answered, and
+	// Custom has it answered. nil: none is.
+	AnswersCustom func(typ string) bool
+	Custom        func(CustomRequest) (CustomAnswer, error)
 	// Now is the clock; nil is the machine's.
 	Now func() time.Time
 }

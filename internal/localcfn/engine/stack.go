@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/postern-cdk/postern/internal/localcfn/cloud"
+	"github.com/postern-cdk/postern/internal/localcfn/schema"
 	"github.com/postern-cdk/postern/internal/localcfn/template"
 )
 
@@ -291,6 +292,9 @@ func (e *Engine) attribute(r *Resource, attribute string) (any, error) {
 	if o := e.cloud.Get(r.Type, r.ObjectID); o != nil {
 		if a, ok := e.cloud.Attribute(o, attribute); ok {
 			return template.Clone(a), nil
+		}
+		if schema.IsCustom(r.Type) {
+			return nil, template.Error(fmt.Sprintf("CustomResource attribute error: Vendor response doesn't contain %s attribute in object %s", attribute, r.LogicalID))
 		}
 	}
 	return nil, template.Error(fmt.Sprintf("Template error: resource %s does not support attribute type %s in Fn::GetAtt", r.LogicalID, attribute))

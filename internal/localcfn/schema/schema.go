@@ -135,9 +135,33 @@ func Names() []string {
 	return names
 }
 
+// IsCustom says that a type is a custom resource, answered by a function of the
+// user's.
+func IsCustom(name string) bool {
+	return strings.HasPrefix(name, "Custom::") || name == "AWS::CloudFormation::CustomResource"
+}
+
+// custom is what CloudFormation knows of a custom resource: any properties, none of
+// which needs a new resource, and any attributes.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html
+func custom(name string) *Type {
+	least, most := 1.0, 3600.0
+	return &Type{Name: name, Root: Node{
+		Props: map[string]*Node{
+			"ServiceToken":   {Types: "s"},
+			"ServiceTimeout": {Types: "i", Min: &least, Max: &most},
+		},
+		Required: []string{"ServiceToken"},
+		Values:   &Node{},
+	}}
+}
+
 // Lookup returns the type, or nil where there is none of that name. Types are
 // read by service on first use.
 func Lookup(name string) *Type {
+	if IsCustom(name) {
+		return custom(name)
+	}
 	if err := open(); err != nil {
 		panic(err)
 	}

@@ -12,11 +12,13 @@ import (
 
 // Check finds what is wrong with the template before anything is deployed:
 // types that don't exist, references that lead nowhere, circles.
-func (t *Template) Check() error {
+// A custom resource needs somebody who answers it: custom says whether there is one
+// for a type, and may be nil.
+func (t *Template) Check(custom func(typ string) bool) error {
 	if len(t.Transforms) > 0 {
 		return errorf("Transform %s is not supported: this CloudFormation runs no macros. Deploy the processed template instead.", strings.Join(t.Transforms, ", "))
 	}
-	if err := t.checkTypes(); err != nil {
+	if err := t.checkTypes(custom); err != nil {
 		return err
 	}
 	for _, id := range keys(t.Resources) {
@@ -87,12 +89,13 @@ func null(v any) string {
 	return ""
 }
 
-func (t *Template) checkTypes() error {
+func (t *Template) checkTypes(custom func(typ string) bool) error {
 	unrecognized := map[string]string{}
 	for _, id := range keys(t.Resources) {
 		typ := t.Resources[id].Type
 		switch {
-		case strings.HasPrefix(typ, "Custom::") || typ == "AWS::CloudFormation::CustomResource":
+		case schema.IsCustom(typ) && custom != nil && custom(typ):
+		case schema.IsCustom(typ):
 			return errorf("Resource %s is a custom resource (%s), which is not supported: nothing runs in this CloudFormation, so nothing would answer it", id, typ)
 		case typ == "AWS::CloudFormation::Stack" || typ == "AWS::CloudFormation::Macro":
 			return errorf("Resource %s: type %s is not supported by this CloudFormation", id, typ)
@@ -219,7 +222,7 @@ func (t *Template) checkGetAtt(id, attribute string) error {
 		return errorf("Template error: instance of Fn::GetAtt references undefined resource %s", id)
 	}
 	typ := schema.Lookup(r.Type)
-	if attribute == "" || typ == nil {
+	if attribute == "" || typ == nil || schema.IsCustom(r.Type) { // whatever it answers
 		return nil
 	}
 	names := typ.AttributeNames()

@@ -15,7 +15,7 @@ import (
 func judge(body string, params ...string) error {
 	tmpl, err := template.Parse(body)
 	if err == nil {
-		err = tmpl.Check()
+		err = tmpl.Check(nil)
 	}
 	if err != nil {
 		return err
@@ -206,7 +206,7 @@ func FuzzTemplate(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body string) {
 		tmpl, err := template.Parse(body)
-		if err != nil || tmpl.Check() != nil {
+		if err != nil || tmpl.Check(nil) != nil {
 			return
 		}
 		values, err := tmpl.Values(nil, nil)

@@ -111,6 +111,8 @@ func (l *Lab) dial(user string, o SSHOptions) (*ssh.Client, error) {
 	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 	c, channels, requests, err := ssh.NewClientConn(conn, BastionIP, &ssh.ClientConfig{
 		User: user, Auth: auth,
+		// What OpenSSH's client asks for first; this library would take RSA.
+		HostKeyAlgorithms: append([]string{ssh.KeyAlgoED25519}, ssh.SupportedAlgorithms().HostKeys...),
 		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
 			l.mu.Lock()
 			defer l.mu.Unlock()

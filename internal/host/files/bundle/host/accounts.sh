@@ -82,6 +82,7 @@ step_accounts() {
   getent group "$PEOPLE_GROUP" >/dev/null || groupadd -r "$PEOPLE_GROUP"
   getent passwd "$CHECK_USER" >/dev/null || useradd -r -M -d / -s "$POSTERN_SHELL" -g "$PEOPLE_GROUP" "$CHECK_USER"
   [[ $(login_shell "$CHECK_USER") == "$POSTERN_SHELL" ]] || usermod -s "$POSTERN_SHELL" "$CHECK_USER"
+  relay_account
   mkdir -p "$ETC/keys"
   chmod 0755 "$ETC" "$ETC/keys"
   add_shell

@@ -2,32 +2,28 @@
 # What goes on after the bootstrap, on timers: comparing files, security updates,
 # the day's summary.
 
-timer_on() { now_active "$1.timer" "$(changed_unit "$1.timer")"; }
-timer_off() { if systemctl is-enabled -q "$1.timer" 2>/dev/null; then systemctl disable -q --now "$1.timer" || true; fi; }
-
 care_updates() {
   if [[ -z $UPDATES ]]; then
     note 'no security updates are installed here: they come with a newer image'
-    timer_off postern-updates
+    TIMERS_OFF+=(postern-updates.timer)
     return
   fi
   if [[ $OS == amazon && -z $UPDATE_RELEASE ]]; then
     note 'the repositories of Amazon Linux are pinned to the release of the image, in which there is nothing newer: name a release in UpdateRelease, or let updates come with newer images'
   fi
   # The systems' own would upgrade beside ours, at any time, without a line of it.
-  timer_off apt-daily-upgrade
-  timer_off dnf-automatic
-  timer_on postern-updates
+  TIMERS_OFF+=(apt-daily-upgrade.timer dnf-automatic.timer)
+  TIMERS_ON+=(postern-updates.timer)
 }
 
 care_integrity() {
   if [[ -z $INTEGRITY ]] || ! have aide; then
     note 'files are not compared with a baseline'
-    timer_off postern-integrity
+    TIMERS_OFF+=(postern-integrity.timer)
     return
   fi
-  timer_off dailyaidecheck
-  timer_on postern-integrity
+  TIMERS_OFF+=(dailyaidecheck.timer)
+  TIMERS_ON+=(postern-integrity.timer)
 }
 
 # care_baseline: it reads every program on the disk, so that nobody waits for it.
@@ -37,16 +33,20 @@ care_baseline() {
 }
 
 step_care() {
+  TIMERS_ON=(postern-digest.timer postern-check.timer)
+  TIMERS_OFF=()
   care_updates
   care_integrity
-  timer_on postern-digest
-  timer_on postern-check
+  not_active "${TIMERS_OFF[@]}"
+  now_active "${TIMERS_ON[@]}"
 }
 
 check_timers() {
-  local timer off=()
-  for timer in postern-check postern-digest ${UPDATES:+postern-updates} ${PEOPLE_BUCKET:+postern-people}; do
-    systemctl is-active -q "$timer.timer" || off+=("$timer")
+  local timer timers off=()
+  timers=(postern-check.timer postern-digest.timer ${UPDATES:+postern-updates.timer} ${PEOPLE_BUCKET:+postern-people.timer})
+  if all_are active "${timers[@]}"; then return 0; fi
+  for timer in "${timers[@]}"; do
+    systemctl is-active -q "$timer" || off+=("${timer%.timer}")
   done
   DETAIL=${off:+not on: ${off[*]}}
   ((${#off[@]} == 0))

@@ -34,13 +34,44 @@ $rest
 END
 }
 
-# now_active UNIT: enables and starts it, again where CHANGED says that it is new.
+# all_are STATE UNIT ...: does systemctl is-STATE say it of each? By its exit status it
+# says that one of them is.
+all_are() {
+  local state=$1 said
+  shift
+  said=$(systemctl "is-$state" "$@" 2>/dev/null) || true
+  said=${said//"$state"/+}
+  said=${said//$'\n'/}
+  [[ $said =~ ^\++$ ]] && ((${#said} == $#))
+}
+
+# enabled UNIT ...: from the next boot on. systemd has read them already, and to read
+# all of its units again is what would take longest.
+enabled() { all_are enabled "$@" || says systemctl enable -q --no-reload "$@" || die "can't be enabled: $*: $SAID"; }
+
+# now_active UNIT ...: enables and starts them, again where they were written in this
+# run.
 now_active() {
-  local changed=$2
-  systemctl is-enabled -q "$1" || says systemctl enable -q "$1" || die "$1 can't be enabled: $SAID"
-  if [[ -n $changed ]]; then
-    says systemctl restart "$1" || die "$1 can't be started: see journalctl -u $1"
-  elif ! systemctl is-active -q "$1"; then
-    says systemctl start "$1" || die "$1 can't be started: see journalctl -u $1"
+  local unit
+  local -a again=() rest=()
+  enabled "$@"
+  for unit in "$@"; do
+    if [[ $UNITS_CHANGED == *" $unit "* ]]; then again+=("$unit"); else rest+=("$unit"); fi
+  done
+  if ((${#again[@]})); then
+    says systemctl restart "${again[@]}" || die "${again[*]} can't be started: see journalctl: $SAID"
   fi
+  if ((${#rest[@]})) && ! all_are active "${rest[@]}"; then
+    says systemctl start "${rest[@]}" || die "${rest[*]} can't be started: see journalctl: $SAID"
+  fi
+}
+
+# not_active UNIT ...: of those that there are.
+not_active() {
+  local unit
+  local -a off=()
+  for unit in "$@"; do
+    if systemctl is-enabled -q "$unit" 2>/dev/null; then off+=("$unit"); fi
+  done
+  ((${#off[@]} == 0)) || systemctl disable -q --now "${off[@]}" || true
 }

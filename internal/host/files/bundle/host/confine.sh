@@ -11,12 +11,15 @@ RemoveIPC=yes
 END
   changed+=$CHANGED
   # A person's own service manager would start what nobody records and nothing
-  # ends: logind starts it at each login, and at boot for those who linger.
-  put "$ROOT/etc/systemd/system/user@.service.d/00-postern.conf" 0644 <<'END'
+  # ends: logind starts it at each login, and at boot for those who linger. Its
+  # folder, which no session sees, would be made and unmade at each.
+  for file in user@ user-runtime-dir@; do
+    put "$ROOT/etc/systemd/system/$file.service.d/00-postern.conf" 0644 <<'END'
 [Unit]
 ConditionPathExists=!/opt/postern
 END
-  changed+=$CHANGED
+    changed+=$CHANGED
+  done
   rm -f "$ROOT"/var/lib/systemd/linger/*
   put "$ROOT/etc/systemd/system.conf.d/00-postern.conf" 0644 <<'END'
 [Manager]
@@ -46,7 +49,7 @@ END
 This bastion records sessions: what is shown, and every program that is started.
 END
   if [[ -n $changed ]]; then
-    systemctl daemon-reload
+    RELOAD=yes
     systemctl try-reload-or-restart systemd-logind 2>/dev/null || note 'logind goes by its new configuration after a reboot only'
   fi
 }

@@ -41,9 +41,11 @@ firewall_ports() {
 }
 
 firewall_rules() {
-  local uids ports
+  local uids ports dns
   uids=$(firewall_uids)
   ports=$(firewall_ports)
+  dns="    ip daddr { $(resolvers 4) } meta l4proto { tcp, udp } th dport 53 accept
+    ip6 daddr { $(resolvers 6) } meta l4proto { tcp, udp } th dport 53 accept"
   cat <<END
 #!/usr/sbin/nft -f
 table inet postern
@@ -52,14 +54,16 @@ table inet postern {
   chain output {
     type filter hook output priority 0; policy accept;
     meta skuid { $uids } jump people
+END
+  relay_jumps
+  cat <<END
   }
   chain people {
     ip daddr 169.254.169.254 counter jump refuse comment "instance metadata"
     ip6 daddr fd00:ec2::254 counter jump refuse comment "instance metadata"
     ct direction reply counter jump refuse comment "a door of one's own"
     ct state established,related accept
-    ip daddr { $(resolvers 4) } meta l4proto { tcp, udp } th dport 53 accept
-    ip6 daddr { $(resolvers 6) } meta l4proto { tcp, udp } th dport 53 accept
+$dns
     oifname "lo" jump refuse
     ip daddr 169.254.0.0/16 jump refuse
 END
@@ -67,6 +71,9 @@ END
   cat <<'END'
     counter jump refuse
   }
+END
+  relay_rules <<<"$dns"
+  cat <<'END'
   chain refuse {
     limit rate 10/minute burst 20 packets log prefix "postern-refused " flags skuid level info
     meta l4proto tcp reject with tcp reset
@@ -92,8 +99,9 @@ step_firewall() {
   put "$FIREWALL_FILE" 0600 <"$temp"
   changed=$CHANGED
   rm -f "$temp"
-  changed+=$(changed_unit postern-firewall.service)
-  now_active postern-firewall.service "$changed"
+  # The unit loads the rules when it is started.
+  [[ -z $changed ]] || UNITS_CHANGED+='postern-firewall.service '
+  now_active postern-firewall.service
 }
 
 # check_firewall: what the kernel really has. What a person's program gets is asked

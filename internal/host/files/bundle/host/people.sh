@@ -8,5 +8,5 @@ step_people() {
   fi
   # Session Manager and EC2 Instance Connect work without: the check decides.
   says timeout 180 "$POSTERN_HOST" people || note "people could not be reconciled: $SAID"
-  now_active postern-people.timer ''
+  now_active postern-people.timer
 }

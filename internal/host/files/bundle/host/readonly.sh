@@ -31,8 +31,8 @@ step_readonly() {
   fi
   session_manager
   # The next step starts them, so that their view is read-only from the beginning.
-  says systemctl enable -q postern-ship.service postern-recorder.service || die "what records can't be enabled: $SAID"
-  now_active postern-readonly.service "$(changed_unit postern-readonly.service)"
+  enabled postern-ship.service postern-recorder.service
+  now_active postern-readonly.service
   note 'the root is read-only: systemctl stop postern-readonly makes it writable, until it is started or the host restarts'
 }
 

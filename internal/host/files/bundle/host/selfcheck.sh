@@ -5,6 +5,7 @@
 
 DETAIL=
 TRIES=5
+PROGRAMS=
 FAILED_CHECKS=()
 # Ours, by the order of what they cost; then those of the programs.
 readonly CHECKS=(packages accounts confine kernel sshd-config sshd-effective sshd-running second-factor instance-connect
@@ -105,7 +106,7 @@ check_second_factor() {
 # check_units: what must run does, and nothing of ours has failed.
 check_units() {
   local unit failed
-  for unit in postern-recorder postern-ship; do
+  for unit in postern-recorder postern-ship ${RELAY:+postern-relay}; do
     if ! systemctl is-active -q "$unit.service"; then
       DETAIL="$unit is not running: see journalctl -u $unit"
       return 1
@@ -119,11 +120,20 @@ check_units() {
   return 1
 }
 
-# check_programs: what the programs find of their own promises, a line of JSON for
-# each, among them a recorded session through sshd and its delivery.
+# programs_begin FILE: the programs ask for their own promises, most of which is
+# waiting, beside the checks here.
+programs_begin() {
+  with_etc timeout 150 "$POSTERN_HOST" check all >"$1" 2>&1 </dev/null &
+  PROGRAMS=$!
+}
+
+# check_programs FILE: what they found, a line of JSON for each, among them a recorded
+# session through sshd and its delivery.
 check_programs() {
   local line lines status=0
-  lines=$(with_etc timeout 150 "$POSTERN_HOST" check all 2>&1 </dev/null) || status=$?
+  wait "$PROGRAMS" || status=$?
+  lines=$(<"$1")
+  rm -f "$1"
   while IFS= read -r line; do
     if [[ ! $line =~ ^\{\"postern\":\"check\",\"name\":\"([a-z0-9-]+)\" ]]; then
       [[ -z $line ]] || note "postern-host check: $line"
@@ -142,12 +152,14 @@ check_programs() {
 
 # selfcheck: all of them. FAILED_CHECKS has the names of those that failed.
 selfcheck() {
-  local name
+  local name programs
   FAILED_CHECKS=()
+  programs=$(mktemp)
+  programs_begin "$programs"
   for name in "${CHECKS[@]}"; do
     check "$name"
   done
-  check_programs
+  check_programs "$programs"
 }
 
 step_selfcheck() {

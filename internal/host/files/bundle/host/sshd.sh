@@ -224,7 +224,7 @@ TemporaryFileSystem=/tmp:size=8M,mode=1777
 END
     changed+=$CHANGED
   done
-  if [[ -n $changed ]]; then systemctl daemon-reload; fi
+  if [[ -n $changed ]]; then RELOAD=yes; fi
 }
 
 step_sshd() {

@@ -4,6 +4,7 @@
 
 readonly PEOPLE_GROUP=postern
 readonly CHECK_USER=postern-check
+readonly RELAY_USER=postern-relay
 readonly FIRST_UID=20000
 readonly LAST_UID=59999
 readonly POSTERN_HOST="$OPT/bin/postern-host"
@@ -27,6 +28,8 @@ source "$OPT/host/sshd.sh"
 source "$OPT/host/units.sh"
 # shellcheck source=internal/host/files/bundle/host/firewall.sh
 source "$OPT/host/firewall.sh"
+# shellcheck source=internal/host/files/bundle/host/relay.sh
+source "$OPT/host/relay.sh"
 # shellcheck source=internal/host/files/bundle/host/audit.sh
 source "$OPT/host/audit.sh"
 # shellcheck source=internal/host/files/bundle/host/fail2ban.sh
@@ -45,6 +48,7 @@ source "$OPT/host/unseal.sh"
 source "$OPT/host/selfcheck.sh"
 
 steps() {
+  hostkeys_begin
   step packages
   step accounts
   step confine
@@ -53,6 +57,7 @@ steps() {
   step sshd
   step units
   step firewall
+  step relay
   step audit
   step fail2ban
   step agent

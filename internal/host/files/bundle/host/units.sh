@@ -1,7 +1,10 @@
 # shellcheck shell=bash disable=SC2034,SC2153,SC2154 # the files read and set each other's variables
-# Installs what systemd runs. Each unit is started by the step that it belongs to.
+# Installs what systemd runs, and has it read all that the steps before changed, once.
+# Each unit is started by the step that it belongs to.
 
-UNITS_CHANGED=
+UNITS_CHANGED=' '
+# The steps before have written drop-ins that systemd has not read.
+RELOAD=
 
 step_units() {
   local file name
@@ -9,7 +12,6 @@ step_units() {
   mkdir -p "$ROOT/var/log/postern" "$ROOT/run/postern"
   chmod 0700 "$ROOT/var/log/postern"
   chmod 0755 "$ROOT/run/postern"
-  UNITS_CHANGED=' '
   for file in "$OPT"/host/units/*; do
     name=${file##*/}
     # A @ in a file's name is a folder of drop-ins: sshd.service@postern.conf.
@@ -17,8 +19,5 @@ step_units() {
     put "$ROOT/etc/systemd/system/$name" 0644 <"$file"
     if [[ -n $CHANGED ]]; then UNITS_CHANGED+="$name "; fi
   done
-  [[ $UNITS_CHANGED == ' ' ]] || systemctl daemon-reload
+  if [[ $UNITS_CHANGED != ' ' || -n $RELOAD ]]; then systemctl daemon-reload; fi
 }
-
-# changed_unit NAME: was it written in this run?
-changed_unit() { [[ $UNITS_CHANGED != *" $1 "* ]] || printf yes; }

@@ -26,8 +26,12 @@ recorder_answers() { systemctl is-active -q postern-recorder.service && [[ -S $R
 
 step_unseal() {
   local said unit
-  now_active postern-ship.service "$(changed_unit postern-ship.service)"
-  now_active postern-recorder.service ''
+  # A changed recorder that runs already would end people's sessions: it is new with
+  # the next boot.
+  UNITS_CHANGED=${UNITS_CHANGED//' postern-recorder.service '/ }
+  enabled postern-ship.service postern-recorder.service
+  now_active postern-ship.service
+  now_active postern-recorder.service
   retry 5 recorder_answers || die 'the recorder does not answer: see journalctl -u postern-recorder'
   said=$(sshd_test 2>&1) || die "sshd -t refuses the configuration: $said"
   unit=$(sshd_unit)

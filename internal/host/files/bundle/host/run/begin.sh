@@ -24,9 +24,11 @@ source "$HOST_DIR/bundle.sh"
 # shellcheck source=internal/host/files/bundle/host/steps.sh
 source "$OPT/host/steps.sh"
 
-exec 3>&1
-# Under systemd the standard output is the journal already.
-if [[ -n ${JOURNAL_STREAM:-} ]]; then
+if [[ -z ${JOURNAL_STREAM:-} ]]; then
+  open_log
+else
+  # Under systemd the standard output is the journal already.
+  exec 3>&1
   relay() {
     printf '%s\n' "$1" >&3
     if [[ $1 == '{"postern":"alarm"'* ]]; then printf '%s\n' "$1" 2>/dev/null >>"$ROOT/dev/console" || true; fi

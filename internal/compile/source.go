@@ -1,4 +1,4 @@
-package bundle
+package compile
 
 import (
 	"bytes"
@@ -20,13 +20,11 @@ import (
 	"strings"
 )
 
-const modulePath = "github.com/postern-cdk/postern"
-
-// moduleDir is where the module's source is: the compiler knew, as long as it
+// ModuleDir is where the module's source is: the compiler knew, as long as it
 // was not told to forget (-trimpath) and the app runs where it was compiled.
-func moduleDir(ctx context.Context) (string, error) {
+func ModuleDir(ctx context.Context) (string, error) {
 	if _, file, _, ok := runtime.Caller(0); ok && filepath.IsAbs(file) {
-		dir := filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(file)))) // internal/host/bundle/source.go
+		dir := filepath.Dir(filepath.Dir(filepath.Dir(file))) // internal/compile/source.go
 		if isModule(dir) {
 			return dir, nil
 		}
@@ -35,31 +33,28 @@ func moduleDir(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", errNoGo
 	}
-	command := exec.CommandContext(ctx, program, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", modulePath)
+	command := exec.CommandContext(ctx, program, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", ModulePath)
 	var told bytes.Buffer
 	command.Stderr = &told
 	out, err := command.Output()
 	if err != nil {
-		return "", fmt.Errorf("its source is not found: go list -m %s: %w%s", modulePath, err, words(told.Bytes()))
+		return "", fmt.Errorf("its source is not found: go list -m %s: %w%s", ModulePath, err, words(told.Bytes()))
 	}
 	dir := strings.TrimSpace(string(out))
 	if !isModule(dir) {
-		return "", fmt.Errorf("its source is not in the module cache (go list -m names the folder %q): a vendor folder holds only what an app imports; run go mod download %s", dir, modulePath)
+		return "", fmt.Errorf("its source is not in the module cache (go list -m names the folder %q): a vendor folder holds only what an app imports; run go mod download %s", dir, ModulePath)
 	}
 	return dir, nil
 }
 
 func isModule(dir string) bool {
 	text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
-	if err != nil || !bytes.HasPrefix(text, []byte("module "+modulePath+"\n")) {
+	if err != nil || !bytes.HasPrefix(text, []byte("module "+ModulePath+"\n")) {
 		return false
 	}
-	for _, program := range programs {
-		if _, err := os.Stat(filepath.Join(dir, "bin", program.name)); err != nil {
-			return false
-		}
-	}
-	return true
+	// A vendor folder has packages of the module, but not its commands.
+	_, err = os.Stat(filepath.Join(dir, "bin"))
+	return err == nil
 }
 
 // released is the version of the module where its folder is that of the module
@@ -70,28 +65,25 @@ func released(dir string) string {
 		return ""
 	}
 	for _, module := range info.Deps {
-		if module.Path == modulePath && module.Replace == nil && filepath.Base(dir) == "postern@"+module.Version {
+		if module.Path == ModulePath && module.Replace == nil && filepath.Base(dir) == "postern@"+module.Version {
 			return module.Version
 		}
 	}
 	return ""
 }
 
-// key names everything that the bundle is made of.
-func (o *Options) key() (string, error) {
+// CacheKey names everything that the file is made of.
+func (r *Recipe) CacheKey(module string) (string, error) {
 	sum := sha256.New()
-	fmt.Fprintln(sum, Toolchain, o.Architecture)
-	entries, err := fixed()
-	if err != nil {
-		return "", err
+	fmt.Fprintln(sum, Toolchain, r.What, r.Extension)
+	if r.Key != nil {
+		if err := r.Key(sum); err != nil {
+			return "", err
+		}
 	}
-	for _, entry := range entries {
-		fmt.Fprintln(sum, entry.name, entry.mode, len(entry.data))
-		sum.Write(entry.data)
-	}
-	if version := released(o.module); version != "" {
+	if version := released(module); version != "" {
 		fmt.Fprintln(sum, version)
-	} else if err := hashSource(sum, o.module); err != nil {
+	} else if err := r.hashSource(sum, module); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(sum.Sum(nil))[:32], nil
@@ -99,16 +91,16 @@ func (o *Options) key() (string, error) {
 
 // hashSource adds the module's packages that the programs import, and what
 // decides on the others.
-func hashSource(sum hash.Hash, dir string) error {
+func (r *Recipe) hashSource(sum hash.Hash, dir string) error {
 	for _, name := range []string{"go.mod", "go.sum"} {
 		if err := hashFile(sum, dir, name); err != nil {
 			return err
 		}
 	}
-	// What makes the bundle is a part of it as well.
-	queue := []string{"internal/host/bundle"}
-	for _, program := range programs {
-		queue = append(queue, "bin/"+program.name)
+	// What makes the file of them is a part of it as well.
+	queue := append([]string{"internal/compile"}, r.Packers...)
+	for _, program := range r.Programs {
+		queue = append(queue, "bin/"+program)
 	}
 	seen := map[string]bool{}
 	for len(queue) > 0 {
@@ -152,7 +144,7 @@ func hashPackage(sum hash.Hash, dir, name string) (imports []string, err error) 
 			if err != nil {
 				return nil, err
 			}
-			if inner, ok := strings.CutPrefix(imported, modulePath+"/"); ok {
+			if inner, ok := strings.CutPrefix(imported, ModulePath+"/"); ok {
 				imports = append(imports, inner)
 			}
 			if imported == "embed" {

@@ -1,0 +1,227 @@
+package watch
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/interfaces/interfacesawscloudwatch"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/postern-cdk/postern/internal/check"
+	"github.com/postern-cdk/postern/internal/notice"
+	"github.com/postern-cdk/postern/internal/tree"
+)
+
+// The IDs below which notices stand.
+const (
+	sessionsID   = "Sessions"
+	breakGlassID = "BreakGlass"
+)
+
+// SessionNotices says of which sessions people are told. Its zero value, and nil,
+// stand for every session that is started in the account and region.
+type SessionNotices struct {
+	// Quiet are session documents, by name, whose sessions nobody is told of: those
+	// of a tunnel that is opened all day. Sessions for emergencies, see
+	// [Watch.AddBreakGlass], are told of whatever is named here.
+	Quiet []string
+
+	// Resumed tells of sessions that are taken up again, too. The CLI's plugin does
+	// that by itself when a connection was lost, so it may be often.
+	Resumed bool
+}
+
+// BreakGlass is a way in for emergencies. An operator with that intent is one.
+type BreakGlass interface {
+	constructs.IConstruct
+	// BreakGlassDocuments are the names of the session documents that are for
+	// emergencies only.
+	BreakGlassDocuments() []string
+}
+
+func (n *SessionNotices) withDefaults() SessionNotices {
+	if n == nil {
+		return SessionNotices{}
+	}
+	return *n
+}
+
+func (n *SessionNotices) validate() error {
+	var faults check.Faults
+	for i, name := range n.Quiet {
+		field := fmt.Sprintf("Quiet[%d]", i)
+		for first, other := range n.Quiet[:i] {
+			if other == name {
+				faults.Addf(field, "leave it out", "%q is the same as Quiet[%d]", name, first)
+				break
+			}
+		}
+		if !check.Token(name) && !documentName.MatchString(name) {
+			faults.Addf(field, "write the name alone, 3 to 128 letters, digits, hyphens, dots and underscores", "%q is no name of a session document", name)
+		}
+	}
+	return faults.Err()
+}
+
+// AddSessionNotices tells people of each session that is started through Session
+// Manager: who, from which address, to what, with which document, when, and the
+// commands that look closer and end it. Sessions that name no document have a
+// notice of their own, as the account's default decides whether those are logged.
+// Tunnels and SSH over Session Manager are sessions, too. options may be nil.
+//
+// EventBridge gets these calls from CloudTrail, within minutes and only while the
+// account has a trail that logs; see [Props.ExistingTrail]
+// (docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-auditing.html).
+//
+// Each kind of notice has an alarm for when one can't be delivered.
+func (w *Watch) AddSessionNotices(options *SessionNotices) {
+	n := options.withDefaults()
+	err := n.validate()
+	if err == nil && w.Node().TryFindChild(jsii.String(sessionsID)) != nil {
+		var faults check.Faults
+		faults.Add("AddSessionNotices", "was called before, or a host has the name Sessions", "call it once, and give the host another name")
+		err = faults.Err()
+	}
+	tree.Must("watch", w, sessionsID, err)
+
+	t := w.teller(w, sessionsID)
+	t.add("Started", "Tells that a session was started", notice.SessionStarted(w.documents(n.Quiet)))
+	t.add("DefaultDocument", "Tells that a session was started with the account's default document", notice.SessionStartedByDefault())
+	if n.Resumed {
+		t.add("Resumed", "Tells that a session was resumed", notice.SessionResumed())
+	}
+	t.widgets("Sessions", "Sessions started")
+}
+
+// AddBreakGlass tells people loudly whenever somebody uses a way in that is for
+// emergencies, by a notice and by an alarm that reports, shows and keeps the use.
+// What it needs is said at [Watch.AddSessionNotices], which it does not depend on.
+func (w *Watch) AddBreakGlass(way BreakGlass) {
+	var faults check.Faults
+	if way == nil {
+		faults.Add("way", "is nil", "pass an operator with break-glass")
+		tree.Must("watch", w, breakGlassID, faults.Err())
+	}
+	name := *way.Node().Id()
+	documents := way.BreakGlassDocuments()
+	if len(documents) == 0 {
+		faults.Addf("way", "give it a session document for emergencies", "%q has no document, so its use could not be told", name)
+	}
+	if strings.ContainsAny(name, "\"\\<>\n") {
+		faults.Addf("way", `give it an ID without quotes, backslashes, "<" and ">"`, "%q would break the notice", name)
+	}
+	if w.breakGlass != nil && w.breakGlass.Node().TryFindChild(&name) != nil {
+		faults.Addf("way", "add it once", "the watch already tells of %q", name)
+	}
+	tree.Must("watch", w, breakGlassID+"/"+name, faults.Err())
+
+	if w.breakGlass == nil {
+		w.breakGlass = constructs.NewConstruct(w, jsii.String(breakGlassID))
+	}
+	t := w.teller(w.breakGlass, name)
+	rule := t.add("Used", "Tells that break-glass access was used", notice.BreakGlass(name, w.documents(documents)))
+	t.alarms = append(t.alarms, w.alarm(t.scope, "InUse", breakGlassUsed(name), &condition{
+		metric: rule.count("Invocations", ""), at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING,
+	}))
+	t.widgets("Break-glass: "+name, "Break-glass sessions: "+name)
+}
+
+func breakGlassUsed(name string) string {
+	return fmt.Sprintf("Somebody used break-glass access: %s. The notice beside this alarm says who, from where and to what; "+
+		"so does CloudTrail: aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventName,AttributeValue=StartSession. "+
+		"If nobody declared an emergency, end the session (aws ssm describe-sessions --state Active, aws ssm terminate-session --session-id ID), "+
+		"take the user or role its rights, and keep the records.", name)
+}
+
+func noticesLost(what string) string {
+	return fmt.Sprintf("A notice was lost. EventBridge could not deliver what it should tell: %s. "+
+		"See whether the policy of the topic lets events.amazonaws.com publish, and that of its key lets it use the key. "+
+		"What was not told is in CloudTrail: aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventSource,AttributeValue=ssm.amazonaws.com.", what)
+}
+
+// documents spells names out as a call may have them.
+func (w *Watch) documents(names []string) []notice.Document {
+	var list []notice.Document
+	for _, name := range names {
+		list = append(list, notice.Document{
+			Name: name,
+			Arn:  fmt.Sprintf("arn:%s:ssm:%s:%s:document/%s", w.scope.Partition, w.scope.Region, w.scope.Account, name),
+		})
+	}
+	return list
+}
+
+// teller is one scope of notices while it is made.
+type teller struct {
+	watch  *Watch
+	scope  constructs.Construct
+	rules  []*rule
+	alarms []interfacesawscloudwatch.IAlarmRef
+}
+
+func (w *Watch) teller(parent constructs.Construct, id string) *teller {
+	if !w.toldByEvents {
+		w.toldByEvents = true
+		w.AllowEventBridge()
+		if !w.existingTrail {
+			tree.Warn(w, "watch-no-trail", "notices of sessions come from CloudTrail by EventBridge, and only while the account has a trail "+
+				"that logs management events in this region: make one, and say so by ExistingTrail")
+		}
+	}
+	return &teller{watch: w, scope: constructs.NewConstruct(parent, &id)}
+}
+
+func (t *teller) add(id, description string, told notice.Rule) *rule {
+	paths := map[string]*string{}
+	for name, path := range told.Paths {
+		paths[name] = &path
+	}
+	made := awsevents.NewCfnRule(t.scope, &id, &awsevents.CfnRuleProps{
+		Description:  &description,
+		EventPattern: told.Pattern,
+		State:        jsii.String("ENABLED"), // StartSession is no read-only call, which would need more
+		Targets: []any{&awsevents.CfnRule_TargetProperty{
+			Id: jsii.String("Topic"), Arn: t.watch.topic.TopicArn(),
+			InputTransformer: &awsevents.CfnRule_InputTransformerProperty{InputPathsMap: paths, InputTemplate: &told.Template},
+		}},
+	})
+	r := &rule{name: made.Ref(), label: description}
+	t.rules = append(t.rules, r)
+	t.alarms = append(t.alarms, t.watch.alarm(t.scope, id+"Lost", noticesLost(strings.ToLower(description[:1])+description[1:]), &condition{
+		metric: r.count("FailedInvocations", ""), at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING,
+	}))
+	return r
+}
+
+func (t *teller) widgets(title, counted string) {
+	t.watch.dashboard.AddWidgets(awscloudwatch.NewAlarmStatusWidget(&awscloudwatch.AlarmStatusWidgetProps{
+		Title: &title, Alarms: &t.alarms, Width: jsii.Number(12), Height: jsii.Number(6),
+	}), graph(counted, t.counts()))
+}
+
+func (t *teller) counts() []awscloudwatch.IMetric {
+	var list []awscloudwatch.IMetric
+	for _, r := range t.rules {
+		list = append(list, r.count("Invocations", r.label))
+	}
+	return list
+}
+
+// rule is an EventBridge rule on the default bus.
+type rule struct {
+	name  *string
+	label string
+}
+
+// count is a metric of the rule. An alarm takes it without a label.
+//
+// docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
+func (r *rule) count(metric, label string) awscloudwatch.IMetric {
+	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+		Namespace: jsii.String("AWS/Events"), MetricName: &metric, Statistic: jsii.String("Sum"), Label: tree.Optional(label),
+		DimensionsMap: &map[string]*string{"RuleName": r.name},
+	})
+}

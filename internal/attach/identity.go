@@ -1,0 +1,65 @@
+package attach
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/postern-cdk/postern/internal/policy"
+)
+
+// CallerOf is the kind of principal that a grantee is, so that a policy names its
+// own sessions rightly.
+func CallerOf(who awsiam.IGrantable) policy.Caller {
+	// The construct itself first: what the CDK hands back may be a bare principal.
+	for _, candidate := range []any{who, who.GrantPrincipal()} {
+		switch candidate.(type) {
+		case interface{ UserName() *string }, interface{ GroupName() *string }:
+			return policy.User
+		case interface{ RoleName() *string }:
+			return policy.Role
+		}
+	}
+	return ""
+}
+
+// ToPrincipal adds statements to the policy of a user, group or role. What could
+// not be added, as the principal is imported, shows in the grant.
+//
+// The statements lose their IDs: those of several grants meet in one policy, and
+// IAM refuses a policy in which two statements have the same.
+func ToPrincipal(who awsiam.IGrantable, statements []policy.Statement) awsiam.Grant {
+	var all awsiam.Grant
+	for _, s := range statements {
+		grant := awsiam.Grant_AddToPrincipal(&awsiam.GrantOnPrincipalOptions{
+			Grantee:      who,
+			Actions:      jsii.Strings(s.Action...),
+			ResourceArns: jsii.Strings(s.Resource...),
+			Conditions:   conditions(s),
+		})
+		if all == nil {
+			all = grant
+		} else {
+			all = all.Combine(grant)
+		}
+	}
+	return all
+}
+
+func conditions(s policy.Statement) *map[string]*map[string]any {
+	if len(s.Condition) == 0 {
+		return nil
+	}
+	all := map[string]*map[string]any{}
+	for operator, keys := range s.Condition {
+		values := map[string]any{}
+		for key, v := range keys {
+			if len(v) == 1 {
+				values[key] = v[0]
+			} else {
+				values[key] = jsii.Strings(v...)
+			}
+		}
+		all[operator] = &values
+	}
+	return &all
+}

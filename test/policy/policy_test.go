@@ -1,0 +1,155 @@
+package policy_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/postern-cdk/postern/internal/iam"
+)
+
+// hearing is all questions of all tests with their answers, of one process.
+type hearing struct {
+	policies  map[string]json.RawMessage
+	questions []question
+	index     map[string]int
+	answers   []answer
+	kills     []kill
+	err       error
+}
+
+func (h *hearing) ask(q question) {
+	if _, ok := h.index[q.String()]; !ok {
+		h.index[q.String()] = len(h.questions)
+		h.questions = append(h.questions, q)
+	}
+}
+
+func (h *hearing) allowed(t *testing.T, q question) bool {
+	t.Helper()
+	i, ok := h.index[q.String()]
+	require.True(t, ok, "not asked: %s", q)
+	allowed, err := h.answers[i].verdict(q)
+	require.NoError(t, err)
+	return allowed
+}
+
+var theWorld = sync.OnceValue(func() *world { return newWorld("aws", "eu-west-1") })
+
+// otherWorlds are where ARNs begin otherwise.
+var otherWorlds = sync.OnceValue(func() []*world {
+	var worlds []*world
+	for partition, region := range map[string]string{"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"} {
+		w := newWorld(partition, region)
+		w.label = partition + ": "
+		worlds = append(worlds, w)
+	}
+	return worlds
+})
+
+// allCases are those of all worlds, with the policies.
+var allCases = sync.OnceValues(func() ([]testCase, map[string]json.RawMessage) {
+	cases, policies := theWorld().cases(), theWorld().grants()
+	for _, w := range otherWorlds() {
+		cases = append(cases, w.partitionCases()...)
+		maps.Copy(policies, w.grants())
+	}
+	return cases, policies
+})
+
+var heard = sync.OnceValue(func() *hearing {
+	cases, policies := allCases()
+	h := &hearing{policies: maps.Clone(policies), index: map[string]int{}}
+	for _, c := range cases {
+		for _, q := range c.questions() {
+			h.ask(q)
+		}
+	}
+	for name, document := range probePolicies() {
+		h.policies[name] = document
+	}
+	for _, p := range probes() {
+		h.ask(p.question)
+	}
+	for _, r := range randomCases() {
+		h.policies[r.question.Policies[0]] = r.document
+		h.ask(r.question)
+	}
+	h.kills, h.err = theWorld().kills()
+	if h.err != nil {
+		return h
+	}
+	for _, k := range h.kills {
+		if k.by == nil {
+			continue
+		}
+		c := k.under()
+		h.policies[c.policies[0]] = k.document
+		for _, q := range c.questions() {
+			h.ask(q)
+		}
+	}
+	h.answers, h.err = Simulate(h.policies, h.questions)
+	return h
+})
+
+func TestTable(t *testing.T) {
+	h := heard()
+	require.NoError(t, h.err)
+	cases, policies := allCases()
+	parsed := parseAll(t, policies)
+	allows, denies := 0, 0
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			questions := c.questions()
+			i := 0
+			got := c.do.Decide(func(iam.Request) bool { i++; return h.allowed(t, questions[i-1]) })
+			assert.Equal(t, c.want, got, "the independent evaluator, %s", c.do.Name)
+			assert.Equal(t, c.want, decide(parsed, c), "our own, %s", explain(parsed, c))
+		})
+		if c.want {
+			allows++
+		} else {
+			denies++
+		}
+	}
+	assert.Greater(t, denies, allows)
+	t.Logf("%d cases: %d allow, %d deny, %d questions", allows+denies, allows, denies, len(h.questions))
+}
+
+func parseAll(t *testing.T, documents map[string]json.RawMessage) map[string]*iam.Policy {
+	t.Helper()
+	parsed := map[string]*iam.Policy{}
+	for name, document := range documents {
+		p, err := iam.Parse(name, document)
+		require.NoError(t, err)
+		parsed[name] = p
+	}
+	return parsed
+}
+
+func decide(parsed map[string]*iam.Policy, c testCase) bool {
+	return c.do.Decide(func(r iam.Request) bool { return iam.Evaluate(policiesOf(parsed, c), r).Allowed })
+}
+
+func policiesOf(parsed map[string]*iam.Policy, c testCase) []*iam.Policy {
+	var policies []*iam.Policy
+	for _, name := range c.policies {
+		policies = append(policies, parsed[name])
+	}
+	return policies
+}
+
+func explain(parsed map[string]*iam.Policy, c testCase) string {
+	var text string
+	for _, r := range c.do.Requests() {
+		d := iam.Evaluate(policiesOf(parsed, c), r)
+		text += fmt.Sprintf("\n%s on %s: %v, by %v, missed %v", r.Action, r.Resource, d.Allowed, d.Decisive, iam.Missed(policiesOf(parsed, c), r))
+	}
+	return text
+}
