@@ -41,7 +41,7 @@ func (l *Lab) Image() (*Image, error) {
 		}
 		// Instances of one image are told apart by what asks for it; that they boot for
 		// the first time is not what these are for.
-		return os.WriteFile(filepath.Join(folder, "etc/cloud/cloud-init.disabled"), nil, 0o644) //nolint:gosec // as cloud-init has it
+		return os.WriteFile(filepath.Join(folder, "etc/cloud/cloud-init.disabled"), nil, 0o644)
 	}); err != nil {
 		i.Remove()
 		return nil, fmt.Errorf("an image of %s: %w", l.options.Name, err)
