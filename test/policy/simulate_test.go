@@ -135,7 +135,7 @@ func Simulate(policies map[string]json.RawMessage, questions []question) ([]answ
 	if err != nil {
 		return nil, err
 	}
-	deadline, cancel := context.WithTimeout(context.Background(), time.Minute)
+	deadline, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	node := exec.CommandContext(deadline, "node", "simulate.mjs")
 	node.Stdin = bytes.NewReader(input)
