@@ -79,6 +79,8 @@ type Server struct {
 	Stuck bool
 	// Lagging is how many times DescribeDocument says that a new document is being created.
 	Lagging int
+	// LatestOnly compares new content with the latest version, not with all.
+	LatestOnly bool
 	// MaxVersions of a document. 0: 1000
 	MaxVersions int
 
@@ -124,7 +126,7 @@ func (s *Server) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.Documents, s.Parameters, s.Calls, s.faults, s.counted = map[string]*Document{}, map[string]*Parameter{}, nil, nil, map[*Fault]int{}
-	s.Stuck, s.Lagging, s.MaxVersions = false, 0, 0
+	s.Stuck, s.LatestOnly, s.Lagging, s.MaxVersions = false, false, 0, 0
 }
 
 // Put makes a document with those contents, the last one being the default.
@@ -317,7 +319,11 @@ func (s *Server) updateDocument(d *Document, text func(string) string) (any, *re
 	if no := refused(text("Content")); no != nil {
 		return nil, no
 	}
-	if slices.ContainsFunc(d.Versions, func(v Version) bool { return v.Content == text("Content") }) {
+	compared := d.Versions
+	if s.LatestOnly {
+		compared = compared[len(compared)-1:]
+	}
+	if slices.ContainsFunc(compared, func(v Version) bool { return v.Content == text("Content") }) {
 		return nil, &refusal{"DuplicateDocumentContent", "The content of the association document matches another document."}
 	}
 	most := s.MaxVersions

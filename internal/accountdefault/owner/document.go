@@ -204,11 +204,15 @@ func (h *Handler) promote(ctx context.Context, version, wanted string) error {
 			_, err := h.ssm.UpdateDocumentDefaultVersion(ctx, &ssm.UpdateDocumentDefaultVersionInput{
 				Name: aws.String(accountdefault.Document), DocumentVersion: &version,
 			})
-			if err != nil {
+			switch {
+			case is[*types.InvalidDocumentVersion](err):
+				state = failed("it can't be made so", err).Error() // a version that is seconds old
+			case err != nil:
 				return failed(fmt.Sprintf("version %s of %s can't be made the default", version, accountdefault.Document), err)
+			default:
+				asked = true
+				continue // what was just asked for is often done
 			}
-			asked = true
-			continue // what was just asked for is often done
 		}
 		if err := h.sleep(ctx, h.pause); err != nil {
 			return err

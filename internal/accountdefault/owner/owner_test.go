@@ -618,6 +618,31 @@ func TestRollbackAfterEveryFault(t *testing.T) {
 	}
 }
 
+// AWS doesn't say with which versions new content is compared.
+func TestContentOfAnEarlierVersion(t *testing.T) {
+	w := newWorld(t)
+	w.ssm.LatestOnly = true
+	w.ssm.Put(doc, theirs)
+	w.create("20", "AdoptByReplace")
+	w.update("30", "AdoptByReplace")
+	assert.Equal(t, map[string]any{"Version": "4"}, w.update("20", "AdoptByReplace").Data)
+	w.inForce(preferences("20"))
+	w.delete()
+	w.inForce(theirs)
+	assert.Equal(t, 1, w.ssm.Documents[doc].Default)
+}
+
+func TestNewVersionIsWaitedFor(t *testing.T) {
+	w := newWorld(t)
+	w.ssm.Put(doc, theirs)
+	w.ssm.Fail(fakessm.Fault{Operation: "UpdateDocumentDefaultVersion", Code: "InvalidDocumentVersion", Times: 4})
+	w.create("20", "AdoptByReplace")
+	w.inForce(preferences("20"))
+	w.ssm.Fail(fakessm.Fault{Operation: "UpdateDocumentDefaultVersion", Code: "InvalidDocumentVersion", Times: -1})
+	w.fails(w.event(cfn.RequestUpdate, "30", "AdoptByReplace"), "version 3 of SSM-SessionManagerRunShell did not become the default: it can't be made so: InvalidDocumentVersion: told to fail")
+	w.inForce(preferences("20"))
+}
+
 func TestPromotionIsVerified(t *testing.T) {
 	w := newWorld(t)
 	w.ssm.Put(doc, theirs)
