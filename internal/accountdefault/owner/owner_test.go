@@ -812,11 +812,12 @@ func TestAnswerComesWhateverHappens(t *testing.T) {
 	})
 	t.Run("timeout", func(t *testing.T) {
 		w := newWorld(t)
+		w.handler.reserve = 20 * time.Second // a machine may be busy
 		w.ssm.Put(doc, theirs)
 		hang := make(chan struct{})
 		t.Cleanup(func() { close(hang) })
 		w.ssm.Fail(fakessm.Fault{Operation: "GetDocument", Nth: 2, Before: func() { <-hang }})
-		ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 21*time.Second)
 		defer cancel()
 		require.NoError(t, w.handler.Handle(ctx, w.event(cfn.RequestCreate, "20", "AdoptByReplace")))
 		require.NoError(t, ctx.Err(), "in time")
