@@ -28,8 +28,8 @@ func Example() {
 	posterntest.EveryTargetHasAWayIn(t, access)
 }
 
-// What people may do is asked of the policies that were synthesized.
-func ExampleAllows() {
+// A whole app is read from what it synthesizes. What people may do is asked of their policies there.
+func ExampleRead() {
 	var t testing.TB
 
 	app := awscdk.NewApp(nil)
@@ -40,13 +40,13 @@ func ExampleAllows() {
 		Shell:  []operator.Door{operator.Document{Name: "OnCall", Tags: map[string]string{"Role": "web"}}},
 	})
 
-	access := posterntest.Of(t, assertions.Template_FromStack(stack, nil))
-	web := access.ARN("ec2", "instance/i-0123456789abcdef0")
-	shell := access.ARN("ssm", "document/OnCall")
+	access := posterntest.Read(t, *app.Synth(nil).Directory()) // or Of(t, assertions.Template_FromStack(stack, nil))
+	posterntest.NoIngressFromInternet(t, access)
+	posterntest.EveryTargetHasAWayIn(t, access)
+	posterntest.SessionsAreLogged(t, access)
+
+	web, shell := access.ARN("ec2", "instance/i-0123456789abcdef0"), access.ARN("ssm", "document/OnCall")
 	with := posterntest.Context{"ssm:resourceTag/Role": "web", "aws:MultiFactorAuthPresent": "true"}
-	posterntest.Allows(t, access, posterntest.Person("OnCall"), posterntest.StartSession(web, shell, with))
-	posterntest.Denies(t, access, posterntest.Person("OnCall"),
-		posterntest.StartSession(web, shell, posterntest.Context{"ssm:resourceTag/Role": "web"}), // no second factor
-		posterntest.StartSession(web, "", with),                                                  // the account's default shell
-		posterntest.Do("ssm:SendCommand", web, with))
+	posterntest.Allows(t, access, posterntest.Person("Access/OnCall"), posterntest.StartSession(web, shell, with))
+	posterntest.Denies(t, access, posterntest.Person("Access/OnCall"), posterntest.Do("ssm:SendCommand", web, with))
 }

@@ -9,6 +9,9 @@ import (
 	"github.com/postern-cdk/postern/internal/localcfn/template"
 )
 
+// accountDefault is the type of what session.NewAccountDefault makes.
+const accountDefault = "Custom::PosternAccountDefault"
+
 // SessionsAreLogged fails where a session document of the app lets a shell be used that
 // leaves no transcript, or one that is not encrypted.
 //
@@ -18,7 +21,8 @@ import (
 // Where the log group or the bucket is in the app, it must be encrypted, or no session opens.
 //
 // Port documents are left out: what goes through a tunnel is never logged by Session Manager.
-// An app without a document for shells fails: people then get the account's default one, of
+// The account's default document counts where session.NewAccountDefault owns it. An app
+// without a document for shells fails: people then get the account's default one, of
 // which the app does not tell whether it logs.
 //
 // docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-schema.html
@@ -26,8 +30,8 @@ func SessionsAreLogged(t testing.TB, app *App) {
 	t.Helper()
 	var faults []string
 	shells := 0
-	for _, d := range app.resources("AWS::SSM::Document") {
-		if d.text("DocumentType") != "Session" {
+	for _, d := range app.resources("AWS::SSM::Document", accountDefault) {
+		if d.kind != accountDefault && d.text("DocumentType") != "Session" {
 			continue
 		}
 		content, err := contentOf(d)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/postern-cdk/postern/internal/accountdefault"
 	"github.com/postern-cdk/postern/internal/cdktest"
 	"github.com/postern-cdk/postern/posterntest"
 )
@@ -180,6 +181,14 @@ func TestSessionsAreLogged(t *testing.T) {
 		"group elsewhere":  {shell(`"cloudWatchLogGroupName": "sessions", "cloudWatchEncryptionEnabled": true`), ""},
 		"content as text":  {document(`"{\"sessionType\": \"Standard_Stream\", \"inputs\": {\"s3BucketName\": \"b\", \"s3EncryptionEnabled\": true}}"`), ""},
 		"a port beside it": {shell(group) + encrypted + `, "P": {"Type": "AWS::SSM::Document", "Properties": {"DocumentType": "Session", "Content": {"sessionType": "Port"}}}`, ""},
+		"the account's default": {
+			`"A": {"Type": "` + accountdefault.ResourceType + `", "Properties": {"ServiceToken": "arn", "` + accountdefault.Content + `": {"Fn::Join": ["", ["{\"sessionType\": \"Standard_Stream\", \"inputs\": {\"s3BucketName\": \"", {"Ref": "B"}, "\", \"s3EncryptionEnabled\": true}}"]]}}}, "B": {"Type": "AWS::S3::Bucket"}`,
+			"",
+		},
+		"the account's default without a log": {
+			`"A": {"Type": "` + accountdefault.ResourceType + `", "Properties": {"ServiceToken": "arn", "` + accountdefault.Content + `": "{\"sessionType\": \"Standard_Stream\", \"inputs\": {}}"}}`,
+			"document A: it names no log group and no bucket, so sessions leave no transcript: set cloudWatchLogGroupName or s3BucketName in its inputs",
+		},
 		"only a port": {
 			document(`{"sessionType": "Port"}`),
 			"the app has no session document for shells, so people get the account's default one: make one, with session.NewPreferences or your own, and let people use no other",

@@ -39,6 +39,7 @@ func (d database) ClusterEndpoint() databaseEndpoint  { return d.endpoint }
 func (d database) ClusterReadEndpoint() databaseEndpoint {
 	return databaseEndpoint{"reader." + d.endpoint.host, d.endpoint.port}
 }
+func (d database) Endpoint() *string                   { return &d.endpoint.host }
 func (d database) DomainEndpoint() *string             { return &d.endpoint.host }
 func (d database) AttrEndpointAddress() *string        { return &d.endpoint.host }
 func (d database) AttrEndpointPort() *string           { return awscdk.Token_AsString(*d.endpoint.port, nil) }
@@ -94,6 +95,9 @@ func newTunnelledBastion(t *testing.T, app awscdk.App) tunnelledBastion {
 	tunnels.orders = session.NewTunnel(stack, "OrdersTunnel", &session.TunnelProps{To: session.DatabaseInstance(db), Via: via})
 	session.NewTunnel(stack, "Again", &session.TunnelProps{To: session.DatabaseCluster(db), Via: via})
 	session.NewTunnel(stack, "Reader", &session.TunnelProps{To: session.DatabaseReader(db), Via: via})
+	session.NewTunnel(stack, "Proxy", &session.TunnelProps{
+		To: session.DatabaseProxy(database{newGroup(stack, "ProxyGroup", vpc), databaseEndpoint{host: "orders.proxy-abc.us-east-1.rds.amazonaws.com"}}, 3306), Via: via,
+	})
 	search := database{newGroup(stack, "SearchGroup", vpc), databaseEndpoint{host: "vpc-search.us-east-1.es.amazonaws.com"}}
 	session.NewTunnel(stack, "Search", &session.TunnelProps{To: session.SearchDomain(search), Via: via})
 	cache := newDatabase(stack, "Cache", vpc)
@@ -136,6 +140,8 @@ func TestTunnelsThroughABastion(t *testing.T) {
 			search := tunnelContent(t, x.all, resourcesNamed(x.all, "AWS::SSM::Document", "Search")[0])["properties"].(map[string]any)
 			assert.Equal(t, "443", search["portNumber"])
 			assert.Equal(t, "vpc-search.us-east-1.es.amazonaws.com", search["host"])
+			proxy := tunnelContent(t, x.all, resourcesNamed(x.all, "AWS::SSM::Document", "Proxy")[0])["properties"].(map[string]any)
+			assert.Equal(t, "orders.proxy-abc.us-east-1.rds.amazonaws.com:3306", proxy["host"].(string)+":"+proxy["portNumber"].(string))
 			cache := tunnelContent(t, x.all, resourcesNamed(x.all, "AWS::SSM::Document", "CacheTunnel")[0])
 			assert.JSONEq(t, `{"Fn::GetAtt": ["Cache", "Endpoint.Port"]}`, asJSON(t, cache["properties"].(map[string]any)["portNumber"]))
 
@@ -171,6 +177,7 @@ func TestTunnelsOpenTheWay(t *testing.T) {
 	}
 	assert.ElementsMatch(t, []string{
 		`Egress {"Fn::GetAtt":["Orders","Endpoint.Port"]} Tunnel Test-OrdersTunnel`, `Ingress {"Fn::GetAtt":["Orders","Endpoint.Port"]} Tunnel Test-OrdersTunnel`,
+		`Egress 3306 Tunnel Test-Proxy`, `Ingress 3306 Tunnel Test-Proxy`,
 		`Egress 443 Tunnel Test-Search`, `Ingress 443 Tunnel Test-Search`,
 		`Egress {"Fn::GetAtt":["Cache","Endpoint.Port"]} Tunnel Test-CacheTunnel`, `Ingress {"Fn::GetAtt":["Cache","Endpoint.Port"]} Tunnel Test-CacheTunnel`,
 		`Egress 1521 Tunnel Test-Host`, `Ingress 1521 Tunnel Test-Host`,

@@ -106,6 +106,12 @@ func hold(t *testing.T) *hearing {
 	for _, p := range probes() {
 		h.ask(p.question)
 	}
+	for role, document := range theMade(t).trust {
+		h.policies["trust of "+role] = document
+	}
+	for _, c := range trustCases() {
+		h.ask(c.question)
+	}
 	for _, r := range randomCases() {
 		h.policies[r.question.Policies[0]] = r.document
 		h.ask(r.question)

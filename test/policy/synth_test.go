@@ -3,7 +3,6 @@ package policy_test
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -22,16 +21,11 @@ import (
 	"github.com/postern-cdk/postern/constructs/operator"
 	"github.com/postern-cdk/postern/constructs/session"
 	"github.com/postern-cdk/postern/internal/cdktest"
+	"github.com/postern-cdk/postern/internal/iam"
 	"github.com/postern-cdk/postern/posterntest"
 )
 
-func TestMain(m *testing.M) {
-	// What is judged here is policies; the templates are judged in package test.
-	if err := os.Setenv("CDK_VALIDATION", "false"); err != nil {
-		panic(err)
-	}
-	cdktest.Main(m)
-}
+func TestMain(m *testing.M) { cdktest.Main(m) }
 
 // made is what constructs synthesize, one template for all.
 type made struct {
@@ -47,7 +41,7 @@ func synthesize(t *testing.T, w *world) made {
 		Env: &awscdk.Environment{Account: jsii.String(w.Account), Region: jsii.String(w.Region)},
 	})
 	vpc := awsec2.Vpc_FromVpcAttributes(stack, jsii.String("Vpc"), &awsec2.VpcAttributes{
-		VpcId: jsii.String("vpc-1"), AvailabilityZones: jsii.Strings("eu-west-1a"), IsolatedSubnetIds: jsii.Strings("subnet-1"),
+		VpcId: jsii.String("vpc-12345678"), AvailabilityZones: jsii.Strings("eu-west-1a"), IsolatedSubnetIds: jsii.Strings("subnet-12345678"),
 	})
 	key := awskms.Key_FromKeyArn(stack, jsii.String("Key"), jsii.String(w.arn("kms", w.Region, w.Account, "key/session")))
 	onHost := session.Target{InstanceIDs: []string{host}}
@@ -207,4 +201,41 @@ func TestConstructsEmitEachStartWithTheCheck(t *testing.T) {
 		}
 	}
 	assert.Greater(t, starts, 10)
+}
+
+// trustCases are who may assume the roles that ask for a second factor in their trust
+// policies. Somebody may assume any role, by policies of their own.
+func trustCases() []probe {
+	w := theWorld()
+	var cases []probe
+	for _, role := range []struct {
+		name string
+		ages map[string]bool // of the second factor, "" for one whose age is not told
+	}{
+		{"Operators", map[string]bool{"900": true, "901": false}}, // it has an emergency
+		{"Weekly", map[string]bool{"900": true, "901": false}},
+		{"GrantShell", map[string]bool{"900": true, "86400": true}}, // nobody asked for one
+	} {
+		ask := func(name string, context iam.Context, want bool) {
+			cases = append(cases, probe{name: role.name + " " + name, want: want, question: question{
+				Policies: []string{"everything"}, Principal: w.alice.arn, Action: "sts:AssumeRole", Resource: w.arn("iam", "", w.Account, "role/"+role.name),
+				Account: account, Context: w.alice.with(context).context, Trust: "trust of " + role.name,
+			}})
+		}
+		for age, want := range role.ages {
+			ask("with a second factor of "+age+" s", iam.Context{"aws:MultiFactorAuthAge": age}, want)
+		}
+		none := role.name == "GrantShell"
+		ask("without a second factor", iam.Context{"aws:MultiFactorAuthPresent": "false", "aws:MultiFactorAuthAge": ""}, none)
+		ask("with access keys", iam.Context{"aws:MultiFactorAuthPresent": "", "aws:MultiFactorAuthAge": ""}, none)
+	}
+	return cases
+}
+
+// The credentials of a role tell of no second factor, so it is asked for where the role is assumed.
+func TestRolesAskForASecondFactorWhenTheyAreAssumed(t *testing.T) {
+	h := heard(t)
+	for _, c := range trustCases() {
+		assert.Equal(t, c.want, h.allowed(t, c.question), c.name)
+	}
 }
