@@ -288,8 +288,6 @@ func (s *Server) do(operation string, in map[string]any) (any, *refusal) {
 			return nil, &refusal{"InvalidDocumentVersion", "Document version " + text("DocumentVersion") + " does not exist"}
 		}
 		return map[string]any{"Name": text("Name"), "Content": content, "DocumentVersion": strconv.Itoa(n), "DocumentFormat": "JSON", "DocumentType": d.Type}, nil
-	case "ListDocumentVersions":
-		return s.listVersions(d, text), nil
 	case "DeleteDocument":
 		if d.Shared {
 			return nil, &refusal{"InvalidDocumentOperation", "Document is shared"}
@@ -335,27 +333,6 @@ func (s *Server) updateDocument(d *Document, text func(string) string) (any, *re
 	}
 	d.Versions = append(d.Versions, Version{last + 1, text("Content")}) // not the default
 	return map[string]any{"DocumentDescription": s.description(text("Name"), last+1)}, nil
-}
-
-// listVersions gives the newest first, two on a page.
-func (s *Server) listVersions(d *Document, text func(string) string) any {
-	skip, _ := strconv.Atoi(text("NextToken"))
-	list := slices.Clone(d.Versions)
-	slices.Reverse(list)
-	out := map[string]any{}
-	items := []any{}
-	for i, v := range list {
-		if i < skip {
-			continue
-		}
-		if len(items) == 2 {
-			out["NextToken"] = strconv.Itoa(i)
-			break
-		}
-		items = append(items, map[string]any{"Name": text("Name"), "DocumentVersion": strconv.Itoa(v.Number), "IsDefaultVersion": v.Number == d.Default})
-	}
-	out["DocumentVersions"] = items
-	return out
 }
 
 func (s *Server) description(name string, version int) map[string]any {

@@ -464,7 +464,6 @@ func faultsOf(operation string, nth int) []fakessm.Fault {
 		"UpdateDocumentDefaultVersion": {"InvalidDocument", "InvalidDocumentSchemaVersion", "InvalidDocumentVersion"},
 		"DescribeDocument":             {"InvalidDocumentVersion"},
 		"GetDocument":                  {"InvalidDocument", "InvalidDocumentVersion"},
-		"ListDocumentVersions":         {"InvalidDocument", "InvalidNextToken"},
 		"DeleteDocument":               {"AssociatedInstances", "InvalidDocument", "InvalidDocumentOperation", "TooManyUpdates"},
 		"GetParameter":                 {"InvalidKeyId", "ParameterVersionNotFound"},
 		"PutParameter":                 {"ParameterLimitExceeded", "ParameterMaxVersionLimitExceeded", "TooManyUpdates", "ParameterAlreadyExists"},
