@@ -24,6 +24,7 @@ import (
 
 	"github.com/postern-cdk/postern/internal/accountdefault"
 	"github.com/postern-cdk/postern/internal/accountdefault/fakessm"
+	"github.com/postern-cdk/postern/internal/policy"
 )
 
 const doc = accountdefault.Document
@@ -508,7 +509,7 @@ func TestEveryCallFails(t *testing.T) {
 			return w.event(cfn.RequestDelete, "20", "AdoptByReplace")
 		},
 	}
-	tried := 0
+	tried, called := 0, map[string]bool{}
 	w := newWorld(t)
 	for _, name := range slices.Sorted(maps.Keys(requests)) {
 		// Which calls does it make?
@@ -519,6 +520,7 @@ func TestEveryCallFails(t *testing.T) {
 		calls := slices.Clone(w.ssm.Calls[start:])
 		counts := map[string]int{}
 		for _, call := range calls {
+			called["ssm:"+call] = true
 			counts[call]++
 			for _, fault := range faultsOf(call, counts[call]) {
 				tried++
@@ -583,6 +585,17 @@ func TestEveryCallFails(t *testing.T) {
 	}
 	t.Logf("%d faults", tried)
 	assert.Greater(t, tried, 250)
+
+	// Its role allows all these calls, and no other.
+	var allowed []string
+	for _, statement := range policy.AccountDefaultOwner(policy.Placeholders(), "log") {
+		for _, action := range statement.Action {
+			if strings.HasPrefix(action, "ssm:") {
+				allowed = append(allowed, action)
+			}
+		}
+	}
+	assert.ElementsMatch(t, slices.Collect(maps.Keys(called)), allowed)
 }
 
 // As CloudFormation does it: a failed create is deleted, a failed update updated back.
