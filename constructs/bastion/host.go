@@ -51,8 +51,9 @@ type Recording struct {
 	// Defaults to 7.
 	KeepDays int
 	// MinFreeMiB of disk below which sessions end and no new one begins, because
-	// it couldn't be recorded, 64 to 1048576. Session Manager stays open. Defaults
-	// to 256.
+	// it couldn't be recorded, 64 to 1048576. Half of it is kept in a file, for the
+	// records of all others where one person's files fill the disk: then only that
+	// person's sessions end. Session Manager stays open. Defaults to 256.
 	MinFreeMiB int
 }
 

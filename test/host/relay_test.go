@@ -16,7 +16,7 @@ import (
 // names, and nobody else to anything.
 func TestRelay(t *testing.T) {
 	t.Parallel()
-	l := shared.serialHardened.lock(t)
+	l := shared.serialHardened.lock(t).lab
 	// As a bootstrap with targets would have it.
 	l.MustRoot(t, `cp /etc/postern/environment /run/environment.kept
 source /opt/postern/host/run/begin.sh >/dev/null

@@ -56,6 +56,8 @@ func TestFullDisk(t *testing.T) {
 			defer func() { assert.NoError(t, unix.Unmount(small, unix.MNT_DETACH)) }()
 			filler := filepath.Join(small, "filler")
 			require.NoError(t, os.WriteFile(filler, make([]byte, 32<<10), 0o600))
+			spare := filepath.Join(small, "spare")
+			require.NoError(t, os.WriteFile(spare, make([]byte, 8<<10), 0o600))
 
 			dir := filepath.Join(small, "a")
 			o := options(chain.Lines)
@@ -63,6 +65,11 @@ func TestFullDisk(t *testing.T) {
 			o.Shadow = t.TempDir()
 			if full == "shadow" {
 				dir, o.Shadow = o.Shadow, dir
+			}
+			asked := 0
+			o.Room = func() bool {
+				asked++
+				return asked == 1 && assert.NoError(t, os.Remove(spare))
 			}
 			w, err := chain.Open(dir, o)
 			require.NoError(t, err)
@@ -72,6 +79,7 @@ func TestFullDisk(t *testing.T) {
 				}
 			}
 			require.ErrorIs(t, err, unix.ENOSPC)
+			assert.Equal(t, 2, asked, "the first time, there was room")
 			<-w.Failed()
 			require.ErrorIs(t, w.Append(line(chain.Lines, 1)), unix.ENOSPC)
 			require.ErrorIs(t, w.Close(), unix.ENOSPC)

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -51,6 +52,10 @@ type Options struct {
 	// MaxBytes and MaxAge close a segment. 0: 256 KiB and 5 s since its first line.
 	MaxBytes int
 	MaxAge   time.Duration
+	// Room is asked where the disk is full, and tells whether there is room again: what
+	// could not be written is tried once more then. It must not use this chain. nil:
+	// there never is.
+	Room func() bool
 	// NotAppendOnly leaves the segments open to being changed: for file systems that
 	// don't know the flag, and for tests.
 	NotAppendOnly bool
@@ -253,7 +258,11 @@ func (w *Writer) begin() error {
 	name := segmentName(w.n+1, w.o.Suffix)
 	s := &segment{sum: sha256.New()}
 	for _, dir := range w.dirs {
-		f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
+		const flags = os.O_CREATE | os.O_EXCL | os.O_WRONLY | os.O_APPEND
+		f, err := os.OpenFile(filepath.Join(dir, name), flags, 0o600)
+		if w.roomFor(err) {
+			f, err = os.OpenFile(filepath.Join(dir, name), flags, 0o600)
+		}
 		if err == nil {
 			s.files = append(s.files, f)
 			err = w.protect(f)
@@ -320,7 +329,7 @@ func (w *Writer) write(lines []byte, sum hash.Hash) error {
 			err = fmt.Errorf("%s: another file is in its place", f.Name())
 		}
 		if err == nil {
-			_, err = f.Write(lines)
+			err = w.put(f, lines)
 		}
 		if err != nil {
 			return w.fail(err)
@@ -335,6 +344,19 @@ func (w *Writer) write(lines []byte, sum hash.Hash) error {
 		w.syncing = time.AfterFunc(syncEvery, w.background)
 	}
 	return nil
+}
+
+// put writes all of lines, the rest of them after room was made.
+func (w *Writer) put(f *os.File, lines []byte) error {
+	n, err := f.Write(lines)
+	if w.roomFor(err) {
+		_, err = f.Write(lines[n:])
+	}
+	return err
+}
+
+func (w *Writer) roomFor(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) && w.o.Room != nil && w.o.Room()
 }
 
 // seal closes the open segment.

@@ -9,6 +9,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -101,6 +102,18 @@ func newBastion(t *testing.T, broken ...string) *bastion {
 		Root: root, SSH: listener.Addr().String(), IMDS: metadata.URL, Clock: served.URL, Parameters: b,
 		Delivered: func(_, session string) (bool, bool, error) {
 			return session != "" && !b.is("logs"), session != "" && !b.is("bucket"), nil
+		},
+		Canary: func(_, word string) (func() error, error) {
+			assert.Regexp(t, "^[0-9a-f]{16}$", word)
+			if b.is("journal down") {
+				return nil, io.ErrClosedPipe
+			}
+			return func() error {
+				if b.is("journal") {
+					return errors.New("a line of the journal is not there")
+				}
+				return nil
+			}, nil
 		},
 		Probe: func(_ context.Context, user, address string) error {
 			assert.Equal(t, settings.CheckUser, user)

@@ -39,6 +39,10 @@ type Host struct {
 	// Delivered tells whether a session has arrived in CloudWatch Logs and in the
 	// bucket. nil: what the shipper has had acknowledged.
 	Delivered func(root, session string) (logs, bucket bool, err error)
+	// Canary writes a line with a word to the journal, and returns what tells whether it
+	// has arrived in CloudWatch Logs. nil: the host's journal, and what the shipper has
+	// had acknowledged.
+	Canary func(root, word string) (arrived func() error, err error)
 	// Probe connects as another user. nil: by a program that runs as that user.
 	Probe func(ctx context.Context, user, address string) error
 
@@ -166,6 +170,9 @@ func (h *Host) defaults() {
 	set(&h.chronyc, "chronyc")
 	if h.Delivered == nil {
 		h.Delivered = ship.Delivered
+	}
+	if h.Canary == nil {
+		h.Canary = canary
 	}
 	if h.Probe == nil {
 		h.Probe = probe

@@ -115,6 +115,16 @@ func TestDelivery(t *testing.T) {
 		require.ErrorContains(t, err, "has not arrived in "+missing+": AccessDenied")
 		b.logout()
 	}
+	for broken, says := range map[string]string{"journal": "a line of the journal is not there: AccessDenied", "journal down": "the journal takes no line: "} {
+		b := newBastion(t, broken)
+		b.say(b.Root, "ship", ship.Status{Logs: ship.Sink{Error: "AccessDenied"}})
+		b.defaults()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := b.shipping(ctx)
+		require.ErrorContains(t, err, says)
+		b.logout()
+	}
 	for says, status := range map[string]ship.Status{
 		"the journal is not shipped: no such program": {Time: time.Now(), Journal: "no such program"},
 	} {
@@ -134,6 +144,7 @@ func TestDelivery(t *testing.T) {
 	lines, err = b.check("shipping")
 	require.NoError(t, err)
 	assert.Contains(t, lines["shipping"].Detail, "NOTHING GOES TO CLOUDWATCH LOGS")
+	assert.Contains(t, lines["shipping"].Detail, "THE JOURNAL STAYS ON THIS HOST")
 	b = newBastion(t, "logs", "bucket")
 	b.LogGroup, b.RecordBucket = "", ""
 	lines, err = b.check("shipping")
@@ -260,7 +271,7 @@ func TestUnknownNames(t *testing.T) {
 
 func TestTwoRunsAtOnce(t *testing.T) {
 	b := newBastion(t)
-	other := &Host{Settings: b.Settings, Root: b.Root, SSH: b.SSH, Probe: b.Probe, Delivered: b.Delivered, appendOnly: b.Host.appendOnly}
+	other := &Host{Settings: b.Settings, Root: b.Root, SSH: b.SSH, Probe: b.Probe, Delivered: b.Delivered, Canary: b.Canary, appendOnly: b.Host.appendOnly}
 	failed := make(chan error, 1)
 	go func() {
 		var out bytes.Buffer

@@ -4,6 +4,8 @@ package check
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -11,6 +13,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/journal"
+
+	"github.com/postern-cdk/postern/internal/host/event"
 	"github.com/postern-cdk/postern/internal/host/people"
 	"github.com/postern-cdk/postern/internal/host/settings"
 	"github.com/postern-cdk/postern/internal/host/ship"
@@ -19,11 +24,28 @@ import (
 // peopleAge is five times the period of the timer.
 const peopleAge = 5 * time.Minute
 
-// shipping follows the session of the recording check to where records are kept.
+// canary is a line that the host's journal has from us.
+func canary(root, word string) (func() error, error) {
+	line := strings.TrimSuffix(string(event.Line("canary", "word", word)), "\n")
+	c := &ship.Canary{Root: root, Kind: settings.LogHost, Word: word}
+	return c.Delivered, journal.Send(line, journal.PriInfo, map[string]string{"SYSLOG_IDENTIFIER": "postern"})
+}
+
+// shipping follows the session of the recording check, and a line of the journal, to
+// where records are kept.
 func (h *Host) shipping(ctx context.Context) (string, error) {
 	logs, bucket := h.Group(settings.LogSessions) != "", h.RecordBucket != ""
 	if !logs && !bucket {
 		return "NOTHING IS SHIPPED: records are on this host only, and end with it", nil
+	}
+	arrived := func() error { return nil }
+	if h.Group(settings.LogHost) != "" {
+		random := make([]byte, 8)
+		_, _ = rand.Read(random)
+		var err error
+		if arrived, err = h.Canary(h.Root, hex.EncodeToString(random)); err != nil {
+			return "", fmt.Errorf("the journal takes no line: %w", err)
+		}
 	}
 	seen, err := h.have(ctx)
 	if err != nil {
@@ -42,6 +64,9 @@ func (h *Host) shipping(ctx context.Context) (string, error) {
 		if err == nil && len(missing) > 0 {
 			err = fmt.Errorf("session %s has not arrived in %s", seen.id, strings.Join(missing, " and "))
 		}
+		if err == nil {
+			err = arrived()
+		}
 		return err
 	}); err != nil {
 		if s, statusErr := h.shipper(); statusErr == nil && s.Logs.Error+s.Bucket.Error != "" {
@@ -58,7 +83,10 @@ func (h *Host) shipping(ctx context.Context) (string, error) {
 	if s.Journal != "" {
 		return "", fmt.Errorf("the journal is not shipped: %s", s.Journal)
 	}
-	detail := fmt.Sprintf("session %s arrived within %s; %d s behind", seen.id, took, max(s.Logs.LagSeconds, s.Bucket.LagSeconds))
+	detail := fmt.Sprintf("session %s and a line of the journal arrived within %s; %d s behind", seen.id, took, max(s.Logs.LagSeconds, s.Bucket.LagSeconds))
+	if h.Group(settings.LogHost) == "" {
+		detail = fmt.Sprintf("session %s arrived within %s; %d s behind; THE JOURNAL STAYS ON THIS HOST", seen.id, took, max(s.Logs.LagSeconds, s.Bucket.LagSeconds))
+	}
 	if !logs {
 		detail += "; NOTHING GOES TO CLOUDWATCH LOGS"
 	}

@@ -640,7 +640,7 @@ func TestFullDiskEndsSessions(t *testing.T) {
 	filler, err := os.Create(settings.LogDir + "/filler")
 	require.NoError(t, err)
 	defer func() { _ = os.Remove(filler.Name()); _ = filler.Close() }()
-	require.NoError(t, unix.Fallocate(int(filler.Fd()), 0, 0, int64(stat.Bavail)*stat.Bsize-8<<20))
+	require.NoError(t, unix.Fallocate(int(filler.Fd()), 0, 0, int64(stat.Bavail)*stat.Bsize-4<<20))
 	require.Error(t, s.ends())
 	assert.Contains(t, s.out.String(), "can't be recorded any more")
 	assert.Equal(t, "recording-failed", l.ending(s.id)["why"])
@@ -652,6 +652,71 @@ func TestFullDiskEndsSessions(t *testing.T) {
 	require.NoError(t, filler.Close())
 	require.Eventually(t, func() bool { return strings.Contains(l.log.String(), "recorded again") }, 5*time.Second, 20*time.Millisecond)
 	l.login("alice").run("true")
+}
+
+// Whoever fills the disk goes, and nobody else: neither who works there, nor who comes.
+func TestWhoFillsTheDiskIsTheOnlyOneToGo(t *testing.T) {
+	for name, attack := range map[string]string{
+		"at once":           "fallocate -l 290M big; head -c 2G /dev/zero >bigger",
+		"a nameless file":   "exec 9>big; rm big; head -c 2G /dev/zero >&9",
+		"deep down":         `perl -e 'for (1..1100) { mkdir "d"; chdir "d" } exec "head -c 2G /dev/zero >big"'`,
+		"in the background": "(setsid head -c 2G /dev/zero >big &); sleep 1000",
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, func(c *settings.Choices) { c.Recording.MinFreeMiB = 128 })
+			require.Eventually(t, func() bool { _, err := os.Stat(settings.ShadowDir + "/.reserve"); return err == nil }, 5*time.Second, 20*time.Millisecond)
+			alice, bob := l.login("alice"), l.login("bob")
+			var stat unix.Statfs_t
+			require.NoError(t, unix.Statfs("/home", &stat))
+			filler, err := os.Create("/home/filler")
+			require.NoError(t, err)
+			defer func() { _ = os.Remove(filler.Name()); _ = filler.Close() }()
+			require.NoError(t, unix.Fallocate(int(filler.Fd()), 0, 0, int64(stat.Bavail)*stat.Bsize-400<<20))
+
+			bob.send("for i in {1..200}; do echo $i; sleep 0.02; done; echo co''unted\n")
+			alice.send(attack + "\n")
+			require.Error(t, alice.ends())
+			assert.Contains(t, alice.out.String(), "Your files fill the disk")
+			assert.Equal(t, "disk-filled", l.ending(alice.id)["why"])
+			bob.await("counted")
+			bob.run("/bin/echo still")
+			assert.Contains(t, l.log.String(), `{"postern":"alarm","name":"disk-filled","text":"a person's files fill the disk`)
+			assert.NotContains(t, l.log.String(), "recording-failed")
+			_ = alice.client.Close()
+			l.nothingLeft("alice")
+			l.login("carol").run("true")
+			if name != "a nameless file" { // gone with its process
+				again := l.connect("alice")
+				require.Error(t, again.Run(""))
+				assert.Contains(t, again.out.String(), "until its operators have made room")
+			}
+			if name == "at once" {
+				l.stopDaemon(unix.SIGKILL)
+				l.startDaemon()
+				require.Eventually(t, func() bool {
+					again := l.connect("alice")
+					return again.Run("") != nil && strings.Contains(again.out.String(), "until its operators have made room")
+				}, 10*time.Second, 100*time.Millisecond, "nor after the recorder was started again")
+				l.login("bob").run("true")
+			} else {
+				bob.send("exit\n")
+				require.NoError(t, bob.ends())
+			}
+			for _, id := range []string{alice.id, bob.id} {
+				report, err := chain.Verify(settings.LogDir + "/sessions/" + id)
+				require.NoError(t, err)
+				assert.Nil(t, report.Fault)
+			}
+
+			require.NoError(t, os.RemoveAll("/home/alice"))
+			require.NoError(t, os.Mkdir("/home/alice", 0o700))
+			require.NoError(t, os.Chown("/home/alice", people["alice"], people["alice"]))
+			require.NoError(t, os.Remove(filler.Name()))
+			require.NoError(t, filler.Close())
+			require.Eventually(t, func() bool { return strings.Contains(l.log.String(), "there is room on the disk again") }, 5*time.Second, 20*time.Millisecond)
+			l.login("alice").run("true")
+		})
+	}
 }
 
 // Not even the bytes that are kept free are there.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -228,6 +229,39 @@ func (g *cgroups) kill(id string) error {
 		time.Sleep(5 * time.Millisecond)
 	}
 	return os.WriteFile(filepath.Join(dir, "cgroup.freeze"), []byte("0"), 0)
+}
+
+// freeze stops all processes of all sessions, or lets them go on.
+func (g *cgroups) freeze(on bool) {
+	want := "0"
+	if on {
+		want = "1"
+	}
+	if os.WriteFile(filepath.Join(g.sessions, "cgroup.freeze"), []byte(want), 0) != nil {
+		return
+	}
+	for range 100 {
+		if slices.Contains(lines(filepath.Join(g.sessions, "cgroup.events")), "frozen "+want) {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// processes of a session, those in groups below its own too.
+func (g *cgroups) processes(id string) []int {
+	var pids []int
+	_ = filepath.WalkDir(filepath.Join(g.sessions, id), func(path string, entry os.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			for _, line := range lines(filepath.Join(path, "cgroup.procs")) {
+				if pid, err := strconv.Atoi(line); err == nil {
+					pids = append(pids, pid)
+				}
+			}
+		}
+		return nil
+	})
+	return pids
 }
 
 // remove waits for the processes of a session to be gone and removes its group.

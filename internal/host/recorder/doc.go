@@ -19,6 +19,10 @@
 //   - What can't be recorded ends: a write error, a full disk, a folder or a file that
 //     was replaced. The person is told, an alarm is raised, and nobody else gets in
 //     until it is well again.
+//   - Who fills the disk goes alone. Half of MinFreeMiB is kept in a file; where the
+//     disk gets full, all sessions stand still, those end whose person has the largest
+//     files on it, and the records get what was kept. The person has no session until
+//     there is room again.
 //
 // # What is written
 //

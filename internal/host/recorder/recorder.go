@@ -77,6 +77,9 @@ type Recorder struct {
 	told     map[string]time.Time // alarms that would come again and again
 	running  sync.WaitGroup
 	greeting map[int]int // connections that no session is of yet, by user
+	barred   map[int]int64
+
+	reserve reserve
 }
 
 // Run records sessions until ctx is done; then those that are open end, in order.
@@ -150,10 +153,15 @@ func (r *Recorder) run(ctx context.Context, cgroup string) error {
 
 // tick looks after what nobody waits for.
 func (r *Recorder) tick(n int) {
-	if err := r.check(); err != nil {
+	err := r.check()
+	if short := (*shortage)(nil); errors.As(err, &short) && r.room() {
+		err = r.check()
+	}
+	if err != nil {
 		r.fail(err)
 	} else {
 		r.mend()
+		r.keepReserve()
 	}
 	for _, s := range r.all() {
 		s.tick()
@@ -192,7 +200,7 @@ func (r *Recorder) path(parts ...string) string {
 }
 
 func (r *Recorder) options(suffix, shadow string) chain.Options {
-	return chain.Options{Suffix: suffix, Shadow: r.path(settings.ShadowDir, shadow), NotAppendOnly: r.notAppendOnly}
+	return chain.Options{Suffix: suffix, Shadow: r.path(settings.ShadowDir, shadow), Room: r.room, NotAppendOnly: r.notAppendOnly}
 }
 
 // open opens what all sessions write to.
@@ -212,6 +220,7 @@ func (r *Recorder) open() error {
 			r.folders = append(r.folders, f)
 		}
 	}
+	r.keepReserve()
 	o := r.options(chain.Lines, string(settings.LogCommands))
 	o.Resume = true
 	var err error
@@ -221,6 +230,7 @@ func (r *Recorder) open() error {
 	if r.text, err = openText(r.path(settings.LogDir, "bastion.log"), r.path(settings.ShadowDir, "bastion.log")); err != nil {
 		return err
 	}
+	r.text.room = r.room
 	// Everybody passes through this folder to the socket and to the hook.
 	if err := os.MkdirAll(r.path(settings.RunDir), 0o755); err != nil { //nolint:gosec // a way for everybody
 		return err
@@ -302,8 +312,8 @@ func (r *Recorder) check() error {
 		if err != nil {
 			return err
 		}
-		if least := int64(r.settings.Recording.MinFreeMiB) << 20; free < least {
-			return fmt.Errorf("%s: %d MiB of disk are free, fewer than %d", f.Name(), free>>20, least>>20)
+		if least := r.least(); free < least {
+			return &shortage{f.Name(), free, least}
 		}
 	}
 	if err := r.text.there(); err != nil {

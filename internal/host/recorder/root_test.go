@@ -359,6 +359,12 @@ func (l *lab) stopDaemon(signal unix.Signal) {
 		l.t.Error("the recorder doesn't stop")
 	}
 	_ = os.WriteFile(labGroup+"/cgroup.kill", []byte("1"), 0)
+	for range 100 {
+		if err := os.Remove(labGroup + "/daemon"); err == nil || errors.Is(err, os.ErrNotExist) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 func (l *lab) dial(user string) (*ssh.Client, error) {

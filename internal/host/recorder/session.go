@@ -39,6 +39,7 @@ const (
 	whyRevoked why = "revoked" // the person may no longer log in
 	whyFailed  why = "recording-failed"
 	whyFull    why = "record-full"
+	whyDisk    why = "disk-filled"
 	whyStopped why = "stopped" // the recorder, or the host
 	whyCrashed why = "crashed" // the recorder, or the host
 )
@@ -50,6 +51,7 @@ var told = map[why]string{
 	whyRevoked: "Your access to this bastion was revoked: this session ends.",
 	whyFailed:  "This session can't be recorded any more, so that it ends. The operators of this bastion know from an alarm.",
 	whyFull:    "The record of this session is as large as one may be: this session ends.",
+	whyDisk:    "Your files fill the disk of this bastion: your sessions end. Its operators know from an alarm.",
 	whyStopped: "This bastion is stopping its sessions.",
 }
 
@@ -168,6 +170,7 @@ const (
 	refusedNow      = refusal("Sessions can't be recorded on this bastion now, so that there are none. Its operators know from an alarm.")
 	refusedStopping = refusal("This bastion is stopping.")
 	refusedMany     = refusal("There are too many sessions. End one of yours, or try again later.")
+	refusedDisk     = refusal("Your files fill the disk of this bastion: you have no session here until its operators have made room.")
 	refusedCommand  = refusal("This bastion takes interactive sessions only: no commands, and no scp or sftp.")
 )
 
@@ -328,6 +331,8 @@ func (r *Recorder) prepare(conn *net.UnixConn, p *peer, streams [3]*os.File) (*s
 		err = refusedStopping
 	case r.broken != nil:
 		err = refusedNow
+	case r.barred[p.uid] > 0:
+		err = refusedDisk
 	case of >= maxOfOne || len(r.sessions) >= maxSessions:
 		err = refusedMany
 	default:

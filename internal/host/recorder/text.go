@@ -3,6 +3,7 @@
 package recorder
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,6 +48,8 @@ func textLine(at time.Time, address, person, session, by, dir, command string) s
 type textLog struct {
 	paths []string
 	limit int64
+	// room is asked where the disk is full. nil: there is none.
+	room func() bool
 
 	mu    sync.Mutex
 	files []*os.File
@@ -90,7 +93,11 @@ func (t *textLog) write(line string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, f := range t.files {
-		if _, err := f.WriteString(line); err != nil {
+		n, err := f.WriteString(line)
+		if errors.Is(err, unix.ENOSPC) && t.room != nil && t.room() {
+			_, err = f.WriteString(line[n:])
+		}
+		if err != nil {
 			return err
 		}
 	}

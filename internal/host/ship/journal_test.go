@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -160,6 +162,34 @@ func TestJournal(t *testing.T) {
 		assert.Contains(t, l, fmt.Sprintf("line %d", i+2))
 	}
 	h.sound(t)
+}
+
+// Who writes to the journal to see it arrive sees how far it came.
+func TestCanary(t *testing.T) {
+	h := newHarness(t)
+	var closed atomic.Bool
+	closed.Store(true)
+	h.set(func(op, name string, w http.ResponseWriter, _ *http.Request) bool {
+		if op != "PutLogEvents" || !strings.HasSuffix(name, "/host") || !closed.Load() {
+			return false
+		}
+		refuse(w, http.StatusInternalServerError, "InternalFailure")
+		return true
+	})
+	f := &follower{}
+	f.add(entryLine(1))
+	h.run(t, func(s *Shipper) { s.Journal = f.open })
+	c := &Canary{Root: h.root, Kind: settings.LogHost, Word: "0a1b2c3d"}
+	require.EqualError(t, c.Delivered(), "a line that was written to the journal is not read from it")
+	f.add(entryLine(2, "MESSAGE", "the word 0a1b2c3d"), entryLine(3))
+	require.Eventually(t, func() bool {
+		return strings.HasSuffix(c.Delivered().Error(), "and CloudWatch Logs has not taken it")
+	}, 5*time.Second, 20*time.Millisecond)
+	assert.Empty(t, h.lines("/all|i-0abc/host"))
+	closed.Store(false)
+	require.Eventually(t, func() bool { return c.Delivered() == nil }, 20*time.Second, 20*time.Millisecond)
+	assert.Contains(t, strings.Join(h.lines("/all|i-0abc/host"), ""), "0a1b2c3d")
+	require.Error(t, (&Canary{Root: h.root, Kind: settings.LogHost, Word: "another"}).Delivered())
 }
 
 // A journal that is gone is read anew, as the cursor leads nowhere.
