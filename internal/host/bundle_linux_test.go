@@ -86,6 +86,8 @@ func TestAHostThatFailsStaysClosed(t *testing.T) {
 			l := newLab(t)
 			if c.step != "selfcheck" {
 				l.only("packages", "units", c.step)
+			} else {
+				l.only("packages", "accounts", "confine", "units", "audit", "fail2ban", "unseal", "selfcheck").asks("accounts", "confine", "audit", "fail2ban")
 			}
 			c.arrange(l)
 			o := l.boot(full())
@@ -117,7 +119,7 @@ func TestAValueThatIsRefusedClosesTheHost(t *testing.T) {
 
 func TestWhatFailsLaterClosesNothing(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	l := newLab(t).only("units", "unseal", "selfcheck", "open").asks("units", "sshd-running")
 	require.Equal(t, 0, l.boot(full()).code)
 	l.fake("checks", `{"postern":"check","name":"recording","result":"fail"}`)
 	_, reason := l.again().failure(t)
@@ -226,7 +228,7 @@ func TestFirewallRules(t *testing.T) {
 
 func TestAKernelWithoutNftablesIsToldNotRefused(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	l := newLab(t).only("accounts", "units", "firewall", "unseal", "selfcheck", "open").asks("firewall")
 	l.fake("no-nft", "")
 	o := l.boot(full())
 	require.Equal(t, 0, o.code, o.out)
@@ -236,9 +238,12 @@ func TestAKernelWithoutNftablesIsToldNotRefused(t *testing.T) {
 
 func TestKernelSettings(t *testing.T) {
 	t.Parallel()
-	t.Run("machine", func(t *testing.T) {
+	kernel := func(t *testing.T) *lab {
 		t.Parallel()
-		l := newLab(t)
+		return newLab(t).only("kernel", "units", "unseal", "selfcheck", "open").asks("kernel")
+	}
+	t.Run("machine", func(t *testing.T) {
+		l := kernel(t)
 		o := l.boot(Config{})
 		require.Equal(t, 0, o.code, o.out)
 		assert.Equal(t, "2\n", l.read("proc/sys/kernel/kptr_restrict"))
@@ -251,8 +256,7 @@ func TestKernelSettings(t *testing.T) {
 		assert.Equal(t, "not as it should be: kernel.kptr_restrict", o.event("check", "name", "kernel")["detail"])
 	})
 	t.Run("Debian", func(t *testing.T) {
-		t.Parallel()
-		l := newLab(t)
+		l := kernel(t)
 		l.debian()
 		l.write("proc/sys/kernel/unprivileged_userns_clone", "1\n")
 		require.Equal(t, 0, l.boot(Config{}).code)
@@ -260,8 +264,7 @@ func TestKernelSettings(t *testing.T) {
 		assert.Equal(t, "7000\n", l.read("proc/sys/user/max_user_namespaces"), "root keeps them")
 	})
 	t.Run("container", func(t *testing.T) {
-		t.Parallel()
-		l := newLab(t)
+		l := kernel(t)
 		l.fake("container", "")
 		require.Equal(t, 0, l.boot(Config{}).code)
 		assert.Equal(t, "0\n", l.read("proc/sys/kernel/kptr_restrict"), "the machine's")
@@ -308,7 +311,7 @@ func TestConfinement(t *testing.T) {
 
 func TestSecondFactor(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	l := newLab(t).only("accounts", "sshd", "units", "unseal", "selfcheck", "open").asks("sshd-effective", "second-factor")
 	c := full()
 	c.Choices.SecondFactor.AtLogin = true
 	o := l.boot(c)
@@ -343,7 +346,7 @@ func TestNextHostKeysAndCertificates(t *testing.T) {
 
 func TestGoldenImageInstallsNothing(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	l := newLab(t).only("packages", "units", "care", "unseal", "selfcheck", "open").asks("packages", "timers")
 	o := l.boot(Config{Hardening: Hardening{GoldenImage: true}})
 	require.Equal(t, 0, o.code, o.out)
 	assert.Empty(t, o.called("dnf"))
@@ -353,7 +356,8 @@ func TestGoldenImageInstallsNothing(t *testing.T) {
 
 func TestGoldenImageIsReadOnly(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	steps := []string{"accounts", "units", "readonly", "unseal", "selfcheck", "open"}
+	l := newLab(t).only(steps...).asks("read-only")
 	l.write("etc/passwd", strings.Replace(l.read("etc/passwd"), "ssm-user:x:1001:1001::/home/ssm-user:/bin/bash\n", "", 1))
 	require.NoError(t, os.Remove(l.root+"/etc/sudoers.d/ssm-agent-users"))
 	o := l.boot(Config{Hardening: Hardening{GoldenImage: true}})
@@ -363,7 +367,7 @@ func TestGoldenImageIsReadOnly(t *testing.T) {
 	assert.Equal(t, "# User rules for ssm-user\nssm-user ALL=(ALL) NOPASSWD:ALL\n", l.read("etc/sudoers.d/ssm-agent-users"))
 	assert.Contains(t, l.read("etc/passwd"), "\nssm-user:", "Session Manager could not make it later")
 	assert.Equal(t, "not asked for", func() any {
-		l := newLab(t)
+		l := newLab(t).only(steps...).asks("read-only")
 		return l.boot(Config{}).event("check", "name", "read-only")["detail"]
 	}())
 
@@ -406,9 +410,12 @@ func (l *lab) withoutProgram(names ...string) {
 
 func TestWhatASystemDoesNotHaveIsNamed(t *testing.T) {
 	t.Parallel()
-	t.Run("Amazon Linux", func(t *testing.T) {
+	packages := func(t *testing.T) *lab {
 		t.Parallel()
-		l := newLab(t)
+		return newLab(t).only("packages", "accounts", "units", "firewall", "fail2ban", "unseal", "care", "selfcheck", "open").asks("packages", "firewall", "fail2ban", "integrity")
+	}
+	t.Run("Amazon Linux", func(t *testing.T) {
+		l := packages(t)
 		l.withoutProgram("aide", "fail2ban-client")
 		o := l.boot(Config{})
 		_, reason := o.failure(t)
@@ -418,8 +425,7 @@ func TestWhatASystemDoesNotHaveIsNamed(t *testing.T) {
 		assert.Equal(t, "missing: aide", o.event("check", "name", "packages", "result", "fail")["detail"])
 	})
 	t.Run("Debian", func(t *testing.T) {
-		t.Parallel()
-		l := newLab(t)
+		l := packages(t)
 		l.debian()
 		l.withoutProgram("aide", "fail2ban-client")
 		o := l.boot(Config{})
@@ -427,8 +433,7 @@ func TestWhatASystemDoesNotHaveIsNamed(t *testing.T) {
 		assert.NotNil(t, o.event("note", "text", "aide is not here: nobody learns of changed programs and configuration"))
 	})
 	t.Run("without what lets people out", func(t *testing.T) {
-		t.Parallel()
-		l := newLab(t)
+		l := packages(t)
 		l.debian()
 		l.withoutProgram("nft")
 		_, reason := l.boot(Config{}).failure(t)

@@ -41,7 +41,8 @@
 //	bundle.go       what of files/ is in the bundle
 //	files/          the core, in the payload
 //	  userdata.sh     unpacks and starts; never in the payload itself
-//	  main.sh         sources the others and runs the steps in order
+//	  main.sh         runs the steps in order
+//	  head.sh         what it and the timers' scripts begin with: sources the others
 //	  lib.sh          events, reasons, retries, writing files
 //	  environment.sh  steps environment (deploy-time values), tools and settings
 //	  signal.sh       the EXIT trap and the signal to CloudFormation

@@ -248,7 +248,8 @@ type HostKeys struct {
 
 // Hardening configures the operating system.
 type Hardening struct {
-	// GoldenImage installs and upgrades nothing: the image brings all.
+	// GoldenImage installs and upgrades nothing: the image brings all. Programs and
+	// configuration are read-only.
 	GoldenImage bool `yaml:"goldenImage"`
 	// UpdateRelease of Amazon Linux that security updates are taken from.
 	UpdateRelease string `yaml:"updateRelease"`

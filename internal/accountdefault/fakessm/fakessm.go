@@ -119,6 +119,14 @@ func (s *Server) Heal() {
 	s.faults, s.Stuck = nil, false
 }
 
+// Reset takes everything back.
+func (s *Server) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Documents, s.Parameters, s.Calls, s.faults, s.counted = map[string]*Document{}, map[string]*Parameter{}, nil, nil, map[*Fault]int{}
+	s.Stuck, s.Lagging, s.MaxVersions = false, 0, 0
+}
+
 // Put makes a document with those contents, the last one being the default.
 func (s *Server) Put(name string, contents ...string) *Document {
 	s.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -20,8 +21,7 @@ func VerifyCommand() *cobra.Command {
 		Short: "Check records: exit code 1 and the first break of each, where one is not whole",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			fsys := os.DirFS(args[0])
-			records, err := Find(fsys)
+			fsys, records, err := in(args[0])
 			if err != nil {
 				return err
 			}
@@ -47,6 +47,13 @@ func VerifyCommand() *cobra.Command {
 	return c
 }
 
+// in lists the records in a directory.
+func in(dir string) (fs.FS, []Record, error) {
+	fsys := os.DirFS(dir)
+	records, err := Find(fsys)
+	return fsys, records, err
+}
+
 func leaveFlags(c *cobra.Command, leave *Leave) {
 	c.Flags().BoolVar(&leave.Open, "open", false, "a record without an end is no fault: it may still be written")
 	c.Flags().BoolVar(&leave.Partial, "partial", false, "a record without its first segments is no fault: what is there may be that of one day")
@@ -60,8 +67,7 @@ func ExportCommand() *cobra.Command {
 		Short: "Write a recording for `asciinema play PATH`, or `scriptreplay --timing=PATH.timing PATH.typescript`",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			fsys := os.DirFS(args[0])
-			records, err := Find(fsys)
+			fsys, records, err := in(args[0])
 			if err != nil {
 				return err
 			}

@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"sync"
+
+	"github.com/postern-cdk/postern/internal/host/chain"
 )
 
 // Log writes events, one line each. Its zero value writes to the standard output,
@@ -57,7 +59,9 @@ func (l *Log) write(kind string, pairs []any) {
 }
 
 // Line is one event as it is written, the line break included. Keys keep their
-// order; what can't be JSON is written as Go prints it.
+// order; what can't be JSON is written as Go prints it, and what could direct the
+// terminal of who reads it, as JSON's escapes: values may be somebody's who is not a
+// friend, such as the name of an object.
 func Line(kind string, pairs ...any) []byte {
 	var b bytes.Buffer
 	b.WriteString(`{"postern":`)
@@ -68,8 +72,8 @@ func Line(kind string, pairs ...any) []byte {
 		b.WriteByte(':')
 		b.Write(value(pairs[i+1]))
 	}
-	b.WriteString("}\n")
-	return b.Bytes()
+	b.WriteByte('}')
+	return append(chain.Escape(b.Bytes()), '\n')
 }
 
 func value(v any) []byte {

@@ -16,6 +16,12 @@ func TestLine(t *testing.T) {
 		string(event.Line("x", "b", 1, "a", "two\nlines", "e", errors.New("broken"), "c", 1i)))
 }
 
+func TestWhatDirectsATerminalIsEscaped(t *testing.T) {
+	//nolint:testifylint // the bytes count
+	assert.Equal(t, `{"postern":"x","object":"\u001b[2J\u009b2J\u202egpj\u007f"}`+"\n",
+		string(event.Line("x", "object", "\x1b[2J\u009b2J\u202egpj\x7f")))
+}
+
 func TestOnlyAlarmsGoToTheConsole(t *testing.T) {
 	var out, console bytes.Buffer
 	log := &event.Log{Out: &out, Console: &console}

@@ -77,6 +77,7 @@ step_tools() {
     type -P "$tool" >/dev/null || missing+=("$tool")
   done
   ((${#missing[@]} == 0)) || die "not installed: ${missing[*]}: use an image that has them"
+  SSHD=$(type -P sshd)
 }
 
 # step_settings: what the programs of the bundle are told, internal/host/settings.

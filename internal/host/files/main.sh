@@ -10,29 +10,10 @@
 # a file of its own. It is idempotent, works under strict mode, says why it gives
 # up by `die`, and leaves the host no worse than it found it. Paths begin with
 # $ROOT, which is empty but in tests.
-set -Eeuo pipefail
-shopt -s lastpipe # what put says of its work is heard behind a pipe too
-umask 022
-ROOT="${POSTERN_ROOT:-}"
-readonly ROOT
-[[ -n $ROOT ]] || export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export LC_ALL=C DEBIAN_FRONTEND=noninteractive AWS_PAGER='' AWS_MAX_ATTEMPTS=2
-readonly HOST_DIR="${BASH_SOURCE[0]%/*}"
-readonly STATE="$ROOT/var/lib/postern"
-readonly ETC="$ROOT/etc/postern"
 
-# shellcheck source=internal/host/files/lib.sh
-source "$HOST_DIR/lib.sh"
-# shellcheck source=internal/host/files/environment.sh
-source "$HOST_DIR/environment.sh"
-# shellcheck source=internal/host/files/signal.sh
-source "$HOST_DIR/signal.sh"
-# shellcheck source=internal/host/files/instance.sh
-source "$HOST_DIR/instance.sh"
-# shellcheck source=internal/host/files/seal.sh
-source "$HOST_DIR/seal.sh"
-# shellcheck source=internal/host/files/bundle.sh
-source "$HOST_DIR/bundle.sh"
+set -Eeuo pipefail
+# shellcheck source=internal/host/files/head.sh
+source "${BASH_SOURCE[0]%/*}/head.sh"
 
 main() {
   open_log

@@ -12,24 +12,27 @@
 //
 // # PAM
 //
-// pam_exec runs `postern-host totp`. Its lines take the place of the distribution's
-// auth lines (Debian's "@include common-auth", Fedora's and Amazon Linux's "auth
-// ..."); account and session lines stay. In /etc/pam.d/sudo, and /etc/pam.d/sudo-i
-// where there is one:
+// pam_exec runs `postern-host totp`, by lines that the bootstrap writes. For sudo, a
+// service of its own, /etc/pam.d/postern-sudo, which a line of sudoers names for the
+// group of people (pam_service, pam_login_service), so that sudo of others stays as it
+// is:
 //
-//	auth [success=1 default=ignore] pam_exec.so seteuid quiet stdout expose_authtok /opt/postern/bin/postern-host totp
-//	auth requisite pam_deny.so
-//	auth required pam_permit.so
+//	auth     [success=1 default=ignore] pam_exec.so seteuid quiet stdout expose_authtok /opt/postern/bin/postern-host totp
+//	auth     requisite pam_deny.so
+//	auth     required pam_permit.so
+//	account  required pam_unix.so
+//	session  required pam_limits.so
 //
 // pam_exec fails with a system error, after which sudo asks no second time; pam_deny
 // makes that a wrong code.
 //
-// For logins, in /etc/pam.d/sshd:
+// For logins, at the top of /etc/pam.d/sshd, before the distribution's own lines, which
+// would ask for a password:
 //
 //	auth [success=2 default=ignore] pam_exec.so seteuid quiet /opt/postern/bin/postern-host totp --unenrolled
 //	auth optional pam_echo.so One-time code of %u
 //	auth requisite pam_exec.so seteuid quiet stdout expose_authtok /opt/postern/bin/postern-host totp
-//	auth required pam_permit.so
+//	auth sufficient pam_permit.so
 //
 // with these in sshd's configuration, which asks for the key first:
 //

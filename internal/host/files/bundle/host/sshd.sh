@@ -3,7 +3,6 @@
 # result is not what was asked for. A host whose sshd is broken can't be mended
 # through sshd.
 
-SSHD=''
 readonly SSHD_CONFIG="$ROOT/etc/ssh/sshd_config"
 readonly SSHD_DROP_IN="$ROOT/etc/ssh/sshd_config.d/00-postern.conf"
 readonly SSHD_CANDIDATE="$STATE/sshd-candidate"
@@ -229,7 +228,6 @@ END
 
 step_sshd() {
   local differs connect=no changed temp said
-  SSHD=$(type -P sshd)
   if [[ $OS == debian && ! -d /run/sshd ]]; then mkdir /run/sshd; fi
   [[ -f $SSHD_CONFIG ]] || die "there is no $SSHD_CONFIG"
   if [[ ! -f $ROOT/etc/ssh/ssh_host_ed25519_key ]]; then
