@@ -39,10 +39,15 @@ func TestPosterntestOnConstructs(t *testing.T) {
 		operator.New(access, "People", &operator.Props{Groups: []awsiam.IGroup{group}, Shell: []operator.Door{shells}})
 		return access
 	}
-	app := cdktest.NewApp(t)
-	build(app)
-	folder := *app.Synth(nil).Directory()
+	for _, references := range []string{"strong", "weak"} {
+		app := cdktest.NewAppWith(t, map[string]any{"@aws-cdk/core:defaultCrossStackReferences": references})
+		build(app)
+		checkPosterntest(t, *app.Synth(nil).Directory())
+	}
+}
 
+func checkPosterntest(t *testing.T, folder string) {
+	t.Helper()
 	read := posterntest.Read(t, folder)
 	posterntest.NoIngressFromInternet(t, read)
 	posterntest.EveryTargetHasAWayIn(t, read)
