@@ -2,6 +2,7 @@ package posterntest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -210,7 +211,7 @@ func (a *App) add(s *stack, text, folder string) (*stack, error) {
 		if !ok || folder == "" {
 			return nil, fmt.Errorf("%s is a nested stack, whose template is not in this one: read the cloud assembly with posterntest.Read", s.label(id))
 		}
-		text, err := os.ReadFile(filepath.Join(folder, file))
+		text, err := readIn(folder, file)
 		if err == nil {
 			inner := &stack{name: s.name + "." + id, region: s.region, account: s.account, paths: maps.Clone(s.paths), parent: s, nestedID: id}
 			s.nested[id], err = a.add(inner, string(text), folder)
@@ -220,6 +221,16 @@ func (a *App) add(s *stack, text, folder string) (*stack, error) {
 		}
 	}
 	return s, nil
+}
+
+// readIn reads a file of a folder, and none outside of it.
+func readIn(folder, name string) ([]byte, error) {
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, err
+	}
+	text, err := root.ReadFile(name)
+	return text, errors.Join(err, root.Close())
 }
 
 // ARN is an ARN in the app's partition, region and account, such as

@@ -484,7 +484,7 @@ func TestRead(t *testing.T) {
 	nested("0.0.0.0/0")
 	assert.Contains(t, failure(t, func(t testing.TB) { posterntest.NoIngressFromInternet(t, posterntest.Read(t, folder)) }), "lets in 0.0.0.0/0 on port 22")
 	require.NoError(t, os.Remove(filepath.Join(folder, "assembly-Prod/nested.json")))
-	assert.Contains(t, failure(t, func(t testing.TB) { posterntest.Read(t, folder) }), "template of stack ProdAccess: nested stack N: open ")
+	assert.Contains(t, failure(t, func(t testing.TB) { posterntest.Read(t, folder) }), "template of stack ProdAccess: nested stack N: openat nested.json: no such file or directory")
 	assert.Contains(t, failure(t, func(t testing.TB) {
 		posterntest.Of(t, stack(`"N": {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": "u"}}`))
 	}), "N is a nested stack, whose template is not in this one: read the cloud assembly with posterntest.Read")
