@@ -51,6 +51,7 @@ func (s *accessStack) addAccountDefault(c *config.Config, settings session.Setti
 		made.AllowHost(s.bastion)
 	}
 	output(s, "AccountPreferences", made.RecordCommand(), "what was done to the account's preferences")
+	output(s, "OriginalPreferences", made.OriginalCommand(), "the account's preferences as they were before")
 }
 
 var onExisting = map[config.AccountDefault]session.OnExisting{

@@ -73,6 +73,7 @@ func main() {
 	w.AddHost(host, nil)
 	w.AddSessionNotices(&watch.SessionNotices{Quiet: []string{orders.DocumentName()}})
 	w.AddBreakGlass(onCall)
+	w.AddHours(developers)
 
 	for _, output := range []struct{ id, value string }{
 		{"OpenShell", shell.StartCommand(host.InstanceIDCommand(), "")},

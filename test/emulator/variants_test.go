@@ -140,7 +140,7 @@ watch: {existingTrail: true, sessions: {notices: true}}`, func(t *testing.T, c *
 			assert.Contains(t, outputs["InstanceConnectSSHOnCall"], "maxTunnelDuration=1800")
 			assert.Contains(t, outputs["StartBreakGlass"], "--document-name Postern-Access-BreakGlass")
 			assert.Contains(t, outputs["OpenDevelopers"], "arn:aws:states:")
-			assert.JSONEq(t, outputs["PermissionSetAuditors"], outputs["PermissionSetAuditors"], "JSON to paste")
+			assert.True(t, json.Valid([]byte(outputs["PermissionSetAuditors"])), "JSON to paste")
 			var used bool
 			for _, rule := range c.list("AWS::Events::Rule") {
 				pattern, err := json.Marshal(rule.at("EventPattern"))
