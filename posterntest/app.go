@@ -2,6 +2,7 @@ package posterntest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -35,6 +36,11 @@ type stack struct {
 	region   string
 	account  string
 	exports  map[string]any
+
+	// A nested stack gets its parameters from the resource that it is of another stack.
+	parent   *stack
+	nestedID string
+	nested   map[string]*stack // by logical ID
 }
 
 // resource is one resource of a stack with its properties evaluated.
@@ -54,7 +60,7 @@ func Of(t testing.TB, templates ...any) *App {
 	for i, given := range templates {
 		text, err := textOf(given)
 		if err == nil {
-			err = a.add(fmt.Sprintf("template %d", i+1), text, nil, "", "")
+			_, err = a.add(&stack{name: fmt.Sprintf("template %d", i+1)}, text, "")
 		}
 		if err != nil {
 			t.Fatalf("posterntest.Of: template %d: %v", i+1, err)
@@ -161,15 +167,11 @@ func (a *App) read(folder string) error {
 			if err != nil {
 				return fmt.Errorf("template of stack %s: %w", id, err)
 			}
-			name := artifact.Properties.StackName
-			if name == "" {
-				name = id
-			}
-			var account, region string
+			s := &stack{name: or(artifact.Properties.StackName, id), paths: paths}
 			if where := strings.Split(strings.TrimPrefix(artifact.Environment, "aws://"), "/"); len(where) == 2 {
-				account, region = where[0], where[1]
+				s.account, s.region = known(where[0]), known(where[1])
 			}
-			if err := a.add(name, string(text), paths, account, region); err != nil {
+			if _, err := a.add(s, string(text), folder); err != nil {
 				return fmt.Errorf("template of stack %s: %w", id, err)
 			}
 		}
@@ -177,30 +179,58 @@ func (a *App) read(folder string) error {
 	return nil
 }
 
-func (a *App) add(name, text string, paths map[string]string, account, region string) error {
+// known is "" for what an environment leaves open.
+func known(s string) string {
+	if strings.HasPrefix(s, "unknown-") {
+		return ""
+	}
+	return s
+}
+
+// add takes over a stack, and the stacks nested in it, whose templates are in the folder.
+func (a *App) add(s *stack, text, folder string) (*stack, error) {
 	parsed, err := template.Parse(text)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s := &stack{app: a, name: name, template: parsed, paths: paths}
-	if !strings.HasPrefix(account, "unknown-") {
-		s.account = account
-	}
-	if !strings.HasPrefix(region, "unknown-") {
-		s.region = region
-	}
-	for id, r := range parsed.Resources {
-		if metadata, ok := r.Metadata.(map[string]any); ok {
-			if path, ok := metadata["aws:cdk:path"].(string); ok {
-				if s.paths == nil {
-					s.paths = map[string]string{}
-				}
-				s.paths[id] = strings.TrimSuffix(path, "/Resource")
-			}
-		}
+	s.app, s.template, s.nested = a, parsed, map[string]*stack{}
+	if s.paths == nil {
+		s.paths = map[string]string{}
 	}
 	a.stacks = append(a.stacks, s)
-	return nil
+	for _, id := range slices.Sorted(maps.Keys(parsed.Resources)) {
+		r := parsed.Resources[id]
+		metadata, _ := r.Metadata.(map[string]any)
+		if path, ok := metadata["aws:cdk:path"].(string); ok {
+			s.paths[id] = strings.TrimSuffix(path, "/Resource")
+		}
+		if r.Type != "AWS::CloudFormation::Stack" {
+			continue
+		}
+		file, ok := metadata["aws:asset:path"].(string)
+		if !ok || folder == "" {
+			return nil, fmt.Errorf("%s is a nested stack, whose template is not in this one: read the cloud assembly with posterntest.Read", s.label(id))
+		}
+		text, err := readIn(folder, file)
+		if err == nil {
+			inner := &stack{name: s.name + "." + id, region: s.region, account: s.account, paths: maps.Clone(s.paths), parent: s, nestedID: id}
+			s.nested[id], err = a.add(inner, string(text), folder)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("nested stack %s: %w", s.label(id), err)
+		}
+	}
+	return s, nil
+}
+
+// readIn reads a file of a folder, and none outside of it.
+func readIn(folder, name string) ([]byte, error) {
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, err
+	}
+	text, err := root.ReadFile(name)
+	return text, errors.Join(err, root.Close())
 }
 
 // ARN is an ARN in the app's partition, region and account, such as
@@ -221,6 +251,16 @@ func (s *stack) prepare() {
 		parameters[name] = template.Unknown{Causes: []template.Cause{{LogicalID: name}}}
 		if text, ok := template.Text(p.Default); ok && !p.SSM() {
 			parameters[name] = p.Bind(text)
+		}
+	}
+	if s.parent != nil { // which is prepared by now
+		given, _ := s.parent.eval(s.parent.template.Resources[s.nestedID].Properties["Parameters"]).(map[string]any)
+		for name, p := range s.template.Parameters {
+			if text, ok := template.Text(given[name]); ok {
+				parameters[name] = p.Bind(text)
+			} else if value, ok := given[name]; ok {
+				parameters[name] = value
+			}
 		}
 	}
 	s.scope = &template.Scope{
@@ -247,7 +287,12 @@ func (s *stack) arn(service, resource string) string {
 // can't be evaluated is unknown.
 func (a *App) resources(kinds ...string) []resource {
 	for _, s := range a.stacks {
-		s.prepare()
+		s.scope = nil
+	}
+	for _, s := range a.stacks {
+		if s.scope == nil {
+			s.prepare()
+		}
 	}
 	for _, s := range a.stacks {
 		s.exports = s.export()
@@ -271,6 +316,9 @@ func (a *App) resources(kinds ...string) []resource {
 
 // eval evaluates what can be: where one member of a map or list can't be, the others are.
 func (s *stack) eval(v any) any {
+	if s.scope == nil { // a sibling of a nested stack that is being prepared
+		s.prepare()
+	}
 	if value, err := s.scope.Eval(v); err == nil {
 		return value
 	}
@@ -346,6 +394,11 @@ func (s *stack) GetAtt(id, attribute string) (any, error) {
 	r, ok := s.template.Resources[id]
 	if !ok {
 		return nil, fmt.Errorf("no resource %s", id)
+	}
+	if inner := s.nested[id]; inner != nil {
+		if output := inner.template.Outputs[strings.TrimPrefix(attribute, "Outputs.")]; output != nil {
+			return inner.eval(output.Value), nil
+		}
 	}
 	name := s.nameOf(id, r)
 	switch {

@@ -23,7 +23,7 @@
 //	}
 //
 // An app of several stacks is read whole, by [Read], or from several templates, by
-// [Of]: references between the stacks are followed.
+// [Of]: references between the stacks are followed, and with [Read] nested stacks, too.
 //
 // # What it can know
 //

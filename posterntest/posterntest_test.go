@@ -469,6 +469,26 @@ func TestRead(t *testing.T) {
 	assert.Contains(t, failure(t, func(t testing.TB) { posterntest.NoIngressFromInternet(t, posterntest.Read(t, folder)) }),
 		"security group G (Prod/Access/Door/Group) lets in 0.0.0.0/0")
 
+	// A nested stack gets its parameters from the resource that it is, and gives outputs.
+	write("assembly-Prod/access.json", json.RawMessage(`{"Resources": {
+		"G": {"Type": "AWS::EC2::SecurityGroup", "Properties": {"GroupDescription": "d", "SecurityGroupIngress": [{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIp": {"Fn::GetAtt": ["N", "Outputs.Cidr"]}}]}},
+		"N": {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": "u", "Parameters": {"Group": {"Fn::GetAtt": ["G", "GroupId"]}}}, "Metadata": {"aws:asset:path": "nested.json"}}}}`))
+	nested := func(cidr string) {
+		write("assembly-Prod/nested.json", json.RawMessage(`{"Parameters": {"Group": {"Type": "String"}}, "Outputs": {"Cidr": {"Value": "`+cidr+`"}}, "Resources": {
+			"I": {"Type": "AWS::EC2::Instance", "Properties": {"SecurityGroupIds": [{"Ref": "Group"}]}}}}`))
+	}
+	nested("203.0.113.0/24")
+	app := posterntest.Read(t, folder)
+	posterntest.EveryTargetHasAWayIn(t, app)
+	posterntest.NoIngressFromInternet(t, app)
+	nested("0.0.0.0/0")
+	assert.Contains(t, failure(t, func(t testing.TB) { posterntest.NoIngressFromInternet(t, posterntest.Read(t, folder)) }), "lets in 0.0.0.0/0 on port 22")
+	require.NoError(t, os.Remove(filepath.Join(folder, "assembly-Prod/nested.json")))
+	assert.Contains(t, failure(t, func(t testing.TB) { posterntest.Read(t, folder) }), "template of stack ProdAccess: nested stack N: openat nested.json: no such file or directory")
+	assert.Contains(t, failure(t, func(t testing.TB) {
+		posterntest.Of(t, stack(`"N": {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": "u"}}`))
+	}), "N is a nested stack, whose template is not in this one: read the cloud assembly with posterntest.Read")
+
 	empty := t.TempDir()
 	assert.Contains(t, failure(t, func(t testing.TB) { posterntest.Read(t, empty) }), "manifest.json: no such file or directory: is it what app.Synth returns as Directory?")
 	require.NoError(t, os.WriteFile(filepath.Join(empty, "manifest.json"), []byte(`{}`), 0o600))

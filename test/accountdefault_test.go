@@ -119,7 +119,7 @@ func TestAccountDefaultByDefault(t *testing.T) {
 				stream := `[{"Fn::GetAtt":["` + logID + `","Arn"]}]`
 				want := map[string]string{
 					"ssm:CreateDocument": document, "ssm:DeleteDocument": document, "ssm:DescribeDocument": document, "ssm:GetDocument": document,
-					"ssm:ListDocumentVersions": document, "ssm:UpdateDocument": document, "ssm:UpdateDocumentDefaultVersion": document,
+					"ssm:UpdateDocument": document, "ssm:UpdateDocumentDefaultVersion": document,
 					"ssm:GetParameter": parameters, "ssm:PutParameter": parameters,
 					"logs:CreateLogStream": stream, "logs:PutLogEvents": stream,
 				}

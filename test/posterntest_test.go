@@ -1,11 +1,15 @@
 package test_test
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/jsii-runtime-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/postern-cdk/postern/constructs/bastion"
 	"github.com/postern-cdk/postern/constructs/network"
@@ -39,10 +43,15 @@ func TestPosterntestOnConstructs(t *testing.T) {
 		operator.New(access, "People", &operator.Props{Groups: []awsiam.IGroup{group}, Shell: []operator.Door{shells}})
 		return access
 	}
-	app := cdktest.NewApp(t)
-	build(app)
-	folder := *app.Synth(nil).Directory()
+	for _, references := range []string{"strong", "weak"} {
+		app := cdktest.NewAppWith(t, map[string]any{"@aws-cdk/core:defaultCrossStackReferences": references})
+		build(app)
+		checkPosterntest(t, *app.Synth(nil).Directory())
+	}
+}
 
+func checkPosterntest(t *testing.T, folder string) {
+	t.Helper()
 	read := posterntest.Read(t, folder)
 	posterntest.NoIngressFromInternet(t, read)
 	posterntest.EveryTargetHasAWayIn(t, read)
@@ -59,4 +68,34 @@ func TestPosterntestOnConstructs(t *testing.T) {
 		posterntest.StartSession(target, document, posterntest.Context{"aws:MultiFactorAuthPresent": "true"}),
 		posterntest.StartSession(target, document, posterntest.Context{"ssm:resourceTag/postern:bastion": "/postern/Access/Bastion"}),
 		posterntest.Do("ssm:SendCommand", target, with))
+}
+
+// The goldens are what users get: nothing of them is open to the internet, and nobody is locked out.
+func TestPosterntestOnGoldens(t *testing.T) {
+	folders, err := filepath.Glob("golden/*")
+	require.NoError(t, err)
+	examples, err := filepath.Glob("golden/examples/*")
+	require.NoError(t, err)
+	seen := 0
+	for _, folder := range append(folders, examples...) {
+		files, err := filepath.Glob(folder + "/*.json")
+		require.NoError(t, err)
+		if len(files) == 0 {
+			continue
+		}
+		seen++
+		t.Run(folder, func(t *testing.T) {
+			var templates []any
+			for _, file := range files {
+				text, err := os.ReadFile(file)
+				require.NoError(t, err)
+				templates = append(templates, text)
+			}
+			app := posterntest.Of(t, templates...)
+			app.TrustedPrefixLists = []string{"pl-0123456789abcdef0"} // what the golden "open" names
+			posterntest.NoIngressFromInternet(t, app)
+			posterntest.EveryTargetHasAWayIn(t, app)
+		})
+	}
+	assert.GreaterOrEqual(t, seen, 6)
 }

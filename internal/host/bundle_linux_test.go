@@ -239,6 +239,7 @@ func TestAKernelWithoutNftablesIsToldNotRefused(t *testing.T) {
 func TestKernelSettings(t *testing.T) {
 	t.Parallel()
 	kernel := func(t *testing.T) *lab {
+		t.Helper()
 		t.Parallel()
 		return newLab(t).only("kernel", "units", "unseal", "selfcheck", "open").asks("kernel")
 	}
@@ -411,6 +412,7 @@ func (l *lab) withoutProgram(names ...string) {
 func TestWhatASystemDoesNotHaveIsNamed(t *testing.T) {
 	t.Parallel()
 	packages := func(t *testing.T) *lab {
+		t.Helper()
 		t.Parallel()
 		return newLab(t).only("packages", "accounts", "units", "firewall", "fail2ban", "unseal", "care", "selfcheck", "open").asks("packages", "firewall", "fail2ban", "integrity")
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,8 +14,10 @@ import (
 	"testing"
 
 	"github.com/aws/aws-lambda-go/cfn"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -285,4 +289,53 @@ func TestAccountDefaultFaults(t *testing.T) {
 		a.destroys("Account")
 		assert.JSONEq(t, theirs, a.ssm.InForce(accountdefault.Document))
 	})
+}
+
+// Another people's Systems Manager, asked by the function's own handler.
+func TestMotoAccountDefault(t *testing.T) {
+	config := startMoto(t, "accountdefault", ".").config
+	client := ssm.NewFromConfig(config)
+	handler := owner.New(config, io.Discard)
+	ask := func(kind cfn.RequestType, idle, onExisting string) cfn.Response {
+		t.Helper()
+		var answer cfn.Response
+		responses := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			assert.NoError(t, json.NewDecoder(r.Body).Decode(&answer))
+		}))
+		defer responses.Close()
+		require.NoError(t, handler.Handle(t.Context(), cfn.Event{
+			RequestType: kind, RequestID: string(kind) + idle + onExisting, ResponseURL: responses.URL, StackID: "stack", LogicalResourceID: "Owner",
+			ResourceProperties: map[string]any{accountdefault.Content: strings.Replace(theirs, `"5"`, `"`+idle+`"`, 1), accountdefault.OnExisting: onExisting},
+		}))
+		return answer
+	}
+	inForce := func() string {
+		t.Helper()
+		out, err := client.GetDocument(t.Context(), &ssm.GetDocumentInput{Name: aws.String(accountdefault.Document)})
+		require.NoError(t, err)
+		return *out.Content
+	}
+	succeeds := func(kind cfn.RequestType, idle, onExisting, version string) {
+		t.Helper()
+		answer := ask(kind, idle, onExisting)
+		require.Equal(t, cfn.StatusSuccess, answer.Status, answer.Reason)
+		assert.Equal(t, map[string]any{"Version": version}, answer.Data)
+		assert.Contains(t, inForce(), `"idleSessionTimeout":"`+idle+`"`)
+	}
+	succeeds(cfn.RequestCreate, "20", "Fail", "1")
+	succeeds(cfn.RequestUpdate, "30", "Fail", "2")
+	succeeds(cfn.RequestUpdate, "20", "Fail", "1") // it has this version already
+	assert.Equal(t, "deleted the document, which had been made here", ask(cfn.RequestDelete, "20", "Fail").Reason)
+
+	_, err := client.CreateDocument(t.Context(), &ssm.CreateDocumentInput{
+		Name: aws.String(accountdefault.Document), Content: aws.String(theirs), DocumentType: "Session", DocumentFormat: "JSON",
+	})
+	require.NoError(t, err)
+	assert.Contains(t, ask(cfn.RequestCreate, "40", "Fail").Reason, "exists in this account and Region, and was not made here")
+	succeeds(cfn.RequestCreate, "40", "AdoptByReplace", "2")
+	parameter, err := client.GetParameter(t.Context(), &ssm.GetParameterInput{Name: aws.String(accountdefault.Original)})
+	require.NoError(t, err)
+	assert.JSONEq(t, theirs, *parameter.Parameter.Value)
+	assert.Equal(t, "put version 1 in force again, as before the adoption", ask(cfn.RequestDelete, "40", "AdoptByReplace").Reason)
+	assert.JSONEq(t, theirs, inForce())
 }

@@ -24,6 +24,7 @@ import (
 
 	"github.com/postern-cdk/postern/internal/accountdefault"
 	"github.com/postern-cdk/postern/internal/accountdefault/fakessm"
+	"github.com/postern-cdk/postern/internal/policy"
 )
 
 const doc = accountdefault.Document
@@ -464,7 +465,6 @@ func faultsOf(operation string, nth int) []fakessm.Fault {
 		"UpdateDocumentDefaultVersion": {"InvalidDocument", "InvalidDocumentSchemaVersion", "InvalidDocumentVersion"},
 		"DescribeDocument":             {"InvalidDocumentVersion"},
 		"GetDocument":                  {"InvalidDocument", "InvalidDocumentVersion"},
-		"ListDocumentVersions":         {"InvalidDocument", "InvalidNextToken"},
 		"DeleteDocument":               {"AssociatedInstances", "InvalidDocument", "InvalidDocumentOperation", "TooManyUpdates"},
 		"GetParameter":                 {"InvalidKeyId", "ParameterVersionNotFound"},
 		"PutParameter":                 {"ParameterLimitExceeded", "ParameterMaxVersionLimitExceeded", "TooManyUpdates", "ParameterAlreadyExists"},
@@ -509,7 +509,7 @@ func TestEveryCallFails(t *testing.T) {
 			return w.event(cfn.RequestDelete, "20", "AdoptByReplace")
 		},
 	}
-	tried := 0
+	tried, called := 0, map[string]bool{}
 	w := newWorld(t)
 	for _, name := range slices.Sorted(maps.Keys(requests)) {
 		// Which calls does it make?
@@ -520,6 +520,7 @@ func TestEveryCallFails(t *testing.T) {
 		calls := slices.Clone(w.ssm.Calls[start:])
 		counts := map[string]int{}
 		for _, call := range calls {
+			called["ssm:"+call] = true
 			counts[call]++
 			for _, fault := range faultsOf(call, counts[call]) {
 				tried++
@@ -584,6 +585,17 @@ func TestEveryCallFails(t *testing.T) {
 	}
 	t.Logf("%d faults", tried)
 	assert.Greater(t, tried, 250)
+
+	// Its role allows all these calls, and no other.
+	var allowed []string
+	for _, statement := range policy.AccountDefaultOwner(policy.Placeholders(), "log") {
+		for _, action := range statement.Action {
+			if strings.HasPrefix(action, "ssm:") {
+				allowed = append(allowed, action)
+			}
+		}
+	}
+	assert.ElementsMatch(t, slices.Collect(maps.Keys(called)), allowed)
 }
 
 // As CloudFormation does it: a failed create is deleted, a failed update updated back.
@@ -616,6 +628,31 @@ func TestRollbackAfterEveryFault(t *testing.T) {
 			}
 		}
 	}
+}
+
+// AWS doesn't say with which versions new content is compared.
+func TestContentOfAnEarlierVersion(t *testing.T) {
+	w := newWorld(t)
+	w.ssm.LatestOnly = true
+	w.ssm.Put(doc, theirs)
+	w.create("20", "AdoptByReplace")
+	w.update("30", "AdoptByReplace")
+	assert.Equal(t, map[string]any{"Version": "4"}, w.update("20", "AdoptByReplace").Data)
+	w.inForce(preferences("20"))
+	w.delete()
+	w.inForce(theirs)
+	assert.Equal(t, 1, w.ssm.Documents[doc].Default)
+}
+
+func TestNewVersionIsWaitedFor(t *testing.T) {
+	w := newWorld(t)
+	w.ssm.Put(doc, theirs)
+	w.ssm.Fail(fakessm.Fault{Operation: "UpdateDocumentDefaultVersion", Code: "InvalidDocumentVersion", Times: 4})
+	w.create("20", "AdoptByReplace")
+	w.inForce(preferences("20"))
+	w.ssm.Fail(fakessm.Fault{Operation: "UpdateDocumentDefaultVersion", Code: "InvalidDocumentVersion", Times: -1})
+	w.fails(w.event(cfn.RequestUpdate, "30", "AdoptByReplace"), "version 3 of SSM-SessionManagerRunShell did not become the default: it can't be made so: InvalidDocumentVersion: told to fail")
+	w.inForce(preferences("20"))
 }
 
 func TestPromotionIsVerified(t *testing.T) {
@@ -787,11 +824,12 @@ func TestAnswerComesWhateverHappens(t *testing.T) {
 	})
 	t.Run("timeout", func(t *testing.T) {
 		w := newWorld(t)
+		w.handler.reserve = 20 * time.Second // a machine may be busy
 		w.ssm.Put(doc, theirs)
 		hang := make(chan struct{})
 		t.Cleanup(func() { close(hang) })
 		w.ssm.Fail(fakessm.Fault{Operation: "GetDocument", Nth: 2, Before: func() { <-hang }})
-		ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 21*time.Second)
 		defer cancel()
 		require.NoError(t, w.handler.Handle(ctx, w.event(cfn.RequestCreate, "20", "AdoptByReplace")))
 		require.NoError(t, ctx.Err(), "in time")

@@ -109,9 +109,11 @@ func TestDelivery(t *testing.T) {
 		b := newBastion(t, broken)
 		b.say(b.Root, "ship", ship.Status{Bucket: ship.Sink{Error: "AccessDenied"}})
 		b.defaults()
+		_, err := b.have(t.Context()) // however long that takes
+		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := b.shipping(ctx)
+		_, err = b.shipping(ctx)
 		require.ErrorContains(t, err, "has not arrived in "+missing+": AccessDenied")
 		b.logout()
 	}
@@ -119,9 +121,11 @@ func TestDelivery(t *testing.T) {
 		b := newBastion(t, broken)
 		b.say(b.Root, "ship", ship.Status{Logs: ship.Sink{Error: "AccessDenied"}})
 		b.defaults()
+		_, err := b.have(t.Context()) // however long that takes
+		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := b.shipping(ctx)
+		_, err = b.shipping(ctx)
 		require.ErrorContains(t, err, says)
 		b.logout()
 	}

@@ -341,22 +341,25 @@ func TestWhatClientsAreTold(t *testing.T) {
 }
 
 func TestWhatIsNoRequest(t *testing.T) {
-	for said, want := range map[string]string{
-		"\x04\x01\x14\x38\x0a\x00\x01\x05\x00": "",         // SOCKS 4
-		"\x05\x01\x02":                         "\x05\xff", // a password alone
-		"\x05\x00":                             "\x05\xff",
-		"\x05\x01\x00\x05\x02\x00\x03\x01a\x14\x38":                            "\x05\x00" + "\x05\x07\x00\x01\x00\x00\x00\x00\x00\x00", // BIND
-		"\x05\x01\x00\x05\x03\x00\x03\x01a\x14\x38":                            "\x05\x00" + "\x05\x07\x00\x01\x00\x00\x00\x00\x00\x00", // UDP
-		"\x05\x01\x00\x05\x01\x00\x09\x01a\x14\x38":                            "\x05\x00" + "\x05\x08\x00\x01\x00\x00\x00\x00\x00\x00",
-		"\x05\x01\x00\x04\x01\x00\x03\x01a\x14\x38":                            "\x05\x00",
-		"\x16\x03\x01\x02\x00":                                                 "", // TLS
-		"SSH-2.0-x\r\n":                                                        "HTTP/1.1 400 Bad Request",
-		"GET http://db.internal:5432/ HTTP/1.1\r\n\r\n":                        "HTTP/1.1 405 Method Not Allowed",
-		"CONNECT db.internal HTTP/1.1\r\n\r\n":                                 "HTTP/1.1 400 Bad Request",
-		"CONNECT db.internal:70000 HTTP/1.1\r\n\r\n":                           "HTTP/1.1 400 Bad Request",
-		"CONNECT db.internal:+5432 HTTP/1.1\r\n\r\n":                           "HTTP/1.1 400 Bad Request",
-		"CONNECT x HTTP/1.1\r\nA: " + strings.Repeat("b", 70<<10) + "\r\n\r\n": "",
+	// In turn: SOCKS 4, a password alone, no way to log in, BIND, UDP, an unknown kind of
+	// address, a version in the middle, TLS, SSH, and what is no CONNECT.
+	for _, c := range []struct{ said, want string }{
+		{"\x04\x01\x14\x38\x0a\x00\x01\x05\x00", ""},
+		{"\x05\x01\x02", "\x05\xff"},
+		{"\x05\x00", "\x05\xff"},
+		{"\x05\x01\x00\x05\x02\x00\x03\x01a\x14\x38", "\x05\x00" + "\x05\x07\x00\x01\x00\x00\x00\x00\x00\x00"},
+		{"\x05\x01\x00\x05\x03\x00\x03\x01a\x14\x38", "\x05\x00" + "\x05\x07\x00\x01\x00\x00\x00\x00\x00\x00"},
+		{"\x05\x01\x00\x05\x01\x00\x09\x01a\x14\x38", "\x05\x00" + "\x05\x08\x00\x01\x00\x00\x00\x00\x00\x00"},
+		{"\x05\x01\x00\x04\x01\x00\x03\x01a\x14\x38", "\x05\x00"},
+		{"\x16\x03\x01\x02\x00", ""},
+		{"SSH-2.0-x\r\n", "HTTP/1.1 400 Bad Request"},
+		{"GET http://db.internal:5432/ HTTP/1.1\r\n\r\n", "HTTP/1.1 405 Method Not Allowed"},
+		{"CONNECT db.internal HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+		{"CONNECT db.internal:70000 HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+		{"CONNECT db.internal:+5432 HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+		{"CONNECT x HTTP/1.1\r\nA: " + strings.Repeat("b", 70<<10) + "\r\n\r\n", ""},
 	} {
+		said, want := c.said, c.want
 		r := newRig(t).start()
 		got := r.exchange(said)
 		if strings.HasPrefix(want, "HTTP") {
