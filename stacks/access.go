@@ -63,7 +63,7 @@ func newAccessStack(scope constructs.Construct, c *config.Config, a *archiveStac
 		}
 	}
 	if c.Session.Made(c) {
-		s.addSessions(c, a, n)
+		s.addSessions(c, a)
 	}
 	for _, target := range c.Targets {
 		group := s.group(target.SecurityGroupID)

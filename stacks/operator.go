@@ -102,7 +102,7 @@ func (s *accessStack) connections(o *config.Operator) []operator.Connection {
 		if len(grant.InstanceTags) == 0 {
 			key, value := s.bastion.SessionTag()
 			grant.InstanceTags = map[string]string{key: value}
-			instance = s.bastion.InstanceIDCommand()
+			instance = `"` + s.bastion.InstanceIDCommand() + `"`
 		}
 		way := s.instanceConnect.ForSSH(grant)
 		list = append(list, way)

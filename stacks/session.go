@@ -8,7 +8,6 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
-	"github.com/postern-cdk/postern/constructs/endpoints"
 	"github.com/postern-cdk/postern/constructs/session"
 	"github.com/postern-cdk/postern/stacks/config"
 )
@@ -16,14 +15,14 @@ import (
 // addSessions makes the document of recorded shells, for the bastion and for
 // instances that are named, and that of SSH through Session Manager where asked
 // for.
-func (s *accessStack) addSessions(c *config.Config, a *archiveStack, n *networkStack) {
+func (s *accessStack) addSessions(c *config.Config, a *archiveStack) {
 	o := &c.Session
 	targets := sessionTargets(o.Targets)
 	s.others = len(targets) > 0
 	settings := s.shellSettings(o, a)
 	s.shell = s.preferences(c, "Shell", &session.PreferencesProps{Name: o.DocumentName, Settings: settings, Targets: targets})
-	if !settings.WithoutKey && n.endpoints != nil && noWayOut(c) {
-		n.endpoints.Require(endpoints.KMS) // the agent decrypts the session's key
+	if o.AccountDefault != "" {
+		s.addAccountDefault(c, settings, targets)
 	}
 	if !o.SSH {
 		return
@@ -36,6 +35,38 @@ func (s *accessStack) addSessions(c *config.Config, a *archiveStack, n *networkS
 	}
 	if len(targets) == 0 {
 		awscdk.Annotations_Of(s.ssh).AcknowledgeWarning(jsii.String("postern:session-ssh-unrecorded"), jsii.String("the bastion records sessions itself"))
+	}
+}
+
+// addAccountDefault makes the same the account's preferences.
+func (s *accessStack) addAccountDefault(c *config.Config, settings session.Settings, targets []session.Target) {
+	if settings.Key == nil {
+		settings.Key = s.shell.Key()
+	}
+	made := session.NewAccountDefault(s, "AccountDefault", &session.AccountDefaultProps{
+		Settings: settings, OnExisting: onExisting[c.Session.AccountDefault], Targets: targets, FunctionFile: c.Session.FunctionFile,
+	})
+	s.acknowledge(c, made, settings)
+	if s.bastion != nil {
+		made.AllowHost(s.bastion)
+	}
+	output(s, "AccountPreferences", made.RecordCommand(), "what was done to the account's preferences")
+	output(s, "OriginalPreferences", made.OriginalCommand(), "the account's preferences as they were before")
+}
+
+var onExisting = map[config.AccountDefault]session.OnExisting{
+	config.AccountDefaultCreate:  session.FailOnExisting,
+	config.AccountDefaultMerge:   session.AdoptByMerge,
+	config.AccountDefaultReplace: session.AdoptByReplace,
+}
+
+// acknowledge answers what is said of settings that the configuration chose.
+func (s *accessStack) acknowledge(c *config.Config, of constructs.IConstruct, settings session.Settings) {
+	if c.Archive.BucketName != "" {
+		awscdk.Annotations_Of(of).AcknowledgeWarning(jsii.String("postern:session-bucket-key"), jsii.String("the configuration names the key"))
+	}
+	if s.bastion != nil && settings.RunAs.User == config.ImageUser {
+		awscdk.Annotations_Of(of).AcknowledgeWarning(jsii.String("postern:session-image-user"), jsii.String("the bastion takes sudo away from it"))
 	}
 }
 
@@ -66,14 +97,9 @@ func (s *accessStack) shellSettings(o *config.Session, a *archiveStack) session.
 // preferences is a document of recorded shells on the bastion and on the targets.
 func (s *accessStack) preferences(c *config.Config, id string, p *session.PreferencesProps) *session.Preferences {
 	made := session.NewPreferences(s, id, p)
-	if c.Archive.BucketName != "" {
-		awscdk.Annotations_Of(made).AcknowledgeWarning(jsii.String("postern:session-bucket-key"), jsii.String("the configuration names the key"))
-	}
+	s.acknowledge(c, made, p.Settings)
 	if s.bastion != nil {
 		made.AllowHost(s.bastion)
-		if p.Settings.RunAs.User == config.ImageUser {
-			awscdk.Annotations_Of(made).AcknowledgeWarning(jsii.String("postern:session-image-user"), jsii.String("the bastion takes sudo away from it"))
-		}
 	}
 	return made
 }
@@ -107,11 +133,6 @@ func (s *accessStack) addTunnels(c *config.Config) {
 	}
 }
 
-// noWayOut reports whether the bastion of a new VPC reaches AWS by endpoints only.
-func noWayOut(c *config.Config) bool {
-	return c.Network.Vpc == nil && c.Bastion.Address == config.AddressNone && (c.Network.Nat == "" || c.Network.Nat == config.NatNone)
-}
-
 func sessionTargets(targets []config.SessionTarget) []session.Target {
 	var list []session.Target
 	for _, t := range targets {
@@ -134,6 +155,7 @@ func (s *accessStack) addSessionOutputs() {
 	}
 	output(s, "Sessions", s.shell.SessionsCommand(), "lists these sessions of the last 30 days: when, who, where and why")
 	output(s, "Transcript", s.shell.TranscriptCommand(""), "shows the session that the shell variable session names, once it is over")
+	output(s, "UnrecordedSessions", s.shell.UnrecordedCommand(), "names sessions that left no record: there should be none")
 	output(s, "FollowSession", s.shell.FollowCommand(""), "shows the session that the shell variable session names, while it lasts")
 	if s.ssh == nil {
 		return

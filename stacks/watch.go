@@ -41,6 +41,9 @@ func newWatchStack(scope constructs.Construct, c *config.Config, a *archiveStack
 		if len(o.BreakGlassDocuments()) > 0 {
 			s.watch.AddBreakGlass(o)
 		}
+		if o.OpenerArn() != "" {
+			s.watch.AddHours(o)
+		}
 	}
 	return s
 }

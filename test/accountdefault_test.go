@@ -78,7 +78,7 @@ func TestAccountDefaultByDefault(t *testing.T) {
 
 			t.Run("asks for the safest preferences", func(t *testing.T) {
 				assert.Equal(t, "Fail", owner.Properties["OnExisting"], "what exists is not touched")
-				assert.EqualValues(t, "900", fmt.Sprint(owner.Properties["ServiceTimeout"]))
+				assert.Equal(t, "900", fmt.Sprint(owner.Properties["ServiceTimeout"]))
 				assert.Equal(t, "Session preferences of this account, from Test/Account", content["description"])
 				inputs := content["inputs"].(map[string]any)
 				for _, flag := range []string{"s3EncryptionEnabled", "cloudWatchEncryptionEnabled", "cloudWatchStreamingEnabled", "runAsEnabled"} {
@@ -119,7 +119,7 @@ func TestAccountDefaultByDefault(t *testing.T) {
 				stream := `[{"Fn::GetAtt":["` + logID + `","Arn"]}]`
 				want := map[string]string{
 					"ssm:CreateDocument": document, "ssm:DeleteDocument": document, "ssm:DescribeDocument": document, "ssm:GetDocument": document,
-					"ssm:ListDocumentVersions": document, "ssm:UpdateDocument": document, "ssm:UpdateDocumentDefaultVersion": document,
+					"ssm:UpdateDocument": document, "ssm:UpdateDocumentDefaultVersion": document,
 					"ssm:GetParameter": parameters, "ssm:PutParameter": parameters,
 					"logs:CreateLogStream": stream, "logs:PutLogEvents": stream,
 				}
@@ -290,7 +290,7 @@ func TestAccountDefaultInEveryPartition(t *testing.T) {
 		if partition != "aws" {
 			assert.NotContains(t, text, "arn:aws:", region)
 		}
-		assert.True(t, strings.Contains(text, `:ssm:`+region+`:123456789012:document/SSM-SessionManagerRunShell`), region)
+		assert.Contains(t, text, `:ssm:`+region+`:123456789012:document/SSM-SessionManagerRunShell`)
 	}
 }
 

@@ -152,6 +152,40 @@ func TestNoticesRefuse(t *testing.T) {
 	}
 }
 
+// officeHours stand for an operator with weekly hours.
+type officeHours struct {
+	constructs.IConstruct
+	opener string
+}
+
+func (h *officeHours) OpenerArn() string { return h.opener }
+func (h *officeHours) NotOpenedQueueArn() string {
+	return "arn:aws:sqs:us-east-1:123456789012:not-opened"
+}
+
+func TestWatchOfHours(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	w := watch.New(stack, "Watch", trailKnown)
+	hours := &officeHours{constructs.NewConstruct(stack, jsii.String("Developers")), "arn:aws:states:us-east-1:123456789012:stateMachine:opener"}
+	w.AddHours(hours)
+	for want, do := range map[string]func(){
+		`watch "Test/Watch/Hours": of: is nil: pass an operator with weekly hours`:                              func() { w.AddHours(nil) },
+		`watch "Test/Watch/Hours/Developers": of: the watch already has the hours of "Developers": add it once`: func() { w.AddHours(hours) },
+		`watch "Test/Watch/Hours/Always": of: "Always" has no weekly hours: leave it out`: func() {
+			w.AddHours(&officeHours{constructs.NewConstruct(stack, jsii.String("Always")), ""})
+		},
+	} {
+		assert.Equal(t, want, cdktest.Panic(t, do))
+	}
+	alarm := byLogicalName(t, cdktest.Template(stack), "AWS::CloudWatch::Alarm")["WatchHoursDevelopers"]["Properties"].(map[string]any)
+	assert.Contains(t, alarm["AlarmDescription"], "The doors of Developers did not open at their hour")
+	metrics := textOf(t, alarm["Metrics"])
+	assert.Contains(t, metrics, `"Expression":"FILL(failed, 0) + FILL(lost, 0)"`)
+	assert.Contains(t, metrics, `[{"Name":"StateMachineArn","Value":"arn:aws:states:us-east-1:123456789012:stateMachine:opener"}]`)
+	assert.Contains(t, metrics, `[{"Name":"QueueName","Value":"not-opened"}]`)
+	assert.Equal(t, "notBreaching", alarm["TreatMissingData"])
+}
+
 func TestNoticesInOtherPartitions(t *testing.T) {
 	for region, partition := range map[string]string{"cn-north-1": "aws-cn", "us-gov-west-1": "aws-us-gov"} {
 		stack := awscdk.NewStack(cdktest.NewApp(t), jsii.String(region), &awscdk.StackProps{

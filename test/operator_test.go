@@ -63,7 +63,7 @@ func TestOperatorOfARole(t *testing.T) {
 	assert.Equal(t, "Deny", statements["NoOpenDocuments"]["Effect"])
 	template.HasResourceProperties(jsii.String("AWS::IAM::ManagedPolicy"), map[string]any{"Roles": []any{map[string]any{"Ref": assertions.Match_StringLikeRegexp(jsii.String("^Developers"))}}})
 	assert.Empty(t, o.BreakGlassDocuments())
-	assert.Empty(t, o.OpenCommand(time.Hour), "nothing is to be opened where there are no hours")
+	assert.Empty(t, o.OpenCommand(time.Hour)+o.OpenerArn()+o.NotOpenedQueueArn(), "nothing is to be opened where there are no hours")
 	assert.Empty(t, warningsOf(stack))
 	assert.Contains(t, cdktest.Panic(t, func() { o.PermissionSetJSON() }), `operator "Test/People": PermissionSetJSON: PermissionSet is not set`)
 }
@@ -214,6 +214,50 @@ func TestOperatorWarnsWhereDoorsCross(t *testing.T) {
 	assert.Contains(t, warnings[0], "may use each of the documents on each of the targets")
 }
 
+// The same people by two operators have the doors of both.
+func TestOperatorWarnsWhereOperatorsCross(t *testing.T) {
+	warnings := func(sameRole bool, target string) []string {
+		stack := cdktest.NewStack(t)
+		role := newPeople(stack)
+		operator.New(stack, "Shells", &operator.Props{Roles: []awsiam.IRole{role}, Shell: []operator.Door{shellDoor}})
+		if !sameRole {
+			role = awsiam.NewRole(stack, jsii.String("Others"), &awsiam.RoleProps{AssumedBy: awsiam.NewAccountRootPrincipal()})
+		}
+		operator.New(stack, "Tunnels", &operator.Props{
+			Roles: []awsiam.IRole{role}, Tunneller: []operator.Door{operator.Document{Name: "Db", Instances: []string{target}}},
+		})
+		return warningsOf(stack)
+	}
+	got := warnings(true, "i-0123456789abcdef1")
+	require.NotEmpty(t, got)
+	assert.Contains(t, strings.Join(got, "\n"), "the targets of all doors here and of Test/Tunnels: ")
+	assert.Empty(t, warnings(true, shellDoor.Instances[0]), "on the same target there is nothing to cross")
+	assert.Empty(t, warnings(false, "i-0123456789abcdef1"))
+}
+
+func TestOperatorWarnsOfLongEmergencies(t *testing.T) {
+	warnings := func(settings session.Settings, role awsiam.RoleProps) []string {
+		stack := cdktest.NewStack(t)
+		role.AssumedBy = awsiam.NewAccountRootPrincipal()
+		operator.New(stack, "People", &operator.Props{
+			Roles: []awsiam.IRole{awsiam.NewRole(stack, jsii.String("OnCall"), &role)},
+			BreakGlass: []operator.Door{session.NewPreferences(stack, "Glass", &session.PreferencesProps{
+				Targets: []session.Target{{InstanceIDs: shellDoor.Instances}}, Settings: settings,
+			})},
+		})
+		return warningsOf(stack)
+	}
+	assert.Empty(t, warnings(session.Settings{MaxDuration: time.Hour}, awsiam.RoleProps{}))
+	for want, got := range map[string][]string{
+		"the sessions of BreakGlass[0] last up to 12h0m0s: ": warnings(session.Settings{}, awsiam.RoleProps{}),
+		"the sessions of BreakGlass[0] have no end, and the credentials of Roles[0] last up to 2h0m0s: ": warnings(
+			session.Settings{NoMaxDuration: true}, awsiam.RoleProps{MaxSessionDuration: awscdk.Duration_Hours(jsii.Number(2))}),
+	} {
+		require.Len(t, got, 1, want)
+		assert.Contains(t, got[0], want)
+	}
+}
+
 func TestOperatorSplitsPolicies(t *testing.T) {
 	door := func(n int) operator.Document {
 		d := operator.Document{Name: "Shell"}
@@ -304,6 +348,12 @@ func TestOperatorHours(t *testing.T) {
 	for id, r := range ofType(resourcesOf(t, template), "AWS::IAM::Role") {
 		if strings.Contains(id, "Hours") {
 			assert.Contains(t, textOf(t, r.Properties["AssumeRolePolicyDocument"]), `"aws:SourceAccount":"123456789012"`)
+		}
+	}
+
+	for arn, resource := range map[string]string{o.OpenerArn(): "AWS::StepFunctions::StateMachine", o.NotOpenedQueueArn(): "AWS::SQS::Queue"} {
+		for id := range ofType(resourcesOf(t, template), resource) {
+			assert.Contains(t, textOf(t, stack.Resolve(arn)), `"`+id+`"`)
 		}
 	}
 

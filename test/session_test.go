@@ -3,6 +3,9 @@ package test_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +23,7 @@ import (
 
 	"github.com/postern-cdk/postern/constructs/archive"
 	"github.com/postern-cdk/postern/constructs/bastion"
+	"github.com/postern-cdk/postern/constructs/endpoints"
 	"github.com/postern-cdk/postern/constructs/session"
 	"github.com/postern-cdk/postern/internal/cdktest"
 )
@@ -167,7 +171,7 @@ func TestSessionFailsClosed(t *testing.T) {
 		// A warning alone, and no log; with the flag the agent refuses instead.
 		assert.Equal(t, true, inputs["cloudWatchEncryptionEnabled"])
 		assert.Equal(t, map[string]any{"Ref": logGroup}, inputs["cloudWatchLogGroupName"], "so it comes before the document")
-		assert.Contains(t, may["logs:DescribeLogGroups"], `:logs:us-east-1:123456789012:log-group:*`)
+		assert.JSONEq(t, `["*",{"StringEquals":{"aws:RequestedRegion":"us-east-1"}}]`, may["logs:DescribeLogGroups"])
 	})
 	t.Run("the log group's encryption can't be examined", func(t *testing.T) {
 		group := resourcesOf(t, template)[logGroup]
@@ -505,6 +509,46 @@ func TestSSHOverSessionManager(t *testing.T) {
 	}
 }
 
+// The bastion's own commands go by the document too: AWS's is denied to people.
+func TestSSHOnBastion(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	host := bastion.New(stack, "Bastion", &bastion.Props{Vpc: userVpc(stack)})
+	assert.Contains(t, host.SSHConfig("door", "alice"), "--document-name AWS-StartSSHSession --parameters portNumber=22\n")
+	session.NewSSH(stack, "SSH", nil).AllowHost(host)
+	assert.Contains(t, host.SSHConfig("door", "alice"), "--output text) --document-name Test-SSH\n")
+	assert.Contains(t, host.SSHCommand("alice"), `--document-name Test-SSH" alice@`)
+	assert.NotContains(t, host.SSHCommand("alice")+host.SSHConfig("door", "alice"), "AWS-StartSSHSession")
+}
+
+// The block holds shell within quotes: whether that works, only ssh can tell.
+func TestSSHConfigWorksInSSH(t *testing.T) {
+	client, err := exec.LookPath("ssh")
+	if err != nil {
+		require.NotEqual(t, "true", os.Getenv("CI"), "ssh is not installed")
+		fmt.Printf("NOT RUN: %s: ssh is not installed\n", t.Name())
+		return
+	}
+	ssh := session.NewSSH(cdktest.NewStack(t), "SSH", nil)
+	dir := t.TempDir()
+	config := ssh.SSHConfig("door", "alice", `$(aws ec2 describe-instances --query 'x[?a=="b"]')`) + ssh.SSHConfig("", "bob", "")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "aws"), []byte(`#!/bin/sh
+case "$1 $2" in
+  "ec2 describe-instances") echo i-00000000000000001 ;;
+  *) for word; do printf '%s\n' "$word"; done >"`+dir+`/said" ;;
+esac
+`), 0o700))
+	for name, target := range map[string]string{"door": "i-00000000000000001", "i-0123456789abcdef0": "i-0123456789abcdef0"} {
+		command := exec.Command(client, "-F", filepath.Join(dir, "config"), "-o", "BatchMode=yes", "-o", "UserKnownHostsFile=/dev/null", name)
+		command.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "SHELL=/bin/sh")
+		out, err := command.CombinedOutput()
+		require.Error(t, err, "nothing answers: %s", out)
+		said, err := os.ReadFile(filepath.Join(dir, "said"))
+		require.NoError(t, err)
+		assert.Equal(t, "ssm\nstart-session\n--region\nus-east-1\n--target\n"+target+"\n--document-name\nTest-SSH\n", string(said))
+	}
+}
+
 func TestSSHAcknowledged(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	ssh := session.NewSSH(stack, "SSH", nil)
@@ -557,6 +601,28 @@ func TestSessionOnBastion(t *testing.T) {
 	command := shell.StartCommand(host.InstanceIDCommand(), "")
 	assert.Contains(t, command, `--target "$(aws ec2 describe-instances --region us-east-1 --filters`)
 	assert.True(t, strings.HasSuffix(command, `--output text)" --document-name Test-Shell`), command)
+}
+
+// A host that has no way to KMS could open no session that is encrypted.
+func TestSessionReachesItsKey(t *testing.T) {
+	interfaces := func(settings session.Settings) string {
+		stack := cdktest.NewStack(t)
+		host := bastion.New(stack, "Bastion", nil)
+		session.NewPreferences(stack, "Shell", &session.PreferencesProps{Settings: settings}).AllowHost(host)
+		return textOf(t, byLogicalName(t, cdktest.Template(stack), "AWS::EC2::VPCEndpoint"))
+	}
+	assert.Contains(t, interfaces(session.Settings{}), ".kms\"")
+	assert.NotContains(t, interfaces(session.Settings{WithoutKey: true}), ".kms\"")
+
+	stack := cdktest.NewStack(t)
+	host := bastion.New(stack, "Bastion", &bastion.Props{Vpc: closedVpc(stack), ExistingEndpoints: []endpoints.Service{
+		endpoints.SSM, endpoints.SSMMessages, endpoints.Logs, endpoints.Monitoring, endpoints.EC2, endpoints.CloudFormation, endpoints.AutoScaling, endpoints.S3,
+	}})
+	session.NewPreferences(stack, "Shell", nil).AllowHost(host)
+	message := cdktest.Panic(t, func() { cdktest.Template(stack) })
+	assert.Contains(t, message, "kms")
+	assert.Contains(t, message, "the bastion")
+	assert.NotContains(t, message, "ssmmessages", "what is there is not missed")
 }
 
 func TestSessionInOtherPartitions(t *testing.T) {

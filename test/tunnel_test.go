@@ -39,6 +39,7 @@ func (d database) ClusterEndpoint() databaseEndpoint  { return d.endpoint }
 func (d database) ClusterReadEndpoint() databaseEndpoint {
 	return databaseEndpoint{"reader." + d.endpoint.host, d.endpoint.port}
 }
+func (d database) Endpoint() *string                   { return &d.endpoint.host }
 func (d database) DomainEndpoint() *string             { return &d.endpoint.host }
 func (d database) AttrEndpointAddress() *string        { return &d.endpoint.host }
 func (d database) AttrEndpointPort() *string           { return awscdk.Token_AsString(*d.endpoint.port, nil) }
@@ -94,6 +95,9 @@ func newTunnelledBastion(t *testing.T, app awscdk.App) tunnelledBastion {
 	tunnels.orders = session.NewTunnel(stack, "OrdersTunnel", &session.TunnelProps{To: session.DatabaseInstance(db), Via: via})
 	session.NewTunnel(stack, "Again", &session.TunnelProps{To: session.DatabaseCluster(db), Via: via})
 	session.NewTunnel(stack, "Reader", &session.TunnelProps{To: session.DatabaseReader(db), Via: via})
+	session.NewTunnel(stack, "Proxy", &session.TunnelProps{
+		To: session.DatabaseProxy(database{newGroup(stack, "ProxyGroup", vpc), databaseEndpoint{host: "orders.proxy-abc.us-east-1.rds.amazonaws.com"}}, 3306), Via: via,
+	})
 	search := database{newGroup(stack, "SearchGroup", vpc), databaseEndpoint{host: "vpc-search.us-east-1.es.amazonaws.com"}}
 	session.NewTunnel(stack, "Search", &session.TunnelProps{To: session.SearchDomain(search), Via: via})
 	cache := newDatabase(stack, "Cache", vpc)
@@ -136,6 +140,8 @@ func TestTunnelsThroughABastion(t *testing.T) {
 			search := tunnelContent(t, x.all, resourcesNamed(x.all, "AWS::SSM::Document", "Search")[0])["properties"].(map[string]any)
 			assert.Equal(t, "443", search["portNumber"])
 			assert.Equal(t, "vpc-search.us-east-1.es.amazonaws.com", search["host"])
+			proxy := tunnelContent(t, x.all, resourcesNamed(x.all, "AWS::SSM::Document", "Proxy")[0])["properties"].(map[string]any)
+			assert.Equal(t, "orders.proxy-abc.us-east-1.rds.amazonaws.com:3306", proxy["host"].(string)+":"+proxy["portNumber"].(string))
 			cache := tunnelContent(t, x.all, resourcesNamed(x.all, "AWS::SSM::Document", "CacheTunnel")[0])
 			assert.JSONEq(t, `{"Fn::GetAtt": ["Cache", "Endpoint.Port"]}`, asJSON(t, cache["properties"].(map[string]any)["portNumber"]))
 
@@ -171,6 +177,7 @@ func TestTunnelsOpenTheWay(t *testing.T) {
 	}
 	assert.ElementsMatch(t, []string{
 		`Egress {"Fn::GetAtt":["Orders","Endpoint.Port"]} Tunnel Test-OrdersTunnel`, `Ingress {"Fn::GetAtt":["Orders","Endpoint.Port"]} Tunnel Test-OrdersTunnel`,
+		`Egress 3306 Tunnel Test-Proxy`, `Ingress 3306 Tunnel Test-Proxy`,
 		`Egress 443 Tunnel Test-Search`, `Ingress 443 Tunnel Test-Search`,
 		`Egress {"Fn::GetAtt":["Cache","Endpoint.Port"]} Tunnel Test-CacheTunnel`, `Ingress {"Fn::GetAtt":["Cache","Endpoint.Port"]} Tunnel Test-CacheTunnel`,
 		`Egress 1521 Tunnel Test-Host`, `Ingress 1521 Tunnel Test-Host`,
@@ -244,7 +251,7 @@ func TestTunnelThroughOtherHosts(t *testing.T) {
 		found := ofType(all, kind)
 		require.Len(t, found, 1, kind)
 		for _, r := range found {
-			assert.Equal(t, `{"Fn::GetAtt":["Orders","Endpoint.Port"]}`, asJSON(t, r.Properties["FromPort"]))
+			assert.JSONEq(t, `{"Fn::GetAtt":["Orders","Endpoint.Port"]}`, asJSON(t, r.Properties["FromPort"]))
 			assert.Equal(t, "Tunnel Test-Opened", r.Properties["Description"])
 		}
 	}
@@ -313,6 +320,15 @@ func TestTunnelFaults(t *testing.T) {
 	assert.Contains(t, cdktest.Panic(t, func() {
 		session.NewTunnel(stack, "Peer", &session.TunnelProps{To: session.Destination{Port: 53, Peer: b}, Via: session.Target{Host: b}})
 	}), `To.Peer: is given without a Host: name the host that it stands for, or leave Peer out for a port of the instance`)
+	assert.Contains(t, cdktest.Panic(t, func() {
+		session.NewTunnel(stack, "Through", &session.TunnelProps{
+			To: session.Destination{Host: "db", Port: 53}, Via: session.Target{Host: b}, Through: newGroup(stack, "Group", vpc),
+		})
+	}), `Through: is given, and Via.Host has security groups of its own: leave Through out, or name the instances by InstanceIDs or Tags`)
+	assert.Equal(t, "bastion \"Test/Bastion\": AllowTunnelTo: port: 0 is out of range: use 1 to 65535\n"+
+		`why: "ä" can't be the description of a rule: use up to 255 letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*`+"\n"+
+		`target: is nil: pass the instance, database or security group to reach`,
+		cdktest.Panic(t, func() { b.AllowTunnelTo(nil, 0, "ä") }))
 	assert.Nil(t, stack.Node().TryFindChild(jsii.String("All")), "the tree is untouched")
 	// Of a VPC that is looked up, the block is known where the look-up told it.
 	other := cdktest.NewStack(t)
@@ -361,7 +377,7 @@ func TestRelay(t *testing.T) {
 		found := ofType(all, kind)
 		require.Len(t, found, 1, kind)
 		for _, r := range found {
-			assert.Equal(t, 5432.0, r.Properties["FromPort"])
+			assert.InDelta(t, 5432, r.Properties["FromPort"], 0)
 			assert.Equal(t, "Relay orders", r.Properties["Description"])
 		}
 	}

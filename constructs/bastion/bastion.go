@@ -52,6 +52,9 @@ type Bastion struct {
 	parameters   string // the path of what the host keeps, or ""
 	ports        []int  // that people reach from the host
 	sudoers      []string
+	sshDocument  string
+	endpoints    *endpoints.Endpoints // the only way out, or nil
+	access       accesspath.Props     // where the host is
 	// rules are the groups that rules lead to, each with the token of its port, or "".
 	rules map[string]string
 }
@@ -155,15 +158,20 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 		p.Endpoints.AllowFrom(b)
 		b.group.Node().AddDependency(p.Endpoints)
 	}
-	accesspath.Check(b, &accesspath.Props{
+	if where.closed {
+		b.endpoints = p.Endpoints
+	}
+	b.access = accesspath.Props{
 		Vpc:           b.vpc,
 		Subnets:       where.subnets,
-		Services:      services,
-		S3:            true, // packages come from there
 		PublicAddress: b.elasticIP != nil,
 		Existing:      p.ExistingEndpoints,
 		For:           "the bastion",
-	})
+	}
+	access := b.access
+	access.Services = services
+	access.S3 = true // packages come from there
+	accesspath.Check(b, &access)
 	b.open = p.Address != AddressNone && len(p.AllowedCidrs)+len(p.AllowedPrefixLists) > 0
 	if p.Address != AddressNone && !b.open {
 		tree.Warn(b, "bastion-no-ingress", "the bastion has a public address that nobody may connect to: name networks in "+
@@ -411,6 +419,18 @@ func (b *Bastion) AutoScalingGroup() awsautoscaling.AutoScalingGroup { return b.
 
 // AutoScalingGroupName is the name of the group, as CloudWatch knows it.
 func (b *Bastion) AutoScalingGroupName() string { return *b.group.AutoScalingGroupName() }
+
+// RequireServices tells that the host reaches further AWS services, such as KMS
+// for encrypted sessions: Props.Endpoints, or the endpoints made here, get them where
+// nothing else leads out, and the synthesis fails where nothing leads there.
+func (b *Bastion) RequireServices(list ...endpoints.Service) {
+	if b.endpoints != nil {
+		b.endpoints.Require(list...)
+	}
+	access := b.access
+	access.Services = list
+	accesspath.Check(b, &access)
+}
 
 // SessionTag is the tag by which policies know the bastion's instances, however
 // often they are replaced, and no others.

@@ -68,7 +68,15 @@ func (b *Bastion) pushCommand(instance, user, key string) string {
 		b.scope.Region, instance, user, key)
 }
 
+// UseSSHDocument makes the commands for SSH through Session Manager go by a session
+// document for port 22 of your own in place of AWS-StartSSHSession, which leads to
+// every port of the host. session.SSH.AllowHost calls it; ask for commands after it.
+func (b *Bastion) UseSSHDocument(name string) { b.sshDocument = name }
+
 func (b *Bastion) proxyCommand(target string) string {
+	if b.sshDocument != "" {
+		return fmt.Sprintf(`aws ssm start-session --region %s --target %s --document-name %s`, b.scope.Region, target, b.sshDocument)
+	}
 	return fmt.Sprintf(`aws ssm start-session --region %s --target %s --document-name AWS-StartSSHSession --parameters portNumber=%d`,
 		b.scope.Region, target, sshPort)
 }

@@ -28,6 +28,10 @@
 // which opens the port at both ends and nothing else. SSH forwards nothing until
 // SSH.PermitOpen lists it.
 //
+// Tunnels of Session Manager go through a bastion without people's programs on it
+// getting there: session.NewTunnel leads one to a port of one host, and Host.Relay
+// leads one on to several, by the names that clients check.
+//
 // # The instance
 //
 // Amazon Linux 2023 on Graviton in an Auto Scaling group of one, over several

@@ -108,7 +108,7 @@
 //		MaxSessionDuration: awscdk.Duration_Hours(jsii.Number(1)),
 //	})
 //
-// It always asks for a second factor, given within the last 15 minutes, and holds
-// at any hour. [Operator.BreakGlassDocuments] tells the documents by whose use an
+// A warning says where either lasts longer. It always asks for a second factor,
+// given within the last 15 minutes, and holds at any hour. [Operator.BreakGlassDocuments] tells the documents by whose use an
 // alarm knows an emergency, as watch.AddBreakGlass does.
 package operator

@@ -18,14 +18,16 @@ var (
 	support    awsiam.Group
 	shell      *session.Preferences
 	emergency  *session.Preferences
+	orders     *session.Tunnel
 	endpoint   *instanceconnect.Endpoint
 )
 
-// A shell in office hours, with a second factor.
+// A shell and a tunnel to a database in office hours, with a second factor.
 func Example() {
 	operator.New(stack, "Developers", &operator.Props{
-		Roles: []awsiam.IRole{developers},
-		Shell: []operator.Door{shell},
+		Roles:     []awsiam.IRole{developers},
+		Shell:     []operator.Door{shell},
+		Tunneller: []operator.Door{orders},
 		Only: operator.Only{
 			MFA:      true,
 			Weekly:   []operator.Window{{From: 8 * time.Hour, Until: 18 * time.Hour}},

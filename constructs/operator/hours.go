@@ -110,16 +110,16 @@ func (o *Operator) lease(plans []plan) {
 }
 
 func (o *Operator) schedule(scope constructs.Construct) {
-	queue := awscdk.NewCfnResource(scope, jsii.String("NotOpened"), &awscdk.CfnResourceProps{
+	o.unopened = awscdk.NewCfnResource(scope, jsii.String("NotOpened"), &awscdk.CfnResourceProps{
 		Type:       jsii.String("AWS::SQS::Queue"),
 		Properties: &map[string]any{"SqsManagedSseEnabled": true, "MessageRetentionPeriod": int((14 * 24 * time.Hour).Seconds())},
 	})
-	tree.Acknowledge(queue, "It is a dead-letter queue itself.", "AwsSolutions-SQS3")
-	queueArn := *queue.GetAtt(jsii.String("Arn"), awscdk.ResolutionTypeHint_STRING).ToString()
+	tree.Acknowledge(o.unopened, "It is a dead-letter queue itself.", "AwsSolutions-SQS3")
+	queueArn := o.NotOpenedQueueArn()
 	awscdk.NewCfnResource(scope, jsii.String("NotOpenedPolicy"), &awscdk.CfnResourceProps{
 		Type: jsii.String("AWS::SQS::QueuePolicy"),
 		Properties: &map[string]any{
-			"Queues": []any{*queue.Ref()},
+			"Queues": []any{*o.unopened.Ref()},
 			"PolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
 				"Sid": "OnlyTLS", "Effect": "Deny", "Principal": map[string]any{"AWS": "*"}, "Action": "sqs:*", "Resource": queueArn,
 				"Condition": map[string]any{"Bool": map[string]any{"aws:SecureTransport": "false"}},
@@ -239,6 +239,24 @@ const closesExpression = "{% $fromMillis($toMillis($states.input.opened) + 1000 
 // documentExpression replaces the end that a closed policy has.
 func documentExpression(plan string) string {
 	return "{% $replace($policies." + plan + ", '" + stamp(policy.Closed) + "', $closes) %}"
+}
+
+// OpenerArn is the ARN of the state machine that opens the weekly windows, whose
+// failed executions are worth an alarm. It is "" where there are none.
+func (o *Operator) OpenerArn() string {
+	if o.opener == nil {
+		return ""
+	}
+	return *o.opener.Ref()
+}
+
+// NotOpenedQueueArn is the ARN of the queue that holds a message for each window
+// that could not be opened, for 14 days. It is "" where there are no windows.
+func (o *Operator) NotOpenedQueueArn() string {
+	if o.unopened == nil {
+		return ""
+	}
+	return *o.unopened.GetAtt(jsii.String("Arn"), awscdk.ResolutionTypeHint_STRING).ToString()
 }
 
 // OpenCommand is a command to paste that opens the doors now, for some time, as

@@ -15,6 +15,7 @@ import (
 	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/policy"
+	"github.com/postern-cdk/postern/internal/survey"
 	"github.com/postern-cdk/postern/internal/tree"
 )
 
@@ -25,7 +26,9 @@ type Operator struct {
 	scope    policy.Scope
 	everyday policy.Grant
 	glass    policy.Grant
-	opener   awscdk.CfnResource // nil where there are no weekly windows
+	people   map[string]bool    // ARNs of users, groups and roles
+	opener   awscdk.CfnResource // nil where there are no weekly windows, as is
+	unopened awscdk.CfnResource // the dead-letter queue
 }
 
 var _ constructs.IConstruct = (*Operator)(nil)
@@ -55,11 +58,12 @@ func New(scope constructs.Construct, id string, props *Props) *Operator {
 
 	constructs.NewConstruct_Override(o, scope, &id)
 	o.trust()
-	if o.crosses() {
-		tree.Warn(o, "operator-crosses-doors", "IAM looks at the document and at the target of a session one by one, "+
-			"so these people may use each of the documents on each of the targets of all doors here: "+
-			"give other people, such as another role, the doors that must be kept apart, or acknowledge this")
+	if o.all().Crosses() {
+		o.warnOfCrossing("all doors here")
+	} else {
+		survey.Validate(o, o.crossesOthers)
 	}
+	o.warnOfLongEmergencies()
 	for _, plan := range plans {
 		o.attach(plan)
 	}
@@ -103,7 +107,37 @@ func (o *Operator) all() policy.Grant {
 	return all
 }
 
-func (o *Operator) crosses() bool { return o.all().Crosses() }
+func (o *Operator) warnOfCrossing(doors string) {
+	tree.Warn(o, "operator-crosses-doors", "IAM looks at the document and at the target of a session one by one, "+
+		"so these people may use each of the documents on each of the targets of "+doors+": "+
+		"give other people, such as another role, the doors that must be kept apart, or acknowledge this")
+}
+
+// crossesOthers looks at the other operators of the same people.
+func (o *Operator) crossesOthers(s *survey.Survey) []string {
+	for _, node := range s.Nodes {
+		other, ok := node.(*Operator)
+		if !ok || other == o || !o.shares(other) {
+			continue
+		}
+		both := o.all()
+		both.Sessions = append(both.Sessions, other.all().Sessions...)
+		if both.Crosses() {
+			o.warnOfCrossing("all doors here and of " + *other.Node().Path())
+			break
+		}
+	}
+	return nil
+}
+
+func (o *Operator) shares(other *Operator) bool {
+	for arn := range o.people {
+		if other.people[arn] {
+			return true
+		}
+	}
+	return false
+}
 
 // plan is the policies of one kind of caller.
 type plan struct {
@@ -211,12 +245,46 @@ func (o *Operator) secondFactor() policy.When {
 	return when
 }
 
+// maxEmergency is how long a session for an emergency, and the credentials for it,
+// are to last.
+const maxEmergency = time.Hour
+
+func (o *Operator) warnOfLongEmergencies() {
+	if len(o.props.BreakGlass) == 0 {
+		return
+	}
+	var long []string
+	for i, session := range o.glass.Sessions {
+		switch {
+		case session.Longest == policy.Endless:
+			long = append(long, fmt.Sprintf("the sessions of BreakGlass[%d] have no end", i))
+		case session.Longest > maxEmergency:
+			long = append(long, fmt.Sprintf("the sessions of BreakGlass[%d] last up to %s", i, session.Longest))
+		}
+	}
+	for i, role := range o.props.Roles {
+		made, ok := role.(awsiam.Role)
+		if !ok {
+			continue
+		}
+		if resource, ok := made.Node().DefaultChild().(awsiam.CfnRole); ok && resource.MaxSessionDuration() != nil && *resource.MaxSessionDuration() > maxEmergency.Seconds() {
+			long = append(long, fmt.Sprintf("the credentials of Roles[%d] last up to %s", i, time.Duration(*resource.MaxSessionDuration())*time.Second))
+		}
+	}
+	if len(long) > 0 {
+		tree.Warn(o, "operator-long-emergency", strings.Join(long, ", and ")+
+			": an hour at most keeps an emergency from becoming the everyday way in; set MaxDuration of the document's Settings, and MaxSessionDuration of the role")
+	}
+}
+
 // validateAccounts finds principals that no policy of this stack reaches. The CDK
 // passes over them in silence.
 func (o *Operator) validateAccounts() error {
 	var faults check.Faults
 	here := o.scope.Account
+	o.people = map[string]bool{}
 	examine := func(field string, i int, arn *string) {
+		o.people[*arn] = true
 		parts := strings.Split(*arn, ":")
 		if check.Token(here) || check.Token(*arn) || len(parts) < 6 || parts[4] == here {
 			return

@@ -324,7 +324,37 @@ func (p *Props) validateOnly(faults *check.Faults, now time.Time) {
 	for _, tag := range tags(o.TargetTags) {
 		faults.Check("Only.TargetTags", check.Tag(tag.Key, tag.Value))
 	}
+	p.validateTargetTags(faults)
 	p.validateWeekly(faults)
+}
+
+// validateTargetTags finds doors of which nothing would be left.
+func (p *Props) validateTargetTags(faults *check.Faults) {
+	examine := func(field string, targets []policy.Target) {
+		for _, target := range targets {
+			for _, tag := range target.Tags {
+				if asked, ok := p.Only.TargetTags[tag.Key]; ok && asked != tag.Value {
+					faults.Addf("Only.TargetTags", "leave the tag out here, or grant the door in an operator of its own",
+						"asks for %s=%s, but %s leads to instances with %s=%s", tag.Key, asked, field, tag.Key, tag.Value)
+				}
+			}
+		}
+	}
+	for _, intent := range []struct {
+		name  string
+		doors []Door
+	}{{"Tunneller", p.Tunneller}, {"Shell", p.Shell}, {"SSH", p.SSH}, {"BreakGlass", p.BreakGlass}} {
+		for i, door := range intent.doors {
+			if !missing(door) {
+				examine(fmt.Sprintf("%s[%d]", intent.name, i), door.Access().Targets)
+			}
+		}
+	}
+	for i, connection := range p.InstanceConnect {
+		if !missing(connection) {
+			examine(fmt.Sprintf("InstanceConnect[%d]", i), connection.Connection().Instances)
+		}
+	}
 }
 
 func (p *Props) validateWeekly(faults *check.Faults) {

@@ -89,7 +89,11 @@ func TestFaults(t *testing.T) {
 		"everyone":           {func(p *Props) { p.Only.SourceCIDRs = []string{"203.0.113.0/24", "0.0.0.0/0"} }, `Only.SourceCIDRs[1]: "0.0.0.0/0" is everyone: leave SourceCIDRs out for any address`},
 		"endpoint":           {func(p *Props) { p.Only.VpcEndpoints = []string{"eice-0123"} }, `Only.VpcEndpoints[0]: "eice-0123" is no ID of a VPC endpoint: write it such as vpce-0123456789abcdef0`},
 		"tag":                {func(p *Props) { p.Only.TargetTags = map[string]string{long: ""} }, "Only.TargetTags: a key of 129 characters can't be a tag's: use 1 to 128"},
-		"time zone":          {func(p *Props) { p.Only.TimeZone = "Berlin" }, `Only.TimeZone: "Berlin" is no time zone: write it as the IANA database has it, such as "Europe/Berlin"`},
+		"nothing left": {func(p *Props) {
+			p.Only.TargetTags = map[string]string{"Role": "db"}
+			p.Shell = []Door{Document{Name: "Shell", Tags: map[string]string{"Role": "web"}}}
+		}, "Only.TargetTags: asks for Role=db, but Shell[0] leads to instances with Role=web: leave the tag out here, or grant the door in an operator of its own"},
+		"time zone": {func(p *Props) { p.Only.TimeZone = "Berlin" }, `Only.TimeZone: "Berlin" is no time zone: write it as the IANA database has it, such as "Europe/Berlin"`},
 	} {
 		assert.Equal(t, c.want, fault(good(c.change)), name)
 	}

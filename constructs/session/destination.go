@@ -46,7 +46,7 @@ func DatabaseInstance[E Endpoint](instance interface {
 }
 
 // DatabaseCluster is the writer of an RDS cluster, such as awsrds.NewDatabaseCluster
-// makes. Its port is known when the stack is deployed; set Port where another rule
+// makes, or of a DocumentDB cluster. Its port is known when the stack is deployed; set Port where another rule
 // names it by number.
 func DatabaseCluster[E Endpoint](cluster interface {
 	awsec2.IConnectable
@@ -56,7 +56,7 @@ func DatabaseCluster[E Endpoint](cluster interface {
 	return endpoint(cluster.ClusterEndpoint(), cluster)
 }
 
-// DatabaseReader is a reader of an RDS cluster, or the writer where there is none.
+// DatabaseReader is a reader of an RDS or DocumentDB cluster, or the writer where there is none.
 // A document can't say that a tunnel only reads: give the database's user no more.
 func DatabaseReader[E Endpoint](cluster interface {
 	awsec2.IConnectable
@@ -64,6 +64,16 @@ func DatabaseReader[E Endpoint](cluster interface {
 },
 ) Destination {
 	return endpoint(cluster.ClusterReadEndpoint(), cluster)
+}
+
+// DatabaseProxy is an RDS Proxy, such as awsrds.NewDatabaseProxy makes, at the port
+// of its engine: 5432, 3306 or 1433.
+func DatabaseProxy(proxy interface {
+	awsec2.IConnectable
+	Endpoint() *string
+}, port int,
+) Destination {
+	return Destination{Host: *proxy.Endpoint(), Port: port, Peer: proxy}
 }
 
 func endpoint(e Endpoint, peer awsec2.IConnectable) Destination {

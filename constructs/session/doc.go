@@ -138,5 +138,7 @@
 // # Cost
 //
 // Session Manager on EC2 costs nothing. With nothing given, a key for sessions and one
-// for records are made, $1 a month each; storage and requests as used.
+// for records are made, $1 a month each; storage and requests as used. A host decrypts
+// with the former: where endpoints are its only way out, it needs one for KMS, at $7.30
+// a month and zone, which AllowHost gives a bastion. Settings.WithoutKey saves both.
 package session

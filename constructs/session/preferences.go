@@ -13,6 +13,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/postern-cdk/postern/constructs/endpoints"
 	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/policy"
@@ -144,8 +145,9 @@ type ShellHost interface {
 }
 
 // AllowHost makes a host one of the targets, and lets it do all that the agent
-// asks for before it opens a session and writes in it. Call it before
-// [Preferences.GrantShell].
+// asks for before it opens a session and writes in it. Where a bastion's only way
+// out are endpoints, it gets one for KMS, unless there is no key: $7.30 a month and
+// zone. Call it before [Preferences.GrantShell].
 func (n *Preferences) AllowHost(host ShellHost) {
 	var faults check.Faults
 	if host == nil {
@@ -163,11 +165,17 @@ func (n *Preferences) AllowHost(host ShellHost) {
 	must("session preferences", n, "AllowHost", &faults)
 	n.targets = append(n.targets, Target{Host: host})
 	n.shell.allowRole(host.Role())
+	if reaching, ok := host.(interface {
+		RequireServices(services ...endpoints.Service)
+	}); ok && n.shell.key != nil {
+		reaching.RequireServices(endpoints.KMS) // the agent decrypts the session's data key
+	}
 }
 
 // AllowRole lets the instances of a role do all that the agent asks for before it
 // opens a session and writes in it. Which of them people may reach is for Targets
-// to say. For roles of another app, see [Preferences.HostPolicy].
+// to say. The instances need a way to Systems Manager, CloudWatch Logs, S3 and, with
+// a key, KMS. For roles of another app, see [Preferences.HostPolicy].
 func (n *Preferences) AllowRole(role awsiam.IRole) {
 	var faults check.Faults
 	if role == nil {
@@ -245,7 +253,10 @@ func ownName(name string) *check.Fault {
 
 // access is what it takes to start sessions of a document that record here.
 func (sh *shell) access(documentArn string, targets []Target) policy.Session {
-	session := policy.Session{Documents: []string{documentArn}}
+	session := policy.Session{Documents: []string{documentArn}, Longest: sh.settings.MaxDuration}
+	if session.Longest == 0 {
+		session.Longest = policy.Endless
+	}
 	for i := range targets {
 		session.Targets = append(session.Targets, targets[i].of(sh.at)...)
 	}

@@ -115,7 +115,9 @@ func (s *SSH) Access() policy.Session {
 	return session
 }
 
-// AllowHost makes a host one of the targets. Call it before [SSH.GrantSSH].
+// AllowHost makes a host one of the targets. A bastion's own SSHCommand and
+// SSHConfig, which know its host keys too, go by this document from then on. Call it
+// before [SSH.GrantSSH].
 func (s *SSH) AllowHost(host Host) {
 	var faults check.Faults
 	if host == nil {
@@ -126,6 +128,9 @@ func (s *SSH) AllowHost(host Host) {
 	}
 	must("session ssh", s, "AllowHost", &faults)
 	s.targets = append(s.targets, Target{Host: host})
+	if own, ok := host.(interface{ UseSSHDocument(name string) }); ok {
+		own.UseSSHDocument(s.name)
+	}
 }
 
 // GrantSSH lets somebody connect to port 22 of the targets with this document,

@@ -23,7 +23,8 @@ type TunnelProps struct {
 	To Destination
 
 	// Via is the host that it goes through: its agent connects to To. Required. A
-	// bastion, as Host, is opened for it; hosts by ID or tags with Through.
+	// bastion, as Host, is opened for it; hosts by ID or tags with Through. An agent
+	// before 3.1.1374.0 knows of no other host than its own, and connects to that.
 	Via Target
 
 	// Through holds the security groups of Via, where Via is instances by ID or
@@ -68,10 +69,15 @@ func (p *TunnelProps) withDefaults() TunnelProps {
 	}
 	s := q.times().withDefaults()
 	q.IdleTimeout, q.MaxDuration = s.IdleTimeout, s.MaxDuration
-	if connectable, ok := q.Via.Host.(awsec2.IConnectable); ok && q.Through == nil {
-		q.Through = connectable
-	}
 	return q
+}
+
+// through holds the security groups of the host, or is nil where they aren't known.
+func (p *TunnelProps) through() awsec2.IConnectable {
+	if connectable, ok := p.Via.Host.(awsec2.IConnectable); ok {
+		return connectable
+	}
+	return p.Through
 }
 
 // validate examines props whose defaults are filled in.
@@ -79,6 +85,9 @@ func (p *TunnelProps) validate(vpcCidrs []string) error {
 	var faults check.Faults
 	faults.Merge("To", p.To.validate(vpcCidrs))
 	faults.Merge("Via", p.Via.validate())
+	if through := p.through(); p.Through != nil && through != p.Through {
+		faults.Add("Through", "is given, and Via.Host has security groups of its own", "leave Through out, or name the instances by InstanceIDs or Tags")
+	}
 	if p.Name != "" {
 		faults.Check("Name", ownName(p.Name))
 	}
@@ -151,11 +160,12 @@ func (t *Tunnel) open(p *TunnelProps) {
 		why = "Tunnel"
 	}
 	host, ours := p.Via.Host.(tunnelHost)
+	through := p.through()
 	switch {
 	case ours:
 		host.AllowTunnelTo(p.To.Peer, p.To.number(), why)
-	case p.Through != nil:
-		p.Through.Connections().AllowTo(p.To.Peer.Connections(), awsec2.Port_Tcp(jsii.Number(p.To.number())), &why)
+	case through != nil:
+		through.Connections().AllowTo(p.To.Peer.Connections(), awsec2.Port_Tcp(jsii.Number(p.To.number())), &why)
 	default:
 		tree.Warn(t, "session-tunnel-closed", "the security groups of To.Peer are not opened: those of Via aren't known here. Pass Through, or leave Peer out of To where the way is open")
 	}

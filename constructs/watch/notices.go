@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/interfaces/interfacesawscloudwatch"
@@ -19,6 +20,7 @@ import (
 const (
 	sessionsID   = "Sessions"
 	breakGlassID = "BreakGlass"
+	hoursID      = "Hours"
 )
 
 // SessionNotices says of which sessions people are told. Its zero value, and nil,
@@ -127,6 +129,64 @@ func (w *Watch) AddBreakGlass(way BreakGlass) {
 		metric: rule.count("Invocations", ""), at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING,
 	}))
 	t.widgets("Break-glass: "+name, "Break-glass sessions: "+name)
+}
+
+// Hours is what opens doors at some hours of the week, by a state machine that is
+// called on a schedule. An operator with weekly hours is one.
+type Hours interface {
+	constructs.IConstruct
+	// OpenerArn is the ARN of the state machine, or "" where there are no hours.
+	OpenerArn() string
+	// NotOpenedQueueArn is the ARN of the queue of calls that did not get through.
+	NotOpenedQueueArn() string
+}
+
+// AddHours alarms people when doors did not open at their hours: those who may
+// use them stand outside.
+func (w *Watch) AddHours(of Hours) {
+	var faults check.Faults
+	if of == nil {
+		faults.Add("of", "is nil", "pass an operator with weekly hours")
+		tree.Must("watch", w, hoursID, faults.Err())
+	}
+	name := *of.Node().Id()
+	if of.OpenerArn() == "" {
+		faults.Addf("of", "leave it out", "%q has no weekly hours", name)
+	}
+	if w.hours != nil && w.hours.Node().TryFindChild(&name) != nil {
+		faults.Addf("of", "add it once", "the watch already has the hours of %q", name)
+	}
+	tree.Must("watch", w, hoursID+"/"+name, faults.Err())
+
+	if w.hours == nil {
+		w.hours = constructs.NewConstruct(w, jsii.String(hoursID))
+	}
+	queue := awscdk.Fn_Select(jsii.Number(5), awscdk.Fn_Split(jsii.String(":"), jsii.String(of.NotOpenedQueueArn()), nil))
+	failed := awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+		Namespace: jsii.String("AWS/States"), MetricName: jsii.String("ExecutionsFailed"), Statistic: jsii.String("Sum"),
+		DimensionsMap: &map[string]*string{"StateMachineArn": jsii.String(of.OpenerArn())},
+	})
+	lost := awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+		Namespace: jsii.String("AWS/SQS"), MetricName: jsii.String("ApproximateNumberOfMessagesVisible"), Statistic: jsii.String("Maximum"),
+		DimensionsMap: &map[string]*string{"QueueName": queue},
+	})
+	w.alarm(w.hours, name, notOpened(name), &condition{
+		metric: awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{
+			Expression:   jsii.String(unopened),
+			UsingMetrics: &map[string]awscloudwatch.IMetric{"failed": failed, "lost": lost},
+		}),
+		at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING,
+	})
+}
+
+// unopened counts the windows that did not open. Neither service sends a metric
+// while nothing happens.
+const unopened = "FILL(failed, 0) + FILL(lost, 0)"
+
+func notOpened(name string) string {
+	return fmt.Sprintf("The doors of %s did not open at their hour, or not for everybody: people who should get in are refused. "+
+		"See why in the last executions of its state machine, or in its queue of lost calls; CloudTrail has the calls to IAM. "+
+		"The output Open%s, or OpenCommand of the operator, opens them by hand.", name, name)
 }
 
 func breakGlassUsed(name string) string {

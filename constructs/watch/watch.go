@@ -27,7 +27,7 @@ type Watch struct {
 	dashboard awscloudwatch.Dashboard
 	action    *publish
 
-	breakGlass                                 constructs.Construct
+	breakGlass, hours                          constructs.Construct
 	existingTrail, eventsAllowed, toldByEvents bool
 }
 

@@ -244,7 +244,7 @@ func TestNoticesFit(t *testing.T) {
 		assert.Contains(t, text, n.group, name)
 		assert.NotContains(t, text, "%!", name)
 	}
-	for name, text := range map[string]string{"used": breakGlassUsed(n.host), "lost": noticesLost(n.host)} {
+	for name, text := range map[string]string{"used": breakGlassUsed(n.host), "lost": noticesLost(n.host), "not opened": notOpened(n.host)} {
 		assert.LessOrEqual(t, len(text), 1024, name)
 		assert.Contains(t, text, n.host, name)
 		assert.NotContains(t, text, "%!", name)

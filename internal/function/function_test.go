@@ -4,6 +4,8 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"debug/elf"
+	"encoding/binary"
 	"io/fs"
 	"net"
 	"net/http"
@@ -137,9 +139,9 @@ func TestFaultsSayWhatToDo(t *testing.T) {
 		"no such file":                            func() error { return nil },
 		"not a valid zip file":                    func() error { return os.WriteFile(file, []byte("theirs"), 0o600) },
 		"bootstrap is no program: bad magic":      func() error { return pack([]byte("#!/bin/sh and then some more of it"), file) },
-		"bootstrap is for EM_X86_64":              func() error { return packed(t, file, "GOARCH=amd64", "./bin/"+program) },
-		"bin/functionzip":                         func() error { return packed(t, file, "GOARCH=arm64", "./bin/functionzip") },
-		"it does not hold the one program bootst": func() error { return twice(file) },
+		"bootstrap is for EM_X86_64":              func() error { return stored(file, thisProgram(t, elf.EM_X86_64)) },
+		"internal/function.test":                  func() error { return stored(file, thisProgram(t, elf.EM_AARCH64)) },
+		"it does not hold the one program bootst": func() error { return stored(file, nil) },
 	} {
 		require.NoError(t, write())
 		_, err = Build(t.Context(), program, Options{File: file})
@@ -149,26 +151,33 @@ func TestFaultsSayWhatToDo(t *testing.T) {
 	}
 }
 
-func packed(t *testing.T, file, architecture, name string) error {
+// thisProgram is the one that runs, as if it were for another machine.
+func thisProgram(t *testing.T, machine elf.Machine) []byte {
 	t.Helper()
-	dir, err := compile.ModuleDir(t.Context())
+	self, err := os.Executable()
 	require.NoError(t, err)
-	out := filepath.Join(t.TempDir(), "program")
-	command := exec.Command(goCommand, "build", "-o", out, name)
-	command.Dir = dir
-	command.Env = append(os.Environ(), "GOOS=linux", "CGO_ENABLED=0", architecture, "PATH="+path)
-	text, err := command.CombinedOutput()
-	require.NoError(t, err, string(text))
-	data, err := os.ReadFile(out)
+	data, err := os.ReadFile(self)
 	require.NoError(t, err)
-	return pack(data, file)
+	binary.LittleEndian.PutUint16(data[18:], uint16(machine))
+	return data
 }
 
-func twice(file string) error {
+// stored is an archive without compression, of two programs where there is none.
+func stored(file string, program []byte) error {
 	var out bytes.Buffer
 	archive := zip.NewWriter(&out)
-	for _, name := range []string{"bootstrap", "more"} {
-		if _, err := archive.Create(name); err != nil {
+	names := []string{"bootstrap"}
+	if program == nil {
+		names = append(names, "more")
+	}
+	for _, name := range names {
+		header := &zip.FileHeader{Name: name}
+		header.SetMode(0o755)
+		entry, err := archive.CreateHeader(header)
+		if err == nil {
+			_, err = entry.Write(program)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -178,18 +187,13 @@ func twice(file string) error {
 	return os.WriteFile(file, out.Bytes(), 0o600)
 }
 
-var (
-	path         = os.Getenv("PATH")
-	goCommand, _ = exec.LookPath("go")
-)
-
 // The program speaks the runtime's protocol: it asks for an event, and posts what
 // came of it. https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 func TestProgramRuns(t *testing.T) {
 	dir, err := compile.ModuleDir(t.Context())
 	require.NoError(t, err)
 	out := filepath.Join(t.TempDir(), "bootstrap")
-	build := exec.Command(goCommand, "build", "-tags", "lambda.norpc", "-o", out, "./bin/"+program)
+	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", out, "./bin/"+program)
 	build.Dir = dir
 	text, err := build.CombinedOutput()
 	require.NoError(t, err, string(text))

@@ -27,6 +27,7 @@ func TestRelayOnTheHost(t *testing.T) {
 	chain, _, _ = strings.Cut(chain, "  }\n")
 	assert.Equal(t, `    ip daddr 169.254.169.254 counter jump refuse comment "instance metadata"
     ip6 daddr fd00:ec2::254 counter jump refuse comment "instance metadata"
+    oifname != "lo" ct direction reply counter jump refuse comment "a door of its own"
     ct state established,related accept
     ip daddr { 10.0.0.2,127.0.0.53,127.0.0.54,169.254.169.253 } meta l4proto { tcp, udp } th dport 53 accept
     ip6 daddr { fd00::2,fd00:ec2::253 } meta l4proto { tcp, udp } th dport 53 accept

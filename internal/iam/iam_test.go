@@ -1,7 +1,9 @@
 package iam_test
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -251,6 +253,33 @@ func TestStartSession(t *testing.T) {
 	assert.True(t, decide(shell, iam.StartSession(target, "", nil)))
 	assert.Equal(t, "arn:aws:ssm:eu-west-1:111122223333:document/SSM-SessionManagerRunShell", iam.DefaultShellARN(target))
 	assert.Len(t, iam.StartSession(target, "", nil).Requests(), 3)
+}
+
+// A pattern with many wildcards takes no longer than it must.
+func TestWildcardsTakeBoundedTime(t *testing.T) {
+	p := allow(t, `{"StringLike": {"k": "`+strings.Repeat("*a", 200)+`*b"}}`)
+	begin := time.Now()
+	assert.False(t, iam.Evaluate([]*iam.Policy{p}, iam.Request{Action: "a:B", Resource: "*", Context: iam.Context{"k": strings.Repeat("a", 20000)}}).Allowed)
+	assert.Less(t, time.Since(begin), 10*time.Second)
+}
+
+// Whatever a policy and a request hold, there is an answer, and it can be explained: a request that is allowed is one
+// for which a statement is named.
+func FuzzEvaluate(f *testing.F) {
+	f.Add(`{"Version": "2012-10-17", "Statement": [{"Sid": "S", "Effect": "Allow", "Action": "ssm:*", "Resource": "arn:aws:ssm:*:*:session/${aws:username}-*", "Condition": {"StringLike": {"k": "${*}a?*"}}}]}`,
+		"ssm:ResumeSession", "arn:aws:ssm:eu-west-1:111122223333:session/alice-1", "k", "*ab")
+	f.Add(`{"Statement": {"Effect": "Deny", "NotAction": "a:b", "NotResource": "*", "Condition": {"ForAllValues:StringEquals": {"k": ["a", 1, true]}, "Null": {"k": "true"}}}}`, "a:B", "*", "K", "a,b")
+	f.Add(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"DateLessThan": {"k": "2026-01-01"}, "IpAddress": {"k": "::/0"}, "NumericEquals": {"k": 1e3}, "ArnLike": {"k": "arn:a:b:c:d:e:f"}}}]}`, "a:B", "", "k", "")
+	f.Fuzz(func(t *testing.T, document, action, resource, key, value string) {
+		p, err := iam.Parse("P", []byte(document))
+		if err != nil {
+			return
+		}
+		r := iam.Request{Action: action, Resource: resource, Context: iam.Context{key: value, "aws:username": "alice"}}
+		d := iam.Evaluate([]*iam.Policy{p}, r)
+		assert.False(t, d.Allowed && len(d.Decisive) == 0)
+		iam.Missed([]*iam.Policy{p}, r)
+	})
 }
 
 func TestContextWith(t *testing.T) {

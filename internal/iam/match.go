@@ -75,31 +75,38 @@ func variable(name string, context Context) (string, bool) {
 	return "", false
 }
 
-// match tells whether the whole of s fits.
+// match tells whether the whole of s fits. Of several "*" only the last may have to take
+// more than it did, so the time it takes is bounded.
 func (p pattern) match(s string) bool {
-	for i, piece := range p {
-		switch piece.wild {
-		case 0:
-			rest, ok := strings.CutPrefix(s, piece.text)
-			if !ok {
-				return false
+	at, piece := 0, 0
+	star, taken := -1, 0 // the last "*", and where what it took ends
+	for {
+		switch {
+		case piece == len(p):
+			if at == len(s) {
+				return true
 			}
-			s = rest
-		case '?':
-			if s == "" {
-				return false
+		case p[piece].wild == '*':
+			star, taken = piece, at
+			piece++
+			continue
+		case p[piece].wild == '?':
+			if at < len(s) {
+				at++
+				piece++
+				continue
 			}
-			s = s[1:]
-		case '*':
-			for at := 0; at <= len(s); at++ {
-				if p[i+1:].match(s[at:]) {
-					return true
-				}
-			}
+		case strings.HasPrefix(s[at:], p[piece].text):
+			at += len(p[piece].text)
+			piece++
+			continue
+		}
+		if star < 0 || taken == len(s) {
 			return false
 		}
+		taken++
+		at, piece = taken, star+1
 	}
-	return s == ""
 }
 
 // String is the pattern as a person reads it.

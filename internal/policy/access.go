@@ -1,8 +1,10 @@
 package policy
 
 import (
+	"math"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Caller is the kind of principal that a policy is for. IAM knows a person's own
@@ -33,7 +35,13 @@ type Session struct {
 	Keys []string
 	// Tags are what each of the targets must carry, besides.
 	Tags []Tag
+	// Longest is how long the document lets a session last; 0 is not known, and
+	// [Endless] has no end.
+	Longest time.Duration
 }
+
+// Endless is how long a session may last that nothing ends.
+const Endless time.Duration = math.MaxInt64
 
 // Target is one node by its ARN or ID, or all instances that carry all of some
 // tags.
@@ -172,7 +180,7 @@ func ownStatements(s Scope, who Caller) []Statement {
 		{
 			// The action has no resource type. A channel opens only with the token of a
 			// session that was just started or resumed.
-			// docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsessionmanagermessagegatewayservice.html
+			// docs.aws.amazon.com/service-authorization/latest/reference/list_ssmmessages.html
 			Sid: "OpenChannel", Effect: Allow,
 			Action: []string{"ssmmessages:OpenDataChannel"}, Resource: []string{"*"},
 		},

@@ -12,7 +12,7 @@ func AccountDefaultOwner(s Scope, logGroupARN string) []Statement {
 			Sid: "Document", Effect: Allow,
 			Action: []string{
 				"ssm:CreateDocument", "ssm:DeleteDocument", "ssm:DescribeDocument", "ssm:GetDocument",
-				"ssm:ListDocumentVersions", "ssm:UpdateDocument", "ssm:UpdateDocumentDefaultVersion",
+				"ssm:UpdateDocument", "ssm:UpdateDocumentDefaultVersion",
 			},
 			Resource: []string{s.arn("ssm", s.Region, "document/"+accountdefault.Document)},
 		},

@@ -149,8 +149,9 @@ func (h *SessionHost) Statements(s Scope) []Statement {
 		})
 	}
 	if h.LogGroup != "" {
-		// The action takes no narrower resource.
-		allow("FindLogGroup", s.arn("logs", s.Region, "log-group:*"), nil, "logs:DescribeLogGroups")
+		// The action takes no resource:
+		// docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
+		allow("FindLogGroup", "*", Condition{"StringEquals": {"aws:RequestedRegion": {s.Region}}}, "logs:DescribeLogGroups")
 		allow("Stream", h.LogGroup, nil, "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
 	}
 	if h.Bucket != "" {

@@ -62,7 +62,7 @@ func TestSessionHost(t *testing.T) {
 	}
 	china := policy.Scope{Partition: "aws-cn", Region: "cn-north-1", Account: "123456789012", URLSuffix: "amazonaws.com.cn"}
 	assert.JSONEq(t, `{"Version": "2012-10-17", "Statement": [
-		{"Sid": "FindLogGroup", "Effect": "Allow", "Action": ["logs:DescribeLogGroups"], "Resource": ["arn:aws-cn:logs:cn-north-1:123456789012:log-group:*"]},
+		{"Sid": "FindLogGroup", "Effect": "Allow", "Action": ["logs:DescribeLogGroups"], "Resource": ["*"], "Condition": {"StringEquals": {"aws:RequestedRegion": "cn-north-1"}}},
 		{"Sid": "Stream", "Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"], "Resource": ["arn:aws-cn:logs:cn-north-1:123456789012:log-group:sessions:*"]},
 		{"Sid": "ExamineBucket", "Effect": "Allow", "Action": ["s3:GetEncryptionConfiguration"], "Resource": ["arn:aws-cn:s3:::records"]},
 		{"Sid": "Transcript", "Effect": "Allow", "Action": ["s3:PutObject"], "Resource": ["arn:aws-cn:s3:::records/audit/*"]},

@@ -66,8 +66,10 @@ func sound() report.Inventory {
 				"cloudWatchLogGroupName": "Archive-Bastion", "cloudWatchEncryptionEnabled": true, "s3BucketName": "archive-logs", "s3EncryptionEnabled": true,
 				"runAsEnabled": true, "runAsDefaultUser": "ec2-user", "idleSessionTimeout": "20", "maxSessionDuration": "720", "kmsKeyId": "",
 			}}}),
-			add("AWS::SSM::Document", "Access-Orders", "Orders", object{"Name": "Access-Orders", "DocumentType": "Session",
-				"Content": `{"sessionType":"Port","properties":{"type":"LocalPortForwarding","host":"orders.internal","portNumber":"5432"}}`}),
+			add("AWS::SSM::Document", "Access-Orders", "Orders", object{
+				"Name": "Access-Orders", "DocumentType": "Session",
+				"Content": `{"sessionType":"Port","properties":{"type":"LocalPortForwarding","host":"orders.internal","portNumber":"5432"}}`,
+			}),
 			add("AWS::SSM::Document", "CloserDocument", "Closer", object{"Name": "CloserDocument", "DocumentType": "Automation"}),
 			add("AWS::IAM::ManagedPolicy", "arn:aws:iam::123456789012:policy/developers", "Developers", object{
 				"Description": "Postern: Access/Operator/Developers", "Roles": []any{"Developer"}, "Groups": []any{"developers"},
@@ -313,15 +315,23 @@ func TestDoors(t *testing.T) {
 		}), "EC2", "closed: in subnet-1, but its security group lets nothing out"},
 		"EICE, other port": {with(t, "sgr-2", func(o object) { o["FromPort"], o["ToPort"] = 443.0, 443.0 }), "EC2", "closed: in subnet-1, but its security group lets nothing out"},
 		"shell":            {sound(), "Shell", "recorded: to log group Archive-Bastion and bucket archive-logs | as the tag SSMSessionRunAs says, or ec2-user; ends after 20 idle minutes, 720 at most"},
-		"shell, own key and no end": {with(t, "Access-Shell", inputs(object{"kmsKeyId": "key-1", "maxSessionDuration": "", "runAsDefaultUser": "", "s3BucketName": ""})),
-			"Shell", "recorded: to log group Archive-Bastion | as the tag SSMSessionRunAs says; ends after 20 idle minutes; encrypted with a key of yours"},
-		"shell as root": {with(t, "Access-Shell", inputs(object{"runAsEnabled": false})), "Shell",
-			"recorded: to log group Archive-Bastion and bucket archive-logs | as ssm-user, who may become root; ends after 20 idle minutes, 720 at most"},
-		"shell unrecorded": {with(t, "Access-Shell", inputs(object{"cloudWatchLogGroupName": "", "s3BucketName": ""})), "Shell",
-			"NOT RECORDED: no log group and no bucket | as the tag SSMSessionRunAs says, or ec2-user; ends after 20 idle minutes, 720 at most"},
+		"shell, own key and no end": {
+			with(t, "Access-Shell", inputs(object{"kmsKeyId": "key-1", "maxSessionDuration": "", "runAsDefaultUser": "", "s3BucketName": ""})),
+			"Shell", "recorded: to log group Archive-Bastion | as the tag SSMSessionRunAs says; ends after 20 idle minutes; encrypted with a key of yours",
+		},
+		"shell as root": {
+			with(t, "Access-Shell", inputs(object{"runAsEnabled": false})), "Shell",
+			"recorded: to log group Archive-Bastion and bucket archive-logs | as ssm-user, who may become root; ends after 20 idle minutes, 720 at most",
+		},
+		"shell unrecorded": {
+			with(t, "Access-Shell", inputs(object{"cloudWatchLogGroupName": "", "s3BucketName": ""})), "Shell",
+			"NOT RECORDED: no log group and no bucket | as the tag SSMSessionRunAs says, or ec2-user; ends after 20 idle minutes, 720 at most",
+		},
 		"tunnel": {sound(), "Tunnel", "open: to port 5432 of orders.internal, nowhere else; its content is not recorded by Session Manager"},
-		"SSH over Session Manager": {with(t, "Access-Orders", set("Content", object{"sessionType": "Port", "properties": object{"portNumber": "22"}})), "SSH by",
-			"open: to port 22 of the host itself, nowhere else; its content is not recorded by Session Manager"},
+		"SSH over Session Manager": {
+			with(t, "Access-Orders", set("Content", object{"sessionType": "Port", "properties": object{"portNumber": "22"}})), "SSH by",
+			"open: to port 22 of the host itself, nowhere else; its content is not recorded by Session Manager",
+		},
 		"no EICE": {without("AWS::EC2::InstanceConnectEndpoint"), "EC2", "closed: none is deployed"},
 	}
 	for name, test := range tests {

@@ -129,7 +129,7 @@ func TestFaults(t *testing.T) {
 		"watch: {emails: [oncall]}":                                                                                          `watch.emails[0]: "oncall" is not an e-mail address: write it bare, such as oncall@example.com`,
 		"session: {absent: true, ssh: true, maxMinutes: 9}":                                                                  `session.absent: is set, but so is session.maxMinutes, session.ssh: remove it or them`,
 		"session: {documentName: aws-shell}":                                                                                 `session.documentName: "aws-shell" begins with "aws", which is for AWS alone: begin it with another word`,
-		"session: {documentName: SSM-SessionManagerRunShell}":                                                                `session.documentName: "SSM-SessionManagerRunShell" is the account's default document, which is not this app's to replace: choose another, or see session.accountDefault`,
+		"session: {documentName: SSM-SessionManagerRunShell}":                                                                `session.documentName: "SSM-SessionManagerRunShell" is the account's default document: choose another, and set session.accountDefault to have that one too`,
 		"session: {idleMinutes: 90}":                                                                                         `session.idleMinutes: 90 is out of range: use 1 to 60`,
 		"session: {maxMinutes: 2000}":                                                                                        `session.maxMinutes: 2000 is out of range: use 1 to 1440`,
 		"session: {idleMinutes: 30, maxMinutes: 20}":                                                                         `session.maxMinutes: 20 is less than idleMinutes 30: use 30 or more, or fewer idleMinutes`,
@@ -198,6 +198,8 @@ func TestFaults(t *testing.T) {
 		"bastion: {host: {relay: {port: 1080}}}":                                                                                                              `bastion.host.relay.port: is set, but there are no targets: name targets, or remove it`,
 		"bastion: {host: {relay: {targets: [{name: a, host: a.internal, port: 80}]}}}":                                                                        `bastion.host.relay.targets[0].securityGroupId: is missing: write the ID of the target's own group, such as sg-0123456789abcdef0: the bastion is let out to it, and in there`,
 		"tunnels: [{name: Relay, port: 80}]":                                                                                                                  `tunnels[0].name: "Relay" is the tunnel to bastion.host.relay: give it another`,
+		"session: {accountDefault: adopt}":                                                                                                                    `session.accountDefault: "adopt" is not known: use one of create, merge, replace`,
+		"session: {functionFile: f.zip}":                                                                                                                      `session.functionFile: is set, but session.accountDefault is not, which it is for: set that, or remove it`,
 		"watch: {topicArn: mytopic}":                                                                                                                          `watch.topicArn: "mytopic" is not an ARN of service sns: write a whole ARN that begins with arn:aws:sns:`,
 	} {
 		_, err := config.Parse([]byte(text))

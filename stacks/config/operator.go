@@ -283,49 +283,49 @@ func narrow(f *check.Faults, field string, cidrs []string, all string) {
 // docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html.
 const maxMfaAgeMinutes = 36 * 60
 
-func (y *Only) validate(field string, o *Operator, f *check.Faults) {
-	minutes(f, field+".mfaMaxAgeMinutes", y.MfaMaxAgeMinutes, maxMfaAgeMinutes)
-	if y.WithoutMfa && y.MfaMaxAgeMinutes != 0 {
+func (o *Only) validate(field string, whose *Operator, f *check.Faults) {
+	minutes(f, field+".mfaMaxAgeMinutes", o.MfaMaxAgeMinutes, maxMfaAgeMinutes)
+	if o.WithoutMfa && o.MfaMaxAgeMinutes != 0 {
 		f.Add(field+".withoutMfa", "contradicts mfaMaxAgeMinutes", "remove one of them")
 	}
-	if (len(o.RoleArns) > 0 || o.PermissionSet) && !y.MfaAskedElsewhere && (y.MfaMaxAgeMinutes != 0 || o.BreakGlass) {
+	if (len(whose.RoleArns) > 0 || whose.PermissionSet) && !o.MfaAskedElsewhere && (o.MfaMaxAgeMinutes != 0 || whose.BreakGlass) {
 		f.Add(field+".mfaAskedElsewhere", "is not set, but requests of a role tell of no second factor: only its trust policy, the identity provider or Identity Center can ask for it",
 			"have one of them ask, and set it; or name users or groups")
 	}
-	from, fromOK := moment(y.From)
-	until, untilOK := moment(y.Until)
+	from, fromOK := moment(o.From)
+	until, untilOK := moment(o.Until)
 	const form = "write a date such as 2026-12-24, or a time such as 2026-12-24T12:00:00Z"
 	if !fromOK {
-		f.Addf(field+".from", form, "%q is no moment", y.From)
+		f.Addf(field+".from", form, "%q is no moment", o.From)
 	}
 	if !untilOK {
-		f.Addf(field+".until", form, "%q is no moment", y.Until)
+		f.Addf(field+".until", form, "%q is no moment", o.Until)
 	}
 	if fromOK && untilOK && !from.IsZero() && !until.IsZero() && !until.After(from) {
-		f.Addf(field+".until", "put it after from", "%s is not after from, %s", y.Until, y.From)
+		f.Addf(field+".until", "put it after from", "%s is not after from, %s", o.Until, o.From)
 	}
-	y.validateWeekly(field, o, f)
-	narrow(f, field+".sourceCidrs", y.SourceCidrs, "any address")
-	for i, id := range y.VpcEndpointIDs {
+	o.validateWeekly(field, whose, f)
+	narrow(f, field+".sourceCidrs", o.SourceCidrs, "any address")
+	for i, id := range o.VpcEndpointIDs {
 		matches(f, fmt.Sprintf("%s.vpcEndpointIds[%d]", field, i), id, endpointPattern, "write the ID of an interface endpoint, such as vpce-0123456789abcdef0")
 	}
 }
 
-func (y *Only) validateWeekly(field string, o *Operator, f *check.Faults) {
-	if y.TimeZone != "" {
-		if _, err := time.LoadLocation(y.TimeZone); err != nil || y.TimeZone == "Local" {
-			f.Addf(field+".timeZone", "use a name of the IANA time zone database, such as Europe/Berlin, or none for UTC", "%q is not a time zone", y.TimeZone)
+func (o *Only) validateWeekly(field string, whose *Operator, f *check.Faults) {
+	if o.TimeZone != "" {
+		if _, err := time.LoadLocation(o.TimeZone); err != nil || o.TimeZone == "Local" {
+			f.Addf(field+".timeZone", "use a name of the IANA time zone database, such as Europe/Berlin, or none for UTC", "%q is not a time zone", o.TimeZone)
 		}
-		if len(y.Weekly) == 0 {
+		if len(o.Weekly) == 0 {
 			f.Add(field+".timeZone", "is set, but there are no weekly hours", "add weekly, or remove it")
 		}
 	}
-	if len(y.Weekly) > 0 && o.PermissionSet {
+	if len(o.Weekly) > 0 && whose.PermissionSet {
 		f.Add(field+".weekly", "is not for a permission set: nobody but IAM Identity Center may change its roles", "let the people assume a role of the account, and name that in roleArns")
 	}
 	taken := map[Day][]int{}
-	for i := range y.Weekly {
-		w := &y.Weekly[i]
+	for i := range o.Weekly {
+		w := &o.Weekly[i]
 		at := fmt.Sprintf("%s.weekly[%d]", field, i)
 		from, fromOK := clock(w.From)
 		until, untilOK := clock(w.Until)
@@ -347,7 +347,7 @@ func (y *Only) validateWeekly(field string, o *Operator, f *check.Faults) {
 				continue
 			}
 			for _, other := range taken[day] {
-				if a, b := y.Weekly[other].Hours(); whole && from < b && a < until {
+				if a, b := o.Weekly[other].Hours(); whole && from < b && a < until {
 					f.Addf(at, "make one window of them", "overlaps with weekly[%d] on %s", other, day)
 				}
 			}

@@ -36,10 +36,28 @@ type Session struct {
 	Targets []SessionTarget `yaml:"targets"`
 	// SSH lets SSH through Session Manager, of which it records nothing.
 	SSH bool `yaml:"ssh"`
+	// AccountDefault makes these the account's preferences in the region, too: what
+	// everybody gets who names no document. "create" fails where there are some
+	// already, "merge" puts these over them, "replace" in their place; what was there
+	// is kept, and comes back when this goes. Defaults to not touching them.
+	AccountDefault AccountDefault `yaml:"accountDefault"`
+	// FunctionFile is a file that bin/functionzip made for it, for where there is no
+	// Go.
+	FunctionFile string `yaml:"functionFile"`
 	// BreakGlass is the document for emergencies, which is made where an operator
 	// has breakGlass.
 	BreakGlass BreakGlass `yaml:"breakGlass"`
 }
+
+// AccountDefault is what becomes of the account's preferences.
+type AccountDefault string
+
+// The choices for the account's preferences.
+const (
+	AccountDefaultCreate  AccountDefault = "create"
+	AccountDefaultMerge   AccountDefault = "merge"
+	AccountDefaultReplace AccountDefault = "replace"
+)
 
 // BreakGlass is shells for emergencies.
 type BreakGlass struct {
@@ -111,6 +129,10 @@ func (s *Session) validate(c *Config, f *check.Faults) {
 	}
 	documentName(f, "session.documentName", s.DocumentName)
 	s.RunAs.validate(c, f)
+	oneOf(f, "session.accountDefault", s.AccountDefault, AccountDefaultCreate, AccountDefaultMerge, AccountDefaultReplace)
+	if s.FunctionFile != "" && s.AccountDefault == "" {
+		f.Add("session.functionFile", "is set, but session.accountDefault is not, which it is for", "set that, or remove it")
+	}
 	duration(f, "session", s.IdleMinutes, s.MaxMinutes)
 	duration(f, "session.breakGlass", s.BreakGlass.IdleMinutes, s.BreakGlass.MaxMinutes)
 	if s.NoMaxDuration && s.MaxMinutes != 0 {
@@ -157,6 +179,8 @@ func (s *Session) choices() []string {
 		{"shellProfile", s.ShellProfile != ShellProfile{}},
 		{"targets", s.Targets != nil},
 		{"ssh", s.SSH},
+		{"accountDefault", s.AccountDefault != ""},
+		{"functionFile", s.FunctionFile != ""},
 		{"breakGlass", s.BreakGlass != BreakGlass{}},
 	} {
 		if key.set {
@@ -219,6 +243,6 @@ func documentName(f *check.Faults, field, name string) {
 	}
 	f.Check(field, check.DocumentName(name))
 	if name == accountDefault {
-		f.Addf(field, "choose another, or see session.accountDefault", "%q is the account's default document, which is not this app's to replace", name)
+		f.Addf(field, "choose another, and set session.accountDefault to have that one too", "%q is the account's default document", name)
 	}
 }

@@ -92,6 +92,7 @@ class Archive extends cdk.Stack {
 
     this.hostLogs = this.logGroup('Host');
     this.kinds = ['Sessions', 'Commands', 'People', 'Sshd', 'Sudo', 'Audit'].map((kind) => this.logGroup(kind));
+    this.sessions = this.logGroup('SessionManager');
     this.flowLogs = this.logGroup('FlowLogs');
     this.records = bucket;
   }
@@ -346,8 +347,10 @@ class Access extends cdk.Stack {
     this.groupName = scaling.autoScalingGroupName;
     cdk.Tags.of(template).add('Name', this.node.path);
     cdk.Tags.of(scaling).add('Name', this.node.path);
-    cdk.Tags.of(scaling.node.defaultChild).add('postern:bastion', this.node.path, { applyToLaunchedInstances: false });
+    cdk.Tags.of(scaling.node.defaultChild).add('postern:bastion', this.node.path);
     cdk.Tags.of(address).add('Name', this.node.path);
+
+    this.shell(archive, role);
 
     const endpointGroup = new ec2.SecurityGroup(this, 'InstanceConnectGroup', { vpc, allowAllOutbound: false });
     endpointGroup.addEgressRule(ec2.Peer.ipv4('127.0.0.1/32'), ec2.Port.allTraffic(), 'Nowhere');
@@ -358,6 +361,9 @@ class Access extends cdk.Stack {
     });
     endpointGroup.connections.allowTo(group, ec2.Port.tcp(22), 'SSH to the bastion');
 
+    for (const id of ['Sessions', 'Transcript', 'UnrecordedSessions', 'FollowSession']) {
+      new cdk.CfnOutput(this, id, { value: `aws --region ${this.region} s3://${archive.records.bucketName} ${archive.sessions.logGroupName}`, description: id });
+    }
     for (const id of ['KnownHosts', 'AddPerson', 'RemovePerson', 'Replay']) {
       new cdk.CfnOutput(this, id, { value: `aws --region ${this.region} s3://${archive.records.bucketName}`, description: id });
     }
@@ -365,6 +371,45 @@ class Access extends cdk.Stack {
       new cdk.CfnOutput(this, id, { value: `aws --region ${this.region} --group ${this.groupName} --address ${address.ref}`, description: id });
     }
     new cdk.CfnOutput(this, 'PublicAddress', { value: address.ref });
+  }
+
+  // shell is the session document, and what the host does to record its sessions.
+  shell(archive, role) {
+    const transcripts = `${archive.records.bucketArn}/session-manager/*`;
+    const hosts = new iam.ManagedPolicy(this, 'ShellHostPolicy', {
+      roles: [role],
+      statements: [
+        allow('FindLogGroup', { actions: ['logs:DescribeLogGroups'], resources: ['*'], conditions: { StringEquals: { 'aws:RequestedRegion': this.region } } }),
+        allow('Stream', { actions: ['logs:CreateLogStream', 'logs:DescribeLogStreams', 'logs:PutLogEvents'], resources: [archive.sessions.logGroupArn] }),
+        allow('ExamineBucket', { actions: ['s3:GetEncryptionConfiguration'], resources: [archive.records.bucketArn] }),
+        allow('Transcript', { actions: ['s3:PutObject'], resources: [transcripts] }),
+        allow('TranscriptOwner', {
+          actions: ['s3:PutObjectAcl'], resources: [transcripts], conditions: { StringEquals: { 's3:x-amz-acl': 'bucket-owner-full-control' } },
+        }),
+        allow('TranscriptKey', {
+          actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
+          resources: [archive.key.keyArn],
+          conditions: { StringLike: { 'kms:EncryptionContext:aws:s3:arn': [archive.records.bucketArn, transcripts] } },
+        }),
+      ],
+    });
+    const document = new ssm.CfnDocument(this, 'Shell', {
+      name: `${this.stackName}-Shell`,
+      documentType: 'Session',
+      documentFormat: 'JSON',
+      updateMethod: 'NewVersion',
+      content: {
+        schemaVersion: '1.0',
+        sessionType: 'Standard_Stream',
+        inputs: {
+          s3BucketName: archive.records.bucketName, s3KeyPrefix: 'session-manager', s3EncryptionEnabled: true,
+          cloudWatchLogGroupName: archive.sessions.logGroupName, cloudWatchEncryptionEnabled: true, cloudWatchStreamingEnabled: true,
+          kmsKeyId: '', runAsEnabled: true, runAsDefaultUser: 'ec2-user', idleSessionTimeout: '20', maxSessionDuration: '720',
+          shellProfile: { linux: '', windows: '' },
+        },
+      },
+    });
+    document.node.addDependency(hosts);
   }
 
   recordStatements(archive, bundle) {

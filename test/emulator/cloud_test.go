@@ -107,6 +107,13 @@ var bootstrapped struct {
 // validation is off: TestLife has it on, and it takes seconds each time.
 func fresh(t *testing.T, app, jsonFolder string) *cloud {
 	t.Helper()
+	c, _ := freshWith(t, localcfn.Options{}, app, jsonFolder)
+	return c
+}
+
+// freshWith is fresh with options, and tells the server.
+func freshWith(t *testing.T, options localcfn.Options, app, jsonFolder string) (*cloud, *localcfn.Server) {
+	t.Helper()
 	bootstrapped.once.Do(func() {
 		file := filepath.Join(t.TempDir(), "state.json")
 		server, err := localcfn.New(localcfn.Options{Region: region, StateFile: file})
@@ -120,10 +127,11 @@ func fresh(t *testing.T, app, jsonFolder string) *cloud {
 	require.NotEmpty(t, bootstrapped.state, "the bootstrap failed in another test")
 	file := filepath.Join(t.TempDir(), "state.json")
 	require.NoError(t, os.WriteFile(file, bootstrapped.state, 0o600))
-	server := start(t, localcfn.Options{StateFile: file})
+	options.StateFile = file
+	server := start(t, options)
 	c := connect(t, server.URL(), app, jsonFolder)
 	c.environ = append(c.environ, "CDK_VALIDATION=false")
-	return c
+	return c, server
 }
 
 // run runs the CLI and gives all it said.

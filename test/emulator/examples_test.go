@@ -2,6 +2,7 @@ package emulator_test
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -118,6 +119,83 @@ func TestExampleRecordedBastion(t *testing.T) {
 	out, err := c.cdk("", "destroy", "--all", "--force")
 	require.NoError(t, err, out)
 	assert.Equal(t, bucket.id, c.get("AWS::S3::Bucket", bucket.id).id, "the records stay")
+}
+
+// No port, and yet a shell, a way to the database, and people who may use them.
+func TestExamplePortless(t *testing.T) {
+	t.Parallel()
+	c := fresh(t, "portless", "examples/portless")
+	c.deploy("")
+	assert.Equal(t, []string{"Access", "Team"}, c.names())
+	bastion, database := c.described(bastionGroup), c.described("orders database")
+	assert.Empty(t, c.ingress(bastion.id), "no open port")
+	assert.Empty(t, c.list("AWS::EC2::InstanceConnectEndpoint"))
+	private(t, c)
+	assert.Equal(t, []string{"tcp 443 0.0.0.0/0", "tcp 5432 " + database.id}, c.egress(bastion.id))
+	assert.Equal(t, []string{"tcp 5432 " + bastion.id}, c.ingress(database.id))
+
+	documents := map[string]resource{}
+	for _, d := range c.list("AWS::SSM::Document") {
+		documents[d.text("Name")] = d
+	}
+	require.Len(t, documents, 3)
+	rds := c.one("AWS::RDS::DBInstance")
+	assert.Equal(t, rds.text("Endpoint", "Address"), documents["Access-Orders"].text("Content", "properties", "host"))
+	for _, name := range []string{"Access-Shell", "Access-Repair"} {
+		inputs := documents[name]
+		assert.Equal(t, "true", inputs.text("Content", "inputs", "cloudWatchEncryptionEnabled"), name)
+		assert.Equal(t, "true", inputs.text("Content", "inputs", "s3EncryptionEnabled"), name)
+		group := c.get("AWS::Logs::LogGroup", inputs.text("Content", "inputs", "cloudWatchLogGroupName"))
+		assert.NotEmpty(t, group.text("KmsKeyId"), "or every session would be refused")
+		assert.Equal(t, "true", c.get("AWS::S3::Bucket", inputs.text("Content", "inputs", "s3BucketName")).text("ObjectLockEnabled"), name)
+	}
+	assert.Equal(t, "30", documents["Access-Repair"].text("Content", "inputs", "maxSessionDuration"))
+
+	granted := map[string]string{} // by role, what its policies let it start
+	for _, p := range c.list("AWS::IAM::ManagedPolicy") {
+		statements, _ := p.at("PolicyDocument", "Statement").([]any)
+		for _, role := range p.list("Roles") {
+			granted[role] += ""
+			for _, statement := range statements {
+				text, err := json.Marshal(statement)
+				require.NoError(t, err)
+				if allow := string(text); strings.Contains(allow, `"Effect":"Allow"`) && strings.Contains(allow, `"ssm:StartSession"`) {
+					granted[role] += allow
+				}
+			}
+		}
+	}
+	developer, responder := "", ""
+	for role := range granted {
+		switch {
+		case strings.Contains(role, "Developer"):
+			developer = role
+		case strings.Contains(role, "Responder"):
+			responder = role
+		}
+	}
+	require.NotEmpty(t, developer)
+	assert.Empty(t, granted[developer], "nothing opens but in office hours")
+	for _, document := range []string{"Access-Shell", "Access-Orders", "Access-Repair"} {
+		assert.Contains(t, granted[responder], "document/"+document)
+	}
+	hours := c.one("AWS::IAM::RolePolicy")
+	assert.Equal(t, developer, hours.text("RoleName"))
+	assert.Equal(t, "cron(0 8 ? * MON,TUE,WED,THU,FRI *) Europe/Berlin",
+		c.one("AWS::Scheduler::Schedule").text("ScheduleExpression")+" "+c.one("AWS::Scheduler::Schedule").text("ScheduleExpressionTimezone"))
+	for _, role := range []string{developer, responder} {
+		trust, err := json.Marshal(c.get("AWS::IAM::Role", role).at("AssumeRolePolicyDocument"))
+		require.NoError(t, err)
+		assert.Contains(t, string(trust), `"aws:MultiFactorAuthPresent":"false"`, role)
+	}
+	assert.Len(t, c.list("AWS::Events::Rule"), 3)
+	assert.Contains(t, c.outputs("Access")["OpenOrders"], " --document-name Access-Orders --parameters localPortNumber=15432")
+
+	assert.Contains(t, c.deploy(""), "Access (no changes)")
+	out, err := c.cdk("", "destroy", "Access", "--force")
+	require.NoError(t, err, out)
+	assert.Empty(t, c.ingress(database.id), "the way to the database is closed again")
+	assert.NotEmpty(t, c.list("AWS::Logs::LogGroup"), "the records stay")
 }
 
 // logicalID finds the only resource of a type in a stack.

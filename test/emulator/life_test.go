@@ -140,7 +140,7 @@ func TestLife(t *testing.T) {
 
 	evidence := func() map[string]map[string]any {
 		all := c.snapshot()
-		require.Len(t, all, 13, "key, bucket, access-log bucket, their policies, eight log groups: %v", slices.Sorted(maps.Keys(all)))
+		require.Len(t, all, 14, "key, bucket, access-log bucket, their policies, nine log groups: %v", slices.Sorted(maps.Keys(all)))
 		return all
 	}
 	kept := evidence()
@@ -275,7 +275,7 @@ func reference(t *testing.T, c *cloud) {
 	t.Run("records", func(t *testing.T) {
 		assert.Equal(t, "true", key.text("EnableKeyRotation"))
 		groups := c.list("AWS::Logs::LogGroup")
-		assert.Len(t, groups, 8, "flow logs, and seven kinds of records")
+		assert.Len(t, groups, 9, "flow logs, sessions, and seven kinds of records")
 		var names []string
 		for _, g := range groups {
 			names = append(names, g.id)

@@ -329,7 +329,7 @@ func TestMotoReference(t *testing.T) {
 	})
 	t.Run("records", func(t *testing.T) {
 		groups := c.logGroups()
-		assert.Len(t, groups, 8)
+		assert.Len(t, groups, 9)
 		var flows struct {
 			All []struct {
 				Group  string `xml:"logGroupName"`
@@ -407,7 +407,7 @@ bastion:
 	c.query("ec2", "DescribeFlowLogs", nil, &flows)
 	require.Len(t, flows.Destinations, 1)
 	assert.Contains(t, flows.Destinations[0], "arn:aws:s3:::postern-archive-")
-	assert.Len(t, c.logGroups(), 7)
+	assert.Len(t, c.logGroups(), 8)
 }
 
 // TestMotoExamples deploys the examples.

@@ -1,6 +1,7 @@
 package emulator_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -59,7 +60,7 @@ func TestVariants(t *testing.T) {
 			assert.Equal(t, "s3", flow.text("LogDestinationType"))
 			bucket, _, _ := strings.Cut(strings.TrimPrefix(flow.text("LogDestination"), "arn:aws:s3:::"), "/")
 			assert.Equal(t, "true", c.get("AWS::S3::Bucket", bucket).text("ObjectLockEnabled"))
-			assert.Len(t, c.list("AWS::Logs::LogGroup"), 7, "the host's alone")
+			assert.Len(t, c.list("AWS::Logs::LogGroup"), 8, "the host's and the sessions'")
 			private(t, c)
 		}},
 		{"NAT gateway per zone", "network: {nat: perZone}", func(t *testing.T, c *cloud) {
@@ -103,6 +104,51 @@ tunnels:
 			assert.Equal(t, "search=search.internal:443", environment["RELAY"])
 			assert.Empty(t, environment["EGRESS_PORTS"], "people on the host reach neither")
 			assert.Contains(t, c.outputs("Postern-Access")["TunnelOrders"], " --document-name Postern-Access-Tunnel-Orders")
+		}},
+		{"tunnels and operators", `
+bastion: {address: none, host: {relay: {targets: [{name: wiki, host: wiki.example.internal, port: 443, securityGroupId: sg-0fedcba9876543210}]}}}
+session: {ssh: true, ownKey: true}
+tunnels: [{name: Orders, host: orders.example.internal, port: 5432, securityGroupId: sg-0123456789abcdef0}]
+operators:
+  - {name: Developers, roleArns: ["arn:aws:iam::000000000000:role/Developer"], shell: true, tunnels: [Orders, Relay], only: {weekly: [{from: "08:00", until: "18:00"}]}}
+  - {name: OnCall, groups: [on-call], breakGlass: true, instanceConnect: {ssh: {maxMinutes: 30}}}
+  - {name: Auditors, permissionSet: true, viewer: true}
+watch: {existingTrail: true, sessions: {notices: true}}`, func(t *testing.T, c *cloud) {
+			bastion := c.described(bastionGroup).id
+			assert.Empty(t, c.ingress(c.one("AWS::EC2::InstanceConnectEndpoint").list("SecurityGroupIds")[0]))
+			assert.Equal(t, []string{"tcp 22 " + c.described(connectGroup).id}, c.ingress(bastion), "EC2 Instance Connect alone")
+			assert.Subset(t, c.egress(bastion), []string{"tcp 5432 sg-0123456789abcdef0", "tcp 443 sg-0fedcba9876543210"})
+			documents := map[string]resource{}
+			for _, d := range c.list("AWS::SSM::Document") {
+				if d.text("DocumentType") == "Session" {
+					documents[d.text("Name")] = d
+				}
+			}
+			require.Len(t, documents, 5)
+			shell := documents["Postern-Access-Shell"]
+			assert.Equal(t, "true", shell.text("Content", "inputs", "cloudWatchEncryptionEnabled"))
+			groups := map[string]bool{}
+			for _, g := range c.list("AWS::Logs::LogGroup") {
+				groups[g.id] = true
+			}
+			assert.True(t, groups[shell.text("Content", "inputs", "cloudWatchLogGroupName")], "the log group is there")
+			assert.Equal(t, "5432", documents["Postern-Access-Tunnel-Orders"].text("Content", "properties", "portNumber"))
+			assert.Equal(t, "1080", documents["Postern-Access-Tunnel-Relay"].text("Content", "properties", "portNumber"))
+
+			outputs := c.outputs("Postern-Access")
+			assert.Contains(t, outputs["TunnelOrders"], "--document-name Postern-Access-Tunnel-Orders")
+			assert.Contains(t, outputs["InstanceConnectSSHOnCall"], "maxTunnelDuration=1800")
+			assert.Contains(t, outputs["StartBreakGlass"], "--document-name Postern-Access-BreakGlass")
+			assert.Contains(t, outputs["OpenDevelopers"], "arn:aws:states:")
+			assert.True(t, json.Valid([]byte(outputs["PermissionSetAuditors"])), "JSON to paste")
+			var used bool
+			for _, rule := range c.list("AWS::Events::Rule") {
+				pattern, err := json.Marshal(rule.at("EventPattern"))
+				require.NoError(t, err)
+				used = used || strings.Contains(string(pattern), `"Postern-Access-BreakGlass"`)
+			}
+			assert.True(t, used, "a notice of break-glass")
+			assert.Equal(t, "cron(0 8 ? * MON,TUE,WED,THU,FRI *)", c.one("AWS::Scheduler::Schedule").text("ScheduleExpression"))
 		}},
 		{"pinned image", "bastion: {image: ami-0123456789abcdef0, instanceType: t3.micro, maxInstanceLifetimeDays: 14}", func(t *testing.T, c *cloud) {
 			template := c.one("AWS::EC2::LaunchTemplate")

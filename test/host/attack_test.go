@@ -5,9 +5,10 @@ package host_test
 import (
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,13 +28,13 @@ type Attack struct {
 	// Weaken takes the one defence from the hardened host that the attack meets, and
 	// gives it back. nil: the control is the classic host.
 	Weaken func(*Target) (restore func())
-	// Serial attacks share hosts on which there is one attack at a time: those that
-	// want faults, or that touch all people. Those with Weaken always do.
+	// Serial attacks have a host for themselves until they are over: those that want
+	// faults, change the host, or touch all people. Those with Weaken are on the control.
 	Serial bool
-	// Alone gives the attack hosts of its own, which costs a boot each.
+	// Alone gives the attack hosts that nobody uses after it.
 	Alone bool
-	// DiskMiB of those hosts.
-	DiskMiB int
+	// DiskMiB and MemoryMiB of those hosts.
+	DiskMiB, MemoryMiB int
 	// Others are people who must be on the host too.
 	Others int
 }
@@ -77,21 +78,27 @@ func TestAttacks(t *testing.T) {
 }
 
 func (a Attack) run(t *testing.T) {
-	if a.Weaken == nil {
-		t.Run("control", func(t *testing.T) { a.must(t, a.classic(t), true) })
-	}
-	if a.Weaken != nil {
-		t.Run("control", func(t *testing.T) {
-			target := a.hardened(t)
-			defer a.Weaken(target)()
-			a.must(t, target, true)
-		})
-	}
+	t.Run("control", func(t *testing.T) {
+		if a.Weaken == nil {
+			a.must(t, a.classic(t), true)
+			return
+		}
+		target := a.hardened(t)
+		defer a.Weaken(target)()
+		a.must(t, target, true)
+	})
+	a.Weaken = nil
 	t.Run("hardened", func(t *testing.T) { a.must(t, a.hardened(t), false) })
 }
 
+// turns is how many attacks there are at once: more than processors, as most of an
+// attack is waiting.
+var turns = make(chan struct{}, 4*runtime.NumCPU())
+
 func (a Attack) must(t *testing.T, target *Target, succeed bool) {
 	t.Helper()
+	turns <- struct{}{}
+	defer func() { <-turns }()
 	start := time.Now()
 	succeeded, evidence := a.Try(target)
 	t.Logf("%s: %s", time.Since(start).Round(time.Millisecond), evidence)
@@ -103,67 +110,47 @@ func (a Attack) must(t *testing.T, target *Target, succeed bool) {
 	}
 }
 
-var persons struct {
-	sync.Mutex
-	n int
-}
+var newcomers atomic.Int32
 
-// fresh is a name that nobody had.
-func fresh() string {
-	persons.Lock()
-	defer persons.Unlock()
-	persons.n++
-	return fmt.Sprintf("mallory%d", persons.n)
-}
+// fresh is a name that nobody had, and that is not the beginning of another's.
+func fresh() string { return fmt.Sprintf("newcomer%04d", newcomers.Add(1)) }
 
 func (a Attack) classic(t *testing.T) *Target {
 	target := &Target{T: t, Person: fresh(), Classic: true}
 	switch {
 	case a.Alone:
-		target.Lab = lab.BootClassic(t, lab.Options{Name: "classic", DiskMiB: a.DiskMiB})
+		target.Lab = own(t, classicFrom, lab.Options{Name: "classic, " + a.Name, DiskMiB: a.DiskMiB, MemoryMiB: a.MemoryMiB}).get(t)
 	case a.Serial:
-		target.Lab = shared.serialClassic.lock(t)
+		target.Lab = shared.serialClassic.lock(t).lab
 	default:
 		target.Lab = shared.classic.get(t)
 	}
-	target.ClassicPerson(t, target.Person)
 	for range a.Others {
-		name := fresh()
-		target.ClassicPerson(t, name)
-		target.Others = append(target.Others, name)
+		target.Others = append(target.Others, fresh())
 	}
+	names := append([]string{target.Person}, target.Others...)
+	target.ClassicPeople(t, names...)
 	if a.Serial {
-		// A cycle of the classic script takes a second for each person.
-		t.Cleanup(func() { target.ClassicForget(t, append(target.Others, target.Person)...) })
+		// A cycle of the classic script takes its time for each person.
+		t.Cleanup(func() { target.ClassicForget(t, names...) })
 	}
 	return target
 }
 
 func (a Attack) hardened(t *testing.T) *Target {
-	target := &Target{T: t, Person: fresh()}
+	var host *sharedHost
 	switch {
 	case a.Alone:
-		target.Lab = lab.Boot(t, with(t, hardened(), lab.Options{Name: "hardened", DiskMiB: a.DiskMiB}))
-		require.Equal(t, "SUCCESS", target.WaitSignal(t).Status)
+		host = own(t, hardenedFrom, lab.Options{Name: "hardened, " + a.Name, DiskMiB: a.DiskMiB, MemoryMiB: a.MemoryMiB})
 	case a.Serial || a.Weaken != nil:
-		target.Lab = shared.serialHardened.lock(t)
+		host = shared.serialHardened.lock(t)
 	default:
-		target.Lab = shared.hardened.get(t)
+		host = &shared.hardened
 	}
-	names := []string{target.Person}
+	target := &Target{T: t, Lab: host.get(t), Person: host.person(t)}
 	for range a.Others {
-		names = append(names, fresh())
+		target.Others = append(target.Others, host.person(t))
 	}
-	for _, name := range names {
-		target.Lab.Person(name)
-	}
-	target.Others = names[1:]
-	lab.Eventually(t, 30*time.Second, "the people have accounts: "+strings.Join(names, ", "), func() bool {
-		// Where a cycle runs already, it may have listed before the keys were there.
-		target.Cycle()
-		_, code := target.Root(t, "id "+strings.Join(names, " "))
-		return code == 0
-	})
 	return target
 }
 

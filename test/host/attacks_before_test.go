@@ -106,7 +106,7 @@ func typed(session *ssh.Session, term, line string) (string, error) {
 		return "", err
 	}
 	var out bytes.Buffer
-	session.Stdout, session.Stderr = &out, &out
+	session.Stdout = &out // with a terminal there is nothing else
 	if err := session.Shell(); err != nil {
 		return "", err
 	}

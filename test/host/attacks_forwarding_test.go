@@ -26,7 +26,7 @@ func init() {
 		Attack{Group: "forwarding", Name: "sshd connects to itself, past its address (-W, -J)", Weaken: allTCP, Try: func(x *Target) (bool, string) {
 			return forwards(x, "::1", 22)
 		}},
-		Attack{Group: "forwarding", Name: "X11 is forwarded", Try: func(x *Target) (bool, string) {
+		Attack{Group: "forwarding", Name: "X11 is forwarded", Serial: true, Try: func(x *Target) (bool, string) {
 			// sshd asks for no more than that there is such a program.
 			x.MustRoot(x.T, "cp /bin/true /usr/bin/xauth")
 			defer x.MustRoot(x.T, "rm /usr/bin/xauth")
@@ -46,7 +46,7 @@ func init() {
 			}{false, "MIT-MAGIC-COOKIE-1", strings.Repeat("0", 32), 0}))
 			return ok, fmt.Sprintf("-X: %v, %v", ok, err)
 		}, Weaken: func(x *Target) func() { return x.withoutSSHD("X11Forwarding", "DisableForwarding") }},
-		Attack{Group: "forwarding", Name: "another spelling or port passes a list of targets", Try: func(x *Target) (bool, string) {
+		Attack{Group: "forwarding", Name: "another spelling or port passes a list of targets", Serial: true, Try: func(x *Target) (bool, string) {
 			defer x.withSSHD("500", "DisableForwarding no", "AllowTcpForwarding local", "PermitOpen db.internal:5432")()
 			client, err := x.Dial(x.Person, lab.SSHOptions{Wait: 5 * time.Second})
 			if err != nil {
@@ -81,11 +81,11 @@ func init() {
 			}
 			return len(passed) > 0, fmt.Sprintf("allowed beside db.internal:5432: %q", passed)
 		}, Weaken: func(x *Target) func() { return x.withSSHD("499", "PermitOpen any") }},
-		Attack{Group: "forwarding", Name: "a list of all targets is one of all servers", Try: func(x *Target) (bool, string) {
+		Attack{Group: "forwarding", Name: "a list of all targets is one of all servers", Serial: true, Try: func(x *Target) (bool, string) {
 			defer x.withSSHD("500", "DisableForwarding no", "AllowTcpForwarding local", "PermitOpen any")()
 			return through(x, net.JoinHostPort(lab.InternalIP, "5432"), "", "internal database")
 		}, Weaken: withoutFirewall},
-		Attack{Group: "forwarding", Name: "the role's credentials come through a forwarded port", Try: func(x *Target) (bool, string) {
+		Attack{Group: "forwarding", Name: "the role's credentials come through a forwarded port", Serial: true, Try: func(x *Target) (bool, string) {
 			defer x.withSSHD("500", "DisableForwarding no", "AllowTcpForwarding local", "PermitOpen any")()
 			return through(x, "169.254.169.254:80", "PUT /latest/api/token HTTP/1.0\r\nX-aws-ec2-metadata-token-ttl-seconds: 60\r\n\r\n", "200 OK")
 		}, Weaken: withoutFirewall},

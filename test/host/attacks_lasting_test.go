@@ -159,8 +159,9 @@ func init() {
 					}
 				}
 				alive := 0
+				deadline := time.Now().Add(2 * time.Second)
 				for _, s := range open {
-					if s != nil && !s.Ended(2*time.Second) {
+					if s != nil && !s.Ended(time.Until(deadline)) {
 						alive++
 					}
 					if s != nil {
@@ -215,7 +216,7 @@ func init() {
 			},
 		},
 		Attack{
-			Group: faults, Name: "a storm of starts keeps a removal from being done", Others: 1,
+			Group: faults, Name: "a storm of starts keeps a removal from being done", Serial: true, Others: 1,
 			Try: func(x *Target) (bool, string) {
 				x.Root(x.T, "for i in {1..6}; do systemctl start postern-people.service; done")
 				x.revoke()
@@ -223,7 +224,7 @@ func init() {
 				return code == 0, fmt.Sprintf("id: %d", code)
 			},
 			Weaken: weaken(`mkdir -p /run/systemd/system/postern-people.service.d; printf '[Unit]\nStartLimitIntervalSec=30\n' >/run/systemd/system/postern-people.service.d/lab.conf; systemctl daemon-reload`,
-				`rm -r /run/systemd/system/postern-people.service.d; systemctl daemon-reload; systemctl reset-failed postern-people.service; systemctl start postern-people.service`),
+				`rm -r /run/systemd/system/postern-people.service.d; systemctl daemon-reload; systemctl reset-failed postern-people.service; systemctl start postern-people.service || { journalctl -q -b -o cat -u postern-people -n 20; false; }`),
 		},
 	)
 
@@ -239,6 +240,26 @@ func init() {
 				})
 				return x.beats(file), "something still writes, or not"
 			},
+		},
+		Attack{
+			Group: persistence, Name: "a person who lingers has services without a session", Serial: true,
+			Try: func(x *Target) (bool, string) {
+				// Where polkit is, a person may ask for it themselves.
+				file := "/home/" + x.Person + "/lingers"
+				x.Try(func(s *lab.Session) (bool, string) {
+					_, _, err := s.Run(`d=~/.config/systemd/user; mkdir -p $d/default.target.wants; ` +
+						`printf '[Service]\nExecStart=/bin/bash -c "while sleep 0.2; do touch ` + file + `; done"\n' >$d/x.service; ln -s ../x.service $d/default.target.wants/x.service`)
+					return false, fmt.Sprint(err)
+				})
+				// As at a boot: logind starts the manager of whoever lingers.
+				out, _ := x.Root(x.T, x.named("loginctl enable-linger PERSON; systemctl restart user@$(id -u PERSON)"))
+				defer x.Root(x.T, x.named("loginctl disable-linger PERSON; rm -f /var/lib/systemd/linger/PERSON; systemctl stop user@$(id -u PERSON)"))
+				return x.beats(file), "something writes, or not; " + out
+			},
+		},
+		Attack{
+			Group: persistence, Name: "a job of at runs without a session",
+			Try: command(`echo 'touch ~/from-at' | at now + 1 hour; atq | sed 's/.* /job-of-/'`, "job-of-"),
 		},
 		Attack{
 			Group: persistence, Name: "a daemon that left its session and its parents outlives it",
@@ -318,6 +339,29 @@ try:
         n += 1
 except OSError: pass
 print("forked-%s" % ("all" if n == 1400 else "fewer"))'`, "forked-all"),
+		},
+		Attack{
+			Group: memory, Name: "who eats all memory ends the sessions of others", Alone: true, MemoryMiB: 1024, Others: 1,
+			Try: func(x *Target) (bool, string) {
+				return x.as(x.Others[0], func(other *lab.Session) (bool, string) {
+					if _, _, err := other.Run("true"); err != nil {
+						return false, err.Error()
+					}
+					// Many processes, none of which is as large as the recorder.
+					said, why := x.Try(func(s *lab.Session) (bool, string) {
+						_, _, err := s.RunFor(`python3 -S -c 'import os, time
+for _ in range(200):
+    if os.fork() == 0:
+        keep = bytearray(12 << 20); time.sleep(3); os._exit(0)
+time.sleep(4)' 2>&1 | tail -n 1`, time.Minute)
+						return err != nil, fmt.Sprint(err)
+					})
+					out, _, err := other.RunFor(`echo still"-here"`, 30*time.Second)
+					kills, _ := x.Root(x.T, "journalctl -q -b -o cat -u postern-recorder | grep -ciE 'oom|killed'")
+					return out != "still-here", fmt.Sprintf("the other: %q, %v; the attacker's session over: %v, %s; %s lines of kills", out, err, said, why, strings.TrimSpace(kills))
+				})
+			},
+			Weaken: weaken(`for p in $(pgrep -x postern-host); do echo 1000 >/proc/$p/oom_score_adj; done`, "true"),
 		},
 		Attack{
 			Group: memory, Name: "the kernel ends the recorder before who eats the memory",

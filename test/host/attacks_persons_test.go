@@ -134,6 +134,13 @@ func init() {
 			},
 		},
 		Attack{
+			Group: files, Name: "a hard link keeps what is recorded from being deleted",
+			Try: command(`ln /var/log/postern/bastion.log ~/kept 2>&1; stat -c 'links-%h' ~/kept`, "links-2"),
+			// Root's folder, the mode and the attribute of the file: each is enough.
+			Weaken: weaken("chmod 711 /var/log/postern; chattr -a /var/log/postern/bastion.log; chmod 666 /var/log/postern/bastion.log",
+				"rm -f /home/PERSON/kept; chmod 700 /var/log/postern; chmod 600 /var/log/postern/bastion.log; chattr +a /var/log/postern/bastion.log"),
+		},
+		Attack{
 			Group: files, Name: "a person leaves a program for others that runs as its owner", Others: 1,
 			Try: func(x *Target) (bool, string) {
 				x.Try(func(s *lab.Session) (bool, string) {
@@ -294,7 +301,12 @@ func init() {
 				`curl -gsm 2 -H "X-aws-ec2-metadata-token: $T" http://$a/latest/meta-data/iam/security-credentials/`+lab.RoleName+`; done`, "SecretAccessKey"),
 		},
 		Attack{
-			Group: credentials, Name: "the metadata service is reached through sshd's forwarding",
+			Group: credentials, Name: "the metadata service answers by IPv6",
+			Try: command(`T=$(curl -gsm 2 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' 'http://[fd00:ec2::254]/latest/api/token'); `+
+				`curl -gsm 2 -H "X-aws-ec2-metadata-token: $T" 'http://[fd00:ec2::254]/latest/meta-data/iam/security-credentials/`+lab.RoleName+`'`, "SecretAccessKey"),
+		},
+		Attack{
+			Group: credentials, Name: "the metadata service is reached through sshd's forwarding", Serial: true,
 			Try: func(x *Target) (bool, string) {
 				// A bastion on which people may forward.
 				defer x.withoutSSHD("AllowTcpForwarding", "PermitOpen", "DisableForwarding")()
@@ -362,7 +374,7 @@ func init() {
 			},
 		},
 		Attack{
-			Group: network, Name: "a port beside those that were asked for is open",
+			Group: network, Name: "a port beside those that were asked for is open", Serial: true,
 			Try: func(x *Target) (bool, string) {
 				if _, code := x.Root(x.T, "nft list table inet postern | grep -q 8080"); code != 0 {
 					defer egress("5432")(x)()

@@ -15,7 +15,7 @@ import (
 // against a host that does record.
 func TestClassicHostRecords(t *testing.T) {
 	t.Parallel()
-	l := shared.serialClassic.lock(t)
+	l := shared.serialClassic.lock(t).lab
 	l.Person("alice")
 	l.ClassicSync(t)
 	s := l.Login(t, "alice")

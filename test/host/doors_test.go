@@ -88,22 +88,13 @@ func revoke(t *testing.T, authority ssh.Signer, revoked ...ssh.Signer) []byte {
 	return text
 }
 
-// The doors beside keys in the bucket: certificates, and EC2 Instance Connect. Both
-// lead into the recording.
-func TestDoorsBeside(t *testing.T) {
-	t.Parallel()
-	authority, other := lab.NewKey(), lab.NewKey()
-	const list = "revoked.krl"
-	revoked := certificate(t, authority, 7, nil)
-	c := hardened()
-	c.Choices.Certificates.Authorities = []string{strings.TrimSpace(string(lab.AuthorizedKey(authority)))}
-	c.Choices.Certificates.RevocationKey = list
-	l := lab.Boot(t, with(t, c, lab.Options{Name: "doors beside", Files: instanceConnect(t), Prepare: func(l *lab.Lab) {
-		l.S3.Put("public-keys/erin.pub", []byte("# by certificates only\n"))
-		l.Person("frank")
-		l.S3.Put(list, revoke(t, authority, revoked))
-	}}))
-	require.Equal(t, "SUCCESS", l.WaitSignal(t).Status)
+// revocationList is its object.
+const revocationList = "revoked.krl"
+
+// doorsBeside are those beside keys in the bucket: certificates, and EC2 Instance
+// Connect. Both lead into the recording.
+func doorsBeside(t *testing.T, l *lab.Lab, authority, revoked ssh.Signer) {
+	other := lab.NewKey()
 	enter := func(user string, key ssh.Signer) (string, error) {
 		s, err := l.Open(user, lab.SSHOptions{Key: key, From: client()})
 		if err != nil {
@@ -148,7 +139,7 @@ func TestDoorsBeside(t *testing.T) {
 
 	t.Run("a broken revocation list keeps the last good one", func(t *testing.T) {
 		good := certificate(t, authority, 10, nil)
-		l.S3.Put(list, []byte("SSHKRL\n\x00 and then nothing that is one"))
+		l.S3.Put(revocationList, []byte("SSHKRL\n\x00 and then nothing that is one"))
 		l.Root(t, "systemctl start postern-people.service")
 		logs(t, l, `"alarm"`, "people-revocation-failed", "the last good list stays")
 		_, err := enter("erin", revoked)
@@ -156,7 +147,7 @@ func TestDoorsBeside(t *testing.T) {
 		_, err = enter("erin", good)
 		assert.NoError(t, err)
 
-		l.S3.Put(list, revoke(t, authority, revoked, good))
+		l.S3.Put(revocationList, revoke(t, authority, revoked, good))
 		lab.Eventually(t, patience, "the new list counts", func() bool {
 			l.Root(t, "systemctl start postern-people.service")
 			_, err := enter("erin", good)

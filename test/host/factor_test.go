@@ -3,6 +3,8 @@
 package host_test
 
 import (
+	"crypto/rand"
+	"encoding/base32"
 	"fmt"
 	"os"
 	"regexp"
@@ -16,7 +18,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/ssh"
 
-	"github.com/postern-cdk/postern/internal/host"
 	"github.com/postern-cdk/postern/test/host/lab"
 )
 
@@ -34,6 +35,24 @@ const step = 30
 
 func stepNow() int64 { return time.Now().Unix() / step }
 
+// left is how long the step goes on.
+func left() time.Duration { return time.Until(time.Unix((stepNow()+1)*step, 0)) }
+
+// A code of the step before is good until this one ends: soon is when that is too
+// early for a busy machine.
+const soon = 8 * time.Second
+
+func newDevice() *device {
+	secret := make([]byte, 20)
+	_, _ = rand.Read(secret)
+	return &device{secret: base32.StdEncoding.EncodeToString(secret)}
+}
+
+// parameter is what Parameter Store has of whoever enrolled with the device.
+func (d *device) parameter() string {
+	return fmt.Sprintf(`{"secret":%q,"enrolled":"2026-01-01T00:00:00Z"}`, d.secret)
+}
+
 func (d *device) at(t *testing.T, counter int64) string {
 	t.Helper()
 	code, err := hotp.GenerateCode(d.secret, uint64(counter))
@@ -41,15 +60,19 @@ func (d *device) at(t *testing.T, counter int64) string {
 	return code
 }
 
-// code is one that is good now and was not taken; it may take a step until there is one.
+// code is one that is good now and was not taken, the oldest of the three that a host
+// takes: most often there is one more. Else it waits for the next step.
 func (d *device) code(t *testing.T) string {
 	t.Helper()
-	next := max(d.last+1, stepNow())
-	if wait := time.Until(time.Unix((next-1)*step, 0)); wait > 0 {
+	oldest := stepNow() - 1
+	if left() < soon {
+		oldest++
+	}
+	d.last = max(d.last+1, oldest)
+	if wait := time.Until(time.Unix((d.last-1)*step, 0)); wait > 0 {
 		time.Sleep(wait + time.Second)
 	}
-	d.last = next
-	return d.at(t, next)
+	return d.at(t, d.last)
 }
 
 // wrong is a code of none of the steps around.
@@ -131,11 +154,10 @@ var shownKey = regexp.MustCompile(`key into it: ([A-Z2-7]{32})\r\n`)
 func enrol(t *testing.T, s *lab.Session) *device {
 	t.Helper()
 	d := &device{secret: shownKey.FindStringSubmatch(wait(t, s, shownKey.String()))[1]}
-	// Both codes are to be of steps that are good when they arrive.
-	if left := step - time.Now().Unix()%step; left < 8 {
-		time.Sleep(time.Duration(left+1) * time.Second)
-	}
 	d.last = stepNow()
+	if left() < soon {
+		d.last++
+	}
 	wait(t, s, "The code that it shows: ")
 	s.Type(d.at(t, d.last-1))
 	wait(t, s, "The next code, when it changes: ")
@@ -169,36 +191,20 @@ func logs(t *testing.T, l *lab.Lab, texts ...string) {
 	t.Errorf("CloudWatch Logs has no line with %s. With the first of them:\n%s", strings.Join(texts, ", "), near)
 }
 
-func withFactor() host.Config {
-	c := hardened()
-	c.Choices.SecondFactor.AtLogin = true
-	c.Choices.People.Sudo = []string{"alice"}
-	return c
-}
-
 // Logins and sudo need a code; who has none yet can do nothing but get one, which no
 // record has; and the next instance knows it.
 func TestSecondFactor(t *testing.T) {
 	t.Parallel()
-	doors := map[string]*door{}
-	l := lab.Boot(t, with(t, withFactor(), lab.Options{Name: "codes at login", Prepare: func(l *lab.Lab) {
-		for _, name := range []string{"alice", "bob", "carol", "dave"} {
-			doors[name] = &door{name: name, key: l.Person(name)}
-		}
-	}}))
-	for _, d := range doors {
-		d.Lab = l
-	}
-	signal := l.WaitSignal(t)
-	require.Equal(t, "SUCCESS", signal.Status, "the check of the recording gets through without a code")
-	alice, bob, carol, dave := doors["alice"], doors["bob"], doors["carol"], doors["dave"]
-	x := &Target{Lab: l, T: t, Person: "alice"}
+	l := example.host.get(t)
+	person := func(l *lab.Lab, name string) *door { return &door{Lab: l, name: name, key: l.Key(name)} }
+	bob, carol, erin := person(l, "bob"), person(l, "carol"), person(l, "erin")
+	x := &Target{Lab: l, T: t, Person: "bob"}
 	var phone *device
 
-	// From before alice enrols: the key is all that it proved.
-	early := alice.open(t, "")
+	// From before bob enrols: the key is all that it proved.
+	early := bob.open(t, "")
 	passed := t.Run("who has no factor can only enrol", func(t *testing.T) {
-		assert.Empty(t, alice.asked)
+		assert.Empty(t, bob.asked)
 		session, err := early.NewSession()
 		require.NoError(t, err)
 		out, err := session.CombinedOutput("id")
@@ -206,7 +212,7 @@ func TestSecondFactor(t *testing.T) {
 		assert.Contains(t, string(out), "ssh -t HOST enrol")
 		assert.NotContains(t, string(out), "uid=")
 
-		s, err := lab.Terminal(alice.open(t, ""), "bash")
+		s, err := lab.Terminal(bob.open(t, ""), "bash")
 		require.NoError(t, err)
 		wait(t, s, "The code that it shows: ")
 		s.Type(`echo a"nswer"`)
@@ -216,14 +222,14 @@ func TestSecondFactor(t *testing.T) {
 		require.True(t, s.Ended(patience))
 		assert.NotContains(t, s.Output(), "answer")
 
-		s, err = lab.Shell(alice.open(t, ""))
+		s, err = lab.Shell(bob.open(t, ""))
 		require.NoError(t, err)
 		phone = enrol(t, s)
 		assert.Contains(t, s.Output(), "Log in again, with a code.\r\n")
 		assert.NotContains(t, s.Output(), "This session is recorded")
-		logs(t, l, `"event":"begin"`, `"person":"alice"`, `"command":"enrolment"`)
-		logs(t, l, `"event":"end"`, `"person":"alice"`, `"status":0`)
-		logs(t, l, `"totp"`, `"enrolled"`, `"alice"`)
+		logs(t, l, `"event":"begin"`, `"person":"bob"`, `"command":"enrolment"`)
+		logs(t, l, `"event":"end"`, `"person":"bob"`, `"status":0`)
+		logs(t, l, `"totp"`, `"enrolled"`, `"bob"`)
 
 		s, err = lab.Shell(early)
 		require.NoError(t, err)
@@ -231,66 +237,50 @@ func TestSecondFactor(t *testing.T) {
 		assert.True(t, s.Ended(patience))
 	})
 	require.True(t, passed)
+	enrolled := *phone
 
 	t.Run("the secret is nowhere else", func(t *testing.T) {
-		p, there := l.SSM.Get("/postern/Access/Bastion/totp/alice")
+		t.Parallel()
+		p, there := l.SSM.Get(example.parameters + "/totp/bob")
 		require.True(t, there)
 		assert.Equal(t, "SecureString", p.Type)
-		assert.Contains(t, p.Value, phone.secret)
-		x.nowhere(t, phone.secret, "/var/lib/postern/totp/alice")
+		assert.Contains(t, p.Value, enrolled.secret)
+		x.nowhere(t, enrolled.secret, "/var/lib/postern/totp/bob")
 	})
 
 	t.Run("a login needs the key and a code", func(t *testing.T) {
+		t.Parallel()
 		for what, code := range map[string]string{"wrong": phone.wrong(t), "empty": "", "of the enrolment": phone.at(t, phone.last)} {
-			_, err := alice.try(t, code)
+			_, err := bob.try(t, code)
 			assert.Error(t, err, what)
-			assert.NotEmpty(t, alice.asked, what)
+			assert.NotEmpty(t, bob.asked, what)
 		}
-		_, err := l.Dial("alice", lab.SSHOptions{From: client()})
+		_, err := l.Dial("bob", lab.SSHOptions{From: client()})
 		assert.Error(t, err, "the key alone")
 		good := phone.code(t)
-		_, err = (&door{Lab: l, name: "alice"}).try(t, good)
+		_, err = (&door{Lab: l, name: "bob"}).try(t, good)
 		assert.Error(t, err, "a code without the key")
 
-		s := alice.shell(t, good)
-		assert.Contains(t, strings.Join(alice.asked, " "), "One-time code of alice")
+		s := bob.shell(t, good)
+		assert.Contains(t, strings.Join(bob.asked, " "), "One-time code of bob")
 		out, _, err := s.Run("id -un")
 		require.NoError(t, err)
-		assert.Equal(t, "alice", out)
-		_, err = alice.try(t, good)
+		assert.Equal(t, "bob", out)
+		_, err = bob.try(t, good)
 		assert.Error(t, err, "a code is good once")
-		assert.Contains(t, strings.Join(alice.told, " "), "used before")
-		s.Close()
-	})
-
-	t.Run("sudo needs a code of its own", func(t *testing.T) {
-		s := alice.shell(t, phone.code(t))
-		s.Type("sudo id -u; echo status-$?")
-		wait(t, s, "One-time code of alice for sudo: ")
-		s.Type(phone.wrong(t))
-		wait(t, s, "One-time code of alice for sudo: ")
-		s.Type(phone.at(t, phone.last)) // of the login
-		wait(t, s, "One-time code of alice for sudo: ")
-		s.Type(phone.code(t))
-		wait(t, s, `\r\n0\r\nstatus-0`)
-		s.Type("sudo id -un")
-		wait(t, s, "One-time code of alice for sudo: ") // each time
-		logs(t, l, "sudo", "alice", "COMMAND=/usr/bin/id -u")
-		logs(t, l, `"event":"exec"`, `"person":"alice"`, `"sudo"`)
-		logs(t, l, `"event":"exec"`, `"person":"alice"`, `/usr/bin/id`, `"-u"`)
-		assert.True(t, x.IsRecorded("\r\n0\r\nstatus-0"))
+		assert.Contains(t, strings.Join(bob.told, " "), "used before")
 		s.Close()
 	})
 
 	t.Run("who is not named can not become root", func(t *testing.T) {
-		s := bob.shell(t, "")
-		tablet := enrol(t, s)
-		s = bob.shell(t, tablet.code(t))
+		t.Parallel()
+		tablet := example.devices["erin"]
+		s := erin.shell(t, tablet.code(t))
 		out, code, err := s.Run("sudo -n id -u; sudo id -u </dev/null")
 		require.NoError(t, err)
 		assert.NotZero(t, code, out)
 		assert.NotRegexp(t, `(?m)^0$`, out)
-		s, err = lab.Terminal(bob.open(t, tablet.code(t)), "enrol")
+		s, err = lab.Terminal(erin.open(t, tablet.code(t)), "enrol")
 		require.NoError(t, err)
 		wait(t, s, "A new device needs a code of the one you have")
 		s.Send("\x03")
@@ -298,7 +288,8 @@ func TestSecondFactor(t *testing.T) {
 	})
 
 	t.Run("wrong codes lock", func(t *testing.T) {
-		watch := enrol(t, carol.shell(t, ""))
+		t.Parallel()
+		watch := example.devices["carol"]
 		for range 5 {
 			_, err := carol.try(t, watch.wrong(t))
 			require.Error(t, err)
@@ -310,47 +301,85 @@ func TestSecondFactor(t *testing.T) {
 		logs(t, l, `"alarm"`, "totp-locked", "carol")
 	})
 
-	t.Run("without Parameter Store", func(t *testing.T) {
-		defer l.Fault(lab.Fault{Service: "ssm", ConnRefused: true})()
-		out, _, err := alice.shell(t, phone.code(t)).Run("id -un")
-		require.NoError(t, err)
-		assert.Equal(t, "alice", out, "who is enrolled logs in")
-		_, err = dave.try(t, "")
-		assert.Error(t, err, "nobody counts as not enrolled whom nobody could look up")
-	})
+	t.Run("the next instance", func(t *testing.T) {
+		t.Parallel()
+		// From an image of before anybody enrolled, and with the same Parameter Store.
+		watch := newDevice()
+		next := own(t, func(o lab.Options) (*lab.Lab, error) { return from(&example.host, o, unbanned) },
+			lab.Options{Name: "the next instance", Prepare: func(n *lab.Lab) {
+				p, _ := l.SSM.Get(example.parameters + "/totp/bob")
+				n.SSM.Put(p.Name, p.Value)
+				n.SSM.Put(example.parameters+"/totp/alice", watch.parameter())
+				key := lab.NewKey()
+				n.Know("alice", key)
+				n.S3.PutIn(example.bucket, "public-keys/alice.pub", lab.AuthorizedKey(key))
+			}}).get(t)
+		next.MustRoot(t, "systemctl start postern-people.service; id alice")
+		alice, bob, carol, dave := person(next, "alice"), person(next, "bob"), person(next, "carol"), person(next, "dave")
 
-	t.Run("the next instance knows it", func(t *testing.T) {
-		next := lab.Boot(t, with(t, withFactor(), lab.Options{Name: "the next instance", Prepare: func(n *lab.Lab) {
-			for _, name := range l.SSM.Names() {
-				p, _ := l.SSM.Get(name)
-				n.SSM.Put(name, p.Value)
-			}
-			n.Know("alice", alice.key)
-			n.S3.Put("public-keys/alice.pub", lab.AuthorizedKey(alice.key))
-		}}))
-		require.Equal(t, "SUCCESS", next.WaitSignal(t).Status)
-		alice := &door{Lab: next, name: "alice", key: alice.key}
-		_, err := alice.try(t, "")
-		require.Error(t, err)
-		require.NotEmpty(t, alice.asked)
-		client := alice.open(t, phone.code(t))
+		t.Run("with Parameter Store", func(t *testing.T) {
+			t.Run("knows a device", func(t *testing.T) {
+				t.Parallel()
+				phone := enrolled
+				_, err := bob.try(t, "")
+				require.Error(t, err)
+				require.NotEmpty(t, bob.asked)
+				out, _, err := bob.shell(t, phone.code(t)).Run("id -un")
+				require.NoError(t, err)
+				assert.Equal(t, "bob", out)
+			})
 
-		// Another device, over the connection that is there.
-		s, err := lab.Terminal(client, "enrol")
-		require.NoError(t, err)
-		wait(t, s, "Code: ")
-		s.Type(phone.code(t))
-		other := enrol(t, s)
-		require.NotEqual(t, phone.secret, other.secret)
-		x := &Target{Lab: next, T: t, Person: "alice"}
-		x.nowhere(t, other.secret, "/var/lib/postern/totp/alice")
-		p, _ := next.SSM.Get("/postern/Access/Bastion/totp/alice")
-		assert.Contains(t, p.Value, other.secret)
-		_, err = alice.try(t, phone.code(t))
-		assert.Error(t, err, "the device of before")
-		out, _, err := alice.shell(t, other.code(t)).Run("id -un")
-		require.NoError(t, err)
-		assert.Equal(t, "alice", out)
+			t.Run("takes another device, and then not the one before", func(t *testing.T) {
+				t.Parallel()
+				tablet := &device{secret: example.devices["carol"].secret}
+				// Over the connection that is there.
+				s, err := lab.Terminal(carol.open(t, tablet.code(t)), "enrol")
+				require.NoError(t, err)
+				wait(t, s, "Code: ")
+				s.Type(tablet.code(t))
+				other := enrol(t, s)
+				require.NotEqual(t, tablet.secret, other.secret)
+				_, err = carol.try(t, tablet.code(t))
+				assert.Error(t, err, "the device of before")
+				out, _, err := carol.shell(t, other.code(t)).Run("id -un")
+				require.NoError(t, err)
+				assert.Equal(t, "carol", out)
+				x := &Target{Lab: next, T: t, Person: "carol"}
+				x.nowhere(t, other.secret, "/var/lib/postern/totp/carol")
+				p, _ := next.SSM.Get(example.parameters + "/totp/carol")
+				assert.Contains(t, p.Value, other.secret)
+			})
+
+			t.Run("asks for a code for sudo, too", func(t *testing.T) {
+				t.Parallel()
+				s := alice.shell(t, watch.code(t))
+				s.Type("sudo id -u; echo status-$?")
+				wait(t, s, "One-time code of alice for sudo: ")
+				s.Type(watch.wrong(t))
+				wait(t, s, "One-time code of alice for sudo: ")
+				s.Type(watch.at(t, watch.last)) // of the login
+				wait(t, s, "One-time code of alice for sudo: ")
+				s.Type(watch.code(t))
+				wait(t, s, `\r\n0\r\nstatus-0`)
+				s.Type("sudo id -un")
+				wait(t, s, "One-time code of alice for sudo: ") // each time
+				logs(t, next, "sudo", "alice", "COMMAND=/usr/bin/id -u")
+				logs(t, next, `"event":"exec"`, `"person":"alice"`, `"sudo"`)
+				logs(t, next, `"event":"exec"`, `"person":"alice"`, `/usr/bin/id`, `"-u"`)
+				x := &Target{Lab: next, T: t, Person: "alice"}
+				assert.True(t, x.IsRecorded("\r\n0\r\nstatus-0"))
+				s.Close()
+			})
+		})
+
+		t.Run("without Parameter Store", func(t *testing.T) {
+			defer next.Fault(lab.Fault{Service: "ssm", ConnRefused: true})()
+			out, _, err := alice.shell(t, watch.code(t)).Run("id -un")
+			require.NoError(t, err)
+			assert.Equal(t, "alice", out, "who is enrolled logs in")
+			_, err = dave.try(t, "")
+			assert.Error(t, err, "nobody counts as not enrolled whom nobody could look up")
+		})
 	})
 }
 

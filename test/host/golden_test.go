@@ -14,25 +14,31 @@ import (
 )
 
 // A golden image's root is read-only from the bootstrap on, and people come and go
-// all the same.
-func TestGoldenImageIsReadOnly(t *testing.T) {
+// all the same, by all doors.
+func TestGoldenImage(t *testing.T) {
 	t.Parallel()
+	authority := lab.NewKey()
+	revoked := certificate(t, authority, 7, nil)
 	config := hardened()
 	config.Hardening.GoldenImage = true
-	l := lab.Boot(t, with(t, config, lab.Options{
-		Name: "a golden image",
-		// As far as the bootstrap looks at Session Manager's agent.
-		Files: map[string]lab.File{
-			"/etc/systemd/system/amazon-ssm-agent.service":   {Data: []byte("[Service]\nExecStart=/usr/bin/sleep infinity\n")},
-			"/etc/systemd/system/multi-user.target.d/x.conf": {Data: []byte("[Unit]\nWants=amazon-ssm-agent.service\n")},
-		},
-		Prepare: func(l *lab.Lab) { l.Person("alice") },
-	}))
+	config.Choices.Certificates.Authorities = []string{strings.TrimSpace(string(lab.AuthorizedKey(authority)))}
+	config.Choices.Certificates.RevocationKey = revocationList
+	files := instanceConnect(t)
+	// As far as the bootstrap looks at Session Manager's agent.
+	files["/etc/systemd/system/amazon-ssm-agent.service"] = lab.File{Data: []byte("[Service]\nExecStart=/usr/bin/sleep infinity\n")}
+	files["/etc/systemd/system/multi-user.target.d/x.conf"] = lab.File{Data: []byte("[Unit]\nWants=amazon-ssm-agent.service\n")}
+	l := lab.Boot(t, with(t, config, lab.Options{Name: "the golden image's host", Files: files, Prepare: func(l *lab.Lab) {
+		l.Person("alice")
+		l.Person("frank")
+		l.S3.Put("public-keys/erin.pub", []byte("# by certificates only\n"))
+		l.S3.Put(revocationList, revoke(t, authority, revoked))
+	}}))
 	if l.WaitSignal(t).Status != "SUCCESS" {
 		t.Fatal(l.MustRoot(t, "journalctl -b -o cat -u postern-readonly; journalctl -b -o cat -t postern | grep -E 'fail|alarm'"))
 	}
 	assert.Contains(t, l.MustRoot(t, "cat /etc/sudoers.d/ssm-agent-users; id ssm-user"), "ssm-user ALL=(ALL) NOPASSWD:ALL", "its agent can't make it later")
 	readOnly(t, l, "bob")
+	t.Run("doors beside", func(t *testing.T) { doorsBeside(t, l, authority, revoked) })
 
 	// What an operator runs again may write, and leaves it read-only.
 	l.MustRoot(t, "systemctl stop postern-readonly && echo weaker >>/etc/motd && systemctl start postern-readonly")
@@ -81,14 +87,9 @@ func readOnly(t *testing.T, l *lab.Lab, name string) {
 func TestPeopleWriteToTheirHomesOnly(t *testing.T) {
 	t.Parallel()
 	l := shared.hardened.get(t)
-	l.Person("writer")
-	lab.Eventually(t, time.Minute, "writer has an account", func() bool {
-		l.MustRoot(t, "systemctl start postern-people.service")
-		_, code := l.Root(t, "id writer")
-		return code == 0
-	})
-	s := l.Login(t, "writer")
-	out, _, err := s.RunFor(`find / -xdev -writable -not -type l -printf '%F:%p\n' 2>/dev/null | grep -v -e :/home/writer -e ^tmpfs:; echo done; grep -c ' / /tmp .*,size=65536k' /proc/self/mountinfo`, time.Minute)
+	writer := shared.hardened.person(t)
+	s := l.Login(t, writer)
+	out, _, err := s.RunFor(`find / -xdev -writable -not -type l -printf '%F:%p\n' 2>/dev/null | grep -v -e :/home/`+writer+` -e ^tmpfs:; echo done; grep -c ' / /tmp .*,size=65536k' /proc/self/mountinfo`, time.Minute)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"done", "1"}, strings.Fields(out))
 }

@@ -25,8 +25,7 @@ const (
 // What others find wrong with a host is known, and accepted with a reason.
 func TestJudges(t *testing.T) {
 	t.Parallel()
-	l := lab.Boot(t, with(t, hardened(), lab.Options{Name: "the judged host", RootFS: lab.JudgesRootFS}))
-	require.Equal(t, "SUCCESS", l.WaitSignal(t).Status)
+	l := own(t, hardenedFrom, lab.Options{Name: "the judged host", RootFS: lab.JudgesRootFS}).get(t)
 	on := func(before string) judge.Run {
 		return func(_ context.Context, name string, arguments ...string) ([]byte, error) {
 			command := before + name

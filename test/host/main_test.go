@@ -5,6 +5,7 @@
 package host_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -18,19 +19,33 @@ func TestMain(m *testing.M) {
 		didNotRun(err.Error())
 	}
 	start := time.Now()
+	bundled := make(chan error, 1)
+	go func() {
+		_, err := lab.Bundle()
+		bundled <- err
+	}()
 	folder, err := lab.RootFS()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "test/host: no operating system to boot: %v\n", err)
 		os.Exit(1)
 	}
-	if took := time.Since(start); took > time.Second {
-		fmt.Printf("made %s in %s\n", folder, took.Round(time.Second))
-	}
-	if _, err := lab.Bundle(); err != nil {
+	if err := <-bundled; err != nil {
 		fmt.Fprintf(os.Stderr, "test/host: no bundle for the hosts: %v\n", err)
+		os.Exit(1)
+	}
+	if took := time.Since(start); took > time.Second {
+		fmt.Printf("made %s and the bundle in %s\n", folder, took.Round(time.Second))
+	}
+	// Most tests wait for a host, and the attacks have turns of their own.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "256"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	code := m.Run()
 	closeShared()
+	for _, use := range lab.Uses() {
+		fmt.Printf("%-40s %7.1f s %7.1f s of CPU\n", use.Name, use.Elapsed.Seconds(), use.CPU.Seconds())
+	}
 	os.Exit(code)
 }

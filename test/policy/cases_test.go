@@ -53,7 +53,6 @@ func (w *world) deeds() []named {
 		named{"shell on host of another partition", w.startAt(foreignHost, "Shell", nil)},
 		named{"shell on an instance whose ID begins like host's", w.startAt(w.Node(host+"0"), "Shell", nil)},
 		named{"tunnel to database on stranger", w.start(stranger, "TunnelDatabase")},
-		named{"SSH document on host", w.start(host, "SSH")},
 		named{"default document by name on host", w.start(host, iam.DefaultShell)},
 		named{"document whose name begins like Shell", w.start(host, "Shell2")},
 		named{"document whose name Shell begins with", w.start(host, "She")},
@@ -69,12 +68,6 @@ func (w *world) deeds() []named {
 	}
 	list = append(list, w.sessions()...)
 	list = append(list, named{"control channel", once("ssmmessages:OpenControlChannel", "*", nil)})
-	for _, owner := range []person{w.alice, w.aliceTwo, w.carol, w.carolTwo, w.otherCarol} {
-		list = append(list,
-			named{"resume session of " + owner.name, w.onSession("ssm:ResumeSession", owner)},
-			named{"end session of " + owner.name, w.onSession("ssm:TerminateSession", owner)},
-		)
-	}
 	key := w.arn("kms", w.Region, w.Account, "key/session")
 	list = append(list,
 		named{"resume a session with a name like one's own and no tag", func(p person) iam.Operation {
@@ -122,37 +115,6 @@ func (w *world) deeds() []named {
 		named{"remote desktop by Fleet Manager", once("ssm-guiconnect:StartConnection", "*", nil)},
 		named{"just-in-time access", once("ssm:StartAccessRequest", w.Node(host), nil)},
 
-		named{"SSH tunnel", w.tunnel(endpoint, "10.0.1.10", "22", "1800")},
-		named{"SSH tunnel to the last address", w.tunnel(endpoint, "10.0.1.255", "22", "1800")},
-		named{"SSH tunnel just outside the network", w.tunnel(endpoint, "10.0.2.0", "22", "1800")},
-		named{"SSH tunnel far outside the network", w.tunnel(endpoint, "192.168.0.1", "22", "1800")},
-		named{"SSH tunnel to no address", w.tunnel(endpoint, "", "22", "1800")},
-		named{"SSH tunnel as long as may be", w.tunnel(endpoint, "10.0.1.10", "22", "3600")},
-		named{"SSH tunnel of no length", w.tunnel(endpoint, "10.0.1.10", "22", "")},
-		named{"SSH tunnel by another endpoint", w.tunnel("eice-0bbbbbbbbbbbbbbbb", "10.0.1.10", "22", "1800")},
-		named{"RDP tunnel", w.tunnel(endpoint, "10.0.1.10", "3389", "1800")},
-		named{"RDP tunnel just outside the network", w.tunnel(endpoint, "10.0.2.0", "3389", "1800")},
-		named{"RDP tunnel to no address", w.tunnel(endpoint, "", "3389", "1800")},
-		named{"RDP tunnel by another endpoint", w.tunnel("eice-0bbbbbbbbbbbbbbbb", "10.0.1.10", "3389", "1800")},
-		named{"RDP tunnel as long as may be", w.tunnel(endpoint, "10.0.1.10", "3389", "3600")},
-		named{"tunnel to port 2222", w.tunnel(endpoint, "10.0.1.10", "2222", "1800")},
-		named{"tunnel to no port", w.tunnel(endpoint, "10.0.1.10", "", "1800")},
-		named{"push key to ec2-user on host", w.push(host, "ec2-user")},
-		named{"push key to ec2-user on bastion", w.push(bastion, "ec2-user")},
-		named{"push key to ec2-user on stranger", w.push(stranger, "ec2-user")},
-		named{"push key to ec2-user on staging", w.push(staging, "ec2-user")},
-		named{"push key to ec2-user on untagged", w.push(untagged, "ec2-user")},
-		named{"push key to ec2-user on bastion of another region", func(p person) iam.Operation {
-			o := w.push(bastion, "ec2-user")(p)
-			o.Alternatives[0][0].Resource = w.arn("ec2", farAway, w.Account, "instance/"+bastion)
-			return o
-		}},
-		named{"push key to ec2-user on an instance with one tag of two", once("ec2-instance-connect:SendSSHPublicKey", w.Node(untagged), iam.Context{"ec2:osuser": "ec2-user", "aws:ResourceTag/postern:bastion": "Test/Bastion"})},
-		named{"push key to ec2-user on an instance with the other tag", once("ec2-instance-connect:SendSSHPublicKey", w.Node(untagged), iam.Context{"ec2:osuser": "ec2-user", "aws:ResourceTag/Stage": "prod"})},
-		named{"push key to root on host", w.push(host, "root")},
-		named{"push key to root on bastion", w.push(bastion, "root")},
-		named{"push key to nobody on host", w.push(host, "")},
-		named{"push key to nobody on bastion", w.push(bastion, "")},
 		named{"serial console", once("ec2-instance-connect:SendSerialConsoleSSHPublicKey", w.Node(host), nil)},
 
 		named{"read the document", once("ssm:GetDocument", w.document("Shell"), nil)},
@@ -161,8 +123,11 @@ func (w *world) deeds() []named {
 		named{"describe the tunnel's document", once("ssm:DescribeDocument", w.document("TunnelDatabase"), nil)},
 		named{"read the emergency document", once("ssm:GetDocument", w.document("Emergency"), nil)},
 		named{"describe the emergency document", once("ssm:DescribeDocument", w.document("Emergency"), nil)},
+		named{"read the SSH document", once("ssm:GetDocument", w.document("SSH"), nil)},
+		named{"describe the SSH document", once("ssm:DescribeDocument", w.document("SSH"), nil)},
 		named{"read another document", once("ssm:GetDocument", w.document("Private"), nil)},
 	)
+	list = append(list, w.connects()...)
 	for _, action := range []string{
 		"ec2:DescribeInstances", "ec2:DescribeInstanceConnectEndpoints", "ssm:DescribeInstanceInformation", "ssm:DescribeInstanceProperties", "ssm:DescribeSessions",
 	} {
@@ -187,20 +152,68 @@ func (w *world) starts() []named {
 		{"shell on untagged", w.start(untagged, "Shell")},
 		{"shell on a node with one tag of two", w.startAt(w.Node(other), "Shell", iam.Context{"ssm:resourceTag/postern:bastion": "Test/Bastion"})},
 		{"shell on a node with the other tag of two", w.startAt(w.Node(other), "Shell", iam.Context{"ssm:resourceTag/Stage": "prod"})},
+		{"SSH document on host", w.start(host, "SSH")},
+		{"SSH document on bastion", w.start(bastion, "SSH")},
 		{"no document on host", w.start(host, "")},
 		{"no document on bastion", w.start(bastion, "")},
 		{"tunnel to database on host", w.start(host, "TunnelDatabase")},
+		{"tunnel to database on bastion", w.start(bastion, "TunnelDatabase")},
 		{"tunnel to cache on host", w.start(host, "TunnelCache")},
 		{"tunnel to cache on bastion", w.start(bastion, "TunnelCache")},
 	}
 }
 
-// sessions are what people do with a session of their own.
+// sessions are what people do with sessions of their own and of others.
 func (w *world) sessions() []named {
-	return []named{
+	list := []named{
 		{"resume own session", w.mine("ssm:ResumeSession")},
 		{"end own session", w.mine("ssm:TerminateSession")},
 		{"data channel", once("ssmmessages:OpenDataChannel", "*", nil)},
+	}
+	for _, owner := range []person{w.alice, w.aliceTwo, w.carol, w.carolTwo, w.otherCarol} {
+		list = append(list,
+			named{"resume session of " + owner.name, w.onSession("ssm:ResumeSession", owner)},
+			named{"end session of " + owner.name, w.onSession("ssm:TerminateSession", owner)},
+		)
+	}
+	return list
+}
+
+// connects are what people do with EC2 Instance Connect.
+func (w *world) connects() []named {
+	const farAway = "us-west-2"
+	return []named{
+		{"SSH tunnel", w.tunnel(endpoint, "10.0.1.10", "22", "1800")},
+		{"SSH tunnel to the last address", w.tunnel(endpoint, "10.0.1.255", "22", "1800")},
+		{"SSH tunnel just outside the network", w.tunnel(endpoint, "10.0.2.0", "22", "1800")},
+		{"SSH tunnel far outside the network", w.tunnel(endpoint, "192.168.0.1", "22", "1800")},
+		{"SSH tunnel to no address", w.tunnel(endpoint, "", "22", "1800")},
+		{"SSH tunnel as long as may be", w.tunnel(endpoint, "10.0.1.10", "22", "3600")},
+		{"SSH tunnel of no length", w.tunnel(endpoint, "10.0.1.10", "22", "")},
+		{"SSH tunnel by another endpoint", w.tunnel("eice-0bbbbbbbbbbbbbbbb", "10.0.1.10", "22", "1800")},
+		{"RDP tunnel", w.tunnel(endpoint, "10.0.1.10", "3389", "1800")},
+		{"RDP tunnel just outside the network", w.tunnel(endpoint, "10.0.2.0", "3389", "1800")},
+		{"RDP tunnel to no address", w.tunnel(endpoint, "", "3389", "1800")},
+		{"RDP tunnel by another endpoint", w.tunnel("eice-0bbbbbbbbbbbbbbbb", "10.0.1.10", "3389", "1800")},
+		{"RDP tunnel as long as may be", w.tunnel(endpoint, "10.0.1.10", "3389", "3600")},
+		{"tunnel to port 2222", w.tunnel(endpoint, "10.0.1.10", "2222", "1800")},
+		{"tunnel to no port", w.tunnel(endpoint, "10.0.1.10", "", "1800")},
+		{"push key to ec2-user on host", w.push(host, "ec2-user")},
+		{"push key to ec2-user on bastion", w.push(bastion, "ec2-user")},
+		{"push key to ec2-user on stranger", w.push(stranger, "ec2-user")},
+		{"push key to ec2-user on staging", w.push(staging, "ec2-user")},
+		{"push key to ec2-user on untagged", w.push(untagged, "ec2-user")},
+		{"push key to ec2-user on bastion of another region", func(p person) iam.Operation {
+			o := w.push(bastion, "ec2-user")(p)
+			o.Alternatives[0][0].Resource = w.arn("ec2", farAway, w.Account, "instance/"+bastion)
+			return o
+		}},
+		{"push key to ec2-user on an instance with one tag of two", once("ec2-instance-connect:SendSSHPublicKey", w.Node(untagged), iam.Context{"ec2:osuser": "ec2-user", "aws:ResourceTag/postern:bastion": "Test/Bastion"})},
+		{"push key to ec2-user on an instance with the other tag", once("ec2-instance-connect:SendSSHPublicKey", w.Node(untagged), iam.Context{"ec2:osuser": "ec2-user", "aws:ResourceTag/Stage": "prod"})},
+		{"push key to root on host", w.push(host, "root")},
+		{"push key to root on bastion", w.push(bastion, "root")},
+		{"push key to nobody on host", w.push(host, "")},
+		{"push key to nobody on bastion", w.push(bastion, "")},
 	}
 }
 

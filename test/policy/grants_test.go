@@ -110,7 +110,7 @@ var (
 	// anyDocument is what may be done on the nodes of a shell with a document of any name, anywhere what may be done
 	// with its document on any node.
 	anyDocument = []string{
-		"emergency document on host", "emergency document on bastion",
+		"emergency document on host", "emergency document on bastion", "SSH document on host", "SSH document on bastion", "tunnel to database on bastion",
 		"shell on host", "shell on bastion", "tunnel to database on host", "tunnel to cache on host", "tunnel to cache on bastion",
 		"no document on host", "no document on bastion",
 	}
@@ -192,7 +192,7 @@ func (w *world) cases() []testCase {
 	add(w.shellUnder("role's shell", shellOpens, []person{w.carol}))
 	add(w.shellUnder("shell", shellOpens, []person{w.alice}))
 	for _, p := range []person{w.aliceTwo, w.carol, w.carolTwo, w.otherCarol} {
-		add(w.under("shell", p, join(look, shellStands, ends(p), resumes(p), shellOpens)...))
+		add(w.core("shell", p, join(look, shellStands, ends(p), resumes(p), shellOpens)...))
 	}
 	tunnel := []string{"tunnel to database on host", "read the tunnel's document", "describe the tunnel's document"}
 	add(w.under("tunneller", w.alice, join(look, ends(w.alice), resumes(w.alice), tunnel)...))
@@ -224,7 +224,8 @@ func (w *world) cases() []testCase {
 	}
 	add(w.under("MFA", w.alice, join(look, lookForEndpoints, shellStands, ends(w.alice), resumes(w.alice), shellOpens, sshOpens)...))
 	for _, p := range []person{keys, unsure} {
-		add(w.under("MFA", p, join(look, lookForEndpoints, shellStands, ends(p))...))
+		add(w.core("MFA", p, join(look, lookForEndpoints, shellStands, ends(p))...))
+		add(w.table(w.connects(), []string{"MFA"}, p, func(string) bool { return false }, nil))
 	}
 	add(w.withDocuments("MFA", keys))
 	add(w.withNodes("MFA", keys))
@@ -232,16 +233,15 @@ func (w *world) cases() []testCase {
 	add(w.withNodes("MFA", unsure))
 	add(w.besides("MFA", w.alice, join(waysAround, tagging)...))
 	reads := []string{"read the emergency document", "describe the emergency document"}
-	for _, p := range []person{w.alice, ago("900")} {
-		add(w.under("break-glass", p, join(look, ends(p), resumes(p), reads, []string{"emergency document on host"})...))
-	}
+	add(w.under("break-glass", w.alice, join(look, ends(w.alice), resumes(w.alice), reads, []string{"emergency document on host"})...))
+	add(w.core("break-glass", ago("900"), join(ends(w.alice), resumes(w.alice), []string{"emergency document on host"})...))
 	for _, p := range []person{ago("901"), keys, unsure, ageless, forged, halfForged} {
-		add(w.under("break-glass", p, join(look, ends(p), reads)...))
+		add(w.core("break-glass", p, ends(p)...))
 		add(w.withDocuments("break-glass", p))
 		add(w.withNodes("break-glass", p))
 	}
 	add(w.withDocuments("break-glass", w.alice,
-		"emergency document on host", "shell on host", "tunnel to database on host", "tunnel to cache on host", "no document on host"))
+		"emergency document on host", "shell on host", "SSH document on host", "tunnel to database on host", "tunnel to cache on host", "no document on host"))
 	add(w.withNodes("break-glass", w.alice, "emergency document on host", "emergency document on bastion"))
 	add(w.besides("break-glass", w.alice, waysAround...))
 

@@ -52,18 +52,48 @@ var otherWorlds = sync.OnceValue(func() []*world {
 	return worlds
 })
 
-// allCases are those of all worlds, with the policies.
-var allCases = sync.OnceValues(func() ([]testCase, map[string]json.RawMessage) {
-	cases, policies := theWorld().cases(), theWorld().grants()
+// allCases are those of all worlds, with the policies; and those of what constructs made.
+func allCases(t *testing.T) ([]testCase, map[string]json.RawMessage) {
+	t.Helper()
+	w := theWorld()
+	cases, policies := append(w.cases(), w.madeCases()...), w.grants()
+	maps.Copy(policies, theMade(t).grants)
 	for _, w := range otherWorlds() {
 		cases = append(cases, w.partitionCases()...)
 		maps.Copy(policies, w.grants())
 	}
 	return cases, policies
-})
+}
 
-var heard = sync.OnceValue(func() *hearing {
-	cases, policies := allCases()
+var (
+	synthesized sync.Once
+	theMadeOnes made
+)
+
+// theMade is synthesized once.
+func theMade(t *testing.T) made {
+	t.Helper()
+	synthesized.Do(func() { theMadeOnes = synthesize(t, theWorld()) })
+	return theMadeOnes
+}
+
+var (
+	hearingHeld sync.Once
+	theHearing  *hearing
+)
+
+// heard asks once for all tests.
+func heard(t *testing.T) *hearing {
+	t.Helper()
+	hearingHeld.Do(func() { theHearing = hold(t) })
+	require.NotNil(t, theHearing, "what is asked could not be made")
+	require.NoError(t, theHearing.err)
+	return theHearing
+}
+
+func hold(t *testing.T) *hearing {
+	t.Helper()
+	cases, policies := allCases(t)
 	h := &hearing{policies: maps.Clone(policies), index: map[string]int{}}
 	for _, c := range cases {
 		for _, q := range c.questions() {
@@ -76,11 +106,19 @@ var heard = sync.OnceValue(func() *hearing {
 	for _, p := range probes() {
 		h.ask(p.question)
 	}
+	for role, document := range theMade(t).trust {
+		h.policies["trust of "+role] = document
+	}
+	for _, c := range trustCases() {
+		h.ask(c.question)
+	}
 	for _, r := range randomCases() {
 		h.policies[r.question.Policies[0]] = r.document
 		h.ask(r.question)
 	}
-	h.kills, h.err = theWorld().kills()
+	mutated := theWorld().grants()
+	maps.Copy(mutated, theMade(t).grants)
+	h.kills, h.err = kills(mutated, theWorld().othersNames(), cases)
 	if h.err != nil {
 		return h
 	}
@@ -96,12 +134,11 @@ var heard = sync.OnceValue(func() *hearing {
 	}
 	h.answers, h.err = Simulate(h.policies, h.questions)
 	return h
-})
+}
 
 func TestTable(t *testing.T) {
-	h := heard()
-	require.NoError(t, h.err)
-	cases, policies := allCases()
+	h := heard(t)
+	cases, policies := allCases(t)
 	parsed := parseAll(t, policies)
 	allows, denies := 0, 0
 	for _, c := range cases {

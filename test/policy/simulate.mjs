@@ -4,7 +4,8 @@
 // anything but this file.
 //
 //   stdin  {"policies": {NAME: DOCUMENT}, "requests": [{"policies": [NAME], "principal": ARN,
-//           "action": "", "resource": "", "account": "", "context": {KEY: VALUE}}]}
+//           "action": "", "resource": "", "account": "", "context": {KEY: VALUE},
+//           "trust": NAME of the role's trust policy}]}
 //   stdout {"version": "", "answers": [{"result": "", "bare": "", "ignored": [KEY], "error": ""}]}
 //
 // "result" is the evaluator's judgement with its own data on which resources and keys an
@@ -14,7 +15,7 @@
 // judgement of the request exactly as it stands, but for "*": that would be a pattern there,
 // and for actions without resource types it is a resource that only "*" matches.
 import { readFileSync } from 'node:fs'
-import { createValidatedPolicy, validateIdentityPolicy, validateResourcePolicy } from '@cloud-copilot/iam-policy'
+import { createValidatedPolicy, validateIdentityPolicy, validateResourcePolicy, validateTrustPolicy } from '@cloud-copilot/iam-policy'
 import { runSimulation, runUnsafeSimulation } from '@cloud-copilot/iam-simulate'
 
 // The evaluator compares names by localeCompare with options, some hundred times a request, and
@@ -45,7 +46,8 @@ const keyPolicy = (partition, account) =>
   )
 
 // Validated once, not for each request.
-const policies = new Map(Object.entries(input.policies).map(([name, policy]) => [name, createValidatedPolicy(policy, validateIdentityPolicy, { name })]))
+const trusts = new Set(input.requests.map((r) => r.trust))
+const policies = new Map(Object.entries(input.policies).filter(([name]) => !trusts.has(name)).map(([name, policy]) => [name, createValidatedPolicy(policy, validateIdentityPolicy, { name })]))
 
 // Keys that have several values, which the questions separate by commas.
 const several = ['aws:TagKeys', 'aws:CalledVia', 'aws:PrincipalOrgPaths']
@@ -63,13 +65,17 @@ for (const r of input.requests) {
     identityPolicies: r.policies.map((name) => ({ name, policy: policies.get(name) })),
     serviceControlPolicies: [],
     resourceControlPolicies: [],
-    resourcePolicy: r.action.startsWith('kms:') ? keyPolicy(r.principal.split(':')[1], r.account) : undefined,
+    resourcePolicy: r.trust
+      ? createValidatedPolicy(input.policies[r.trust], validateTrustPolicy, { name: r.trust })
+      : r.action.startsWith('kms:')
+        ? keyPolicy(r.principal.split(':')[1], r.account)
+        : undefined,
   }
   const answer = { result: '', bare: '', ignored: [], error: '' }
   const resource = r.resource === '*' ? 'arn:none:none:::none/none' : r.resource
   const request = { ...simulation.request, resource: { ...simulation.request.resource, resource } }
   answer.bare = runUnsafeSimulation({ ...simulation, request }, {})
-  const kind = [r.action, r.resource.split('/')[0], ...Object.keys(r.context).sort()].join(' ')
+  const kind = [r.trust, r.action, r.resource.split('/')[0], ...Object.keys(r.context).sort()].join(' ')
   if (kinds.has(kind)) {
     answers.push({ ...kinds.get(kind), result: '', bare: answer.bare })
     continue

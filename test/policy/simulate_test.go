@@ -25,6 +25,8 @@ type question struct {
 	Resource  string      `json:"resource"`
 	Account   string      `json:"account"`
 	Context   iam.Context `json:"context"`
+	// Trust is the trust policy of a role that is assumed.
+	Trust string `json:"trust,omitempty"`
 }
 
 func (q question) String() string {
@@ -32,7 +34,7 @@ func (q question) String() string {
 	for i, key := range keys {
 		keys[i] += "=" + q.Context[key]
 	}
-	return fmt.Sprintf("%s: %s %s %s [%s]", strings.Join(q.Policies, "+"), q.Principal, q.Action, q.Resource, strings.Join(keys, " "))
+	return fmt.Sprintf("%s: %s %s %s [%s]", strings.Join(append(q.Policies[:len(q.Policies):len(q.Policies)], q.Trust), "+"), q.Principal, q.Action, q.Resource, strings.Join(keys, " "))
 }
 
 // answer is what the evaluator says, see simulate.mjs.
@@ -133,7 +135,7 @@ func Simulate(policies map[string]json.RawMessage, questions []question) ([]answ
 	if err != nil {
 		return nil, err
 	}
-	deadline, cancel := context.WithTimeout(context.Background(), time.Minute)
+	deadline, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	node := exec.CommandContext(deadline, "node", "simulate.mjs")
 	node.Stdin = bytes.NewReader(input)

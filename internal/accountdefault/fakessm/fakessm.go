@@ -79,6 +79,8 @@ type Server struct {
 	Stuck bool
 	// Lagging is how many times DescribeDocument says that a new document is being created.
 	Lagging int
+	// LatestOnly compares new content with the latest version, not with all.
+	LatestOnly bool
 	// MaxVersions of a document. 0: 1000
 	MaxVersions int
 
@@ -117,6 +119,14 @@ func (s *Server) Heal() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults, s.Stuck = nil, false
+}
+
+// Reset takes everything back.
+func (s *Server) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Documents, s.Parameters, s.Calls, s.faults, s.counted = map[string]*Document{}, map[string]*Parameter{}, nil, nil, map[*Fault]int{}
+	s.Stuck, s.LatestOnly, s.Lagging, s.MaxVersions = false, false, 0, 0
 }
 
 // Put makes a document with those contents, the last one being the default.
@@ -278,8 +288,6 @@ func (s *Server) do(operation string, in map[string]any) (any, *refusal) {
 			return nil, &refusal{"InvalidDocumentVersion", "Document version " + text("DocumentVersion") + " does not exist"}
 		}
 		return map[string]any{"Name": text("Name"), "Content": content, "DocumentVersion": strconv.Itoa(n), "DocumentFormat": "JSON", "DocumentType": d.Type}, nil
-	case "ListDocumentVersions":
-		return s.listVersions(d, text), nil
 	case "DeleteDocument":
 		if d.Shared {
 			return nil, &refusal{"InvalidDocumentOperation", "Document is shared"}
@@ -309,7 +317,11 @@ func (s *Server) updateDocument(d *Document, text func(string) string) (any, *re
 	if no := refused(text("Content")); no != nil {
 		return nil, no
 	}
-	if slices.ContainsFunc(d.Versions, func(v Version) bool { return v.Content == text("Content") }) {
+	compared := d.Versions
+	if s.LatestOnly {
+		compared = compared[len(compared)-1:]
+	}
+	if slices.ContainsFunc(compared, func(v Version) bool { return v.Content == text("Content") }) {
 		return nil, &refusal{"DuplicateDocumentContent", "The content of the association document matches another document."}
 	}
 	most := s.MaxVersions
@@ -321,27 +333,6 @@ func (s *Server) updateDocument(d *Document, text func(string) string) (any, *re
 	}
 	d.Versions = append(d.Versions, Version{last + 1, text("Content")}) // not the default
 	return map[string]any{"DocumentDescription": s.description(text("Name"), last+1)}, nil
-}
-
-// listVersions gives the newest first, two on a page.
-func (s *Server) listVersions(d *Document, text func(string) string) any {
-	skip, _ := strconv.Atoi(text("NextToken"))
-	list := slices.Clone(d.Versions)
-	slices.Reverse(list)
-	out := map[string]any{}
-	items := []any{}
-	for i, v := range list {
-		if i < skip {
-			continue
-		}
-		if len(items) == 2 {
-			out["NextToken"] = strconv.Itoa(i)
-			break
-		}
-		items = append(items, map[string]any{"Name": text("Name"), "DocumentVersion": strconv.Itoa(v.Number), "IsDefaultVersion": v.Number == d.Default})
-	}
-	out["DocumentVersions"] = items
-	return out
 }
 
 func (s *Server) description(name string, version int) map[string]any {

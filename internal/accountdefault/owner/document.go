@@ -87,38 +87,42 @@ func (h *Handler) content(ctx context.Context, version string) (string, error) {
 	return aws.ToString(out.Content), nil
 }
 
-// versions lists the document's, the newest first.
-func (h *Handler) versions(ctx context.Context) ([]string, error) {
-	var list []string
-	pages := ssm.NewListDocumentVersionsPaginator(h.ssm, &ssm.ListDocumentVersionsInput{Name: aws.String(accountdefault.Document)})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, failed("the versions of "+accountdefault.Document+" can't be listed", err)
-		}
-		for _, v := range page.DocumentVersions {
-			list = append(list, aws.ToString(v.DocumentVersion))
+// earlier calls look with each version that is there, the newest first, until that
+// returns false.
+func (h *Handler) earlier(ctx context.Context, look func(version, digest string) bool) error {
+	described, err := h.describe(ctx)
+	if err != nil || described == nil {
+		return err
+	}
+	latest, err := strconv.Atoi(aws.ToString(described.LatestVersion))
+	if err != nil {
+		return fmt.Errorf("the latest version of %s is no number: %w", accountdefault.Document, err)
+	}
+	for n := latest; n > 0; n-- {
+		version := strconv.Itoa(n)
+		content, err := h.content(ctx, version)
+		switch {
+		case is[*types.InvalidDocumentVersion](err):
+			continue
+		case err != nil:
+			return err
+		case !look(version, digest(content)):
+			return nil
 		}
 	}
-	return list, nil
+	return nil
 }
 
 // find looks for the version with that content.
 func (h *Handler) find(ctx context.Context, wanted string) (string, error) {
-	list, err := h.versions(ctx)
-	if err != nil {
-		return "", err
-	}
-	for _, version := range list {
-		content, err := h.content(ctx, version)
-		if err != nil {
-			return "", err
+	found := ""
+	err := h.earlier(ctx, func(version, digest string) bool {
+		if digest == wanted {
+			found = version
 		}
-		if digest(content) == wanted {
-			return version, nil
-		}
-	}
-	return "", nil
+		return found == ""
+	})
+	return found, err
 }
 
 // errExists is when another hand made the document in the meantime.
@@ -191,7 +195,7 @@ func (h *Handler) promote(ctx context.Context, version, wanted string) error {
 		now := aws.ToString(described.DefaultVersion)
 		state = fmt.Sprintf("its default version is %s, its latest %s, its status %s", now, aws.ToString(described.LatestVersion), described.Status)
 		if now == version && described.Status == types.DocumentStatusActive {
-			content, err := h.content(ctx, "$DEFAULT")
+			content, err := h.content(ctx, version)
 			if err != nil {
 				return err
 			}
@@ -204,11 +208,15 @@ func (h *Handler) promote(ctx context.Context, version, wanted string) error {
 			_, err := h.ssm.UpdateDocumentDefaultVersion(ctx, &ssm.UpdateDocumentDefaultVersionInput{
 				Name: aws.String(accountdefault.Document), DocumentVersion: &version,
 			})
-			if err != nil {
+			switch {
+			case is[*types.InvalidDocumentVersion](err):
+				state = failed("it can't be made so", err).Error() // a version that is seconds old
+			case err != nil:
 				return failed(fmt.Sprintf("version %s of %s can't be made the default", version, accountdefault.Document), err)
+			default:
+				asked = true
+				continue // what was just asked for is often done
 			}
-			asked = true
-			continue // what was just asked for is often done
 		}
 		if err := h.sleep(ctx, h.pause); err != nil {
 			return err

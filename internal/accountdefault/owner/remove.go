@@ -97,21 +97,18 @@ func (h *Handler) restore(ctx context.Context, r *record, mine *claim) (said str
 // unmake deletes the document that was made here, unless somebody else has a
 // version in it.
 func (h *Handler) unmake(ctx context.Context, mine *claim) (said string, err error) {
-	list, err := h.versions(ctx)
+	theirs := ""
+	err = h.earlier(ctx, func(version, digest string) bool {
+		if !slices.Contains(mine.Versions, version) && !mine.ours(digest) {
+			theirs = version
+		}
+		return theirs == ""
+	})
 	if err != nil {
 		return "", err
 	}
-	for _, version := range list {
-		if slices.Contains(mine.Versions, version) {
-			continue
-		}
-		content, err := h.content(ctx, version)
-		if err != nil {
-			return "", err
-		}
-		if !mine.ours(digest(content)) {
-			return "left the document, in which version " + version + " is somebody else's", nil
-		}
+	if theirs != "" {
+		return "left the document, in which version " + theirs + " is somebody else's", nil
 	}
 	_, err = h.ssm.DeleteDocument(ctx, &ssm.DeleteDocumentInput{Name: aws.String(accountdefault.Document)})
 	if err != nil && !is[*types.InvalidDocument](err) {

@@ -71,16 +71,21 @@ func probe(ctx context.Context, name, address string) error {
 
 // refused checks that a person's program is turned away by the host itself.
 func (h *Host) refused(ctx context.Context, what, address string) error {
-	err := h.Probe(ctx, settings.CheckUser, address)
+	return h.refusedTo(ctx, settings.CheckUser, "a person's program", what, address)
+}
+
+// refusedTo checks that a user's program is turned away by the host itself.
+func (h *Host) refusedTo(ctx context.Context, name, who, what, address string) error {
+	err := h.Probe(ctx, name, address)
 	switch {
 	case errors.Is(err, errRefused):
 		return nil
 	case err == nil:
-		return fmt.Errorf("a person's program reaches %s", what)
+		return fmt.Errorf("%s reaches %s", who, what)
 	case errors.Is(err, errSilent):
-		return fmt.Errorf("the firewall lets a person's program try %s", what)
+		return fmt.Errorf("the firewall lets %s try %s", who, what)
 	}
-	return fmt.Errorf("whether a person's program reaches %s could not be tried: %w", what, err)
+	return fmt.Errorf("whether %s reaches %s could not be tried: %w", who, what, err)
 }
 
 // imds checks that the role's credentials are root's.

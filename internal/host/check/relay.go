@@ -28,6 +28,9 @@ func (h *Host) relayed(ctx context.Context) (string, error) {
 	if err := h.refused(ctx, "the relay", at); err != nil {
 		return "", err
 	}
+	if err := h.refusedTo(ctx, settings.RelayUser, "the relay", h.Closed+", which is no target", h.Closed); err != nil {
+		return "", err
+	}
 	dialer := net.Dialer{Timeout: probeTime}
 	c, err := dialer.DialContext(ctx, "tcp", at)
 	if err != nil {

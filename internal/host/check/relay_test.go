@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"testing"
 
@@ -32,24 +34,31 @@ func TestRelayCheck(t *testing.T) {
 	log := &event.Log{Out: io.Discard}
 	good := start(&relay.Server{Targets: targets, Log: log, Allowed: os.Getuid()})
 	deaf := start(&relay.Server{Targets: targets, Log: log, Allowed: os.Getuid() + 1})
-	everywhere := start(&relay.Server{Targets: append(targets, settings.RelayTarget{Name: "any", Host: "postern-check.invalid", Port: 9}), Log: log, Allowed: os.Getuid()})
+	everywhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
+	t.Cleanup(everywhere.Close)
 	closed, err := net.Listen("tcp4", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, closed.Close())
 
 	for _, c := range []struct {
 		name, at, want string
-		probe          error
+		probe, relay   error
 		fails          bool
 	}{
-		{"good", good, "leads to orders, search only, and is refused to people", errRefused, false},
-		{"people reach it", good, "a person's program reaches the relay", nil, true},
-		{"people may try", good, "the firewall lets a person's program try the relay", errSilent, true},
-		{"not for root", deaf, "the relay does not serve root, and so no tunnels", errRefused, true},
-		{"leads everywhere", everywhere, `the relay answers "HTTP/1.1 504" to a target that isn't one`, errRefused, true},
-		{"down", closed.Addr().String(), "the relay does not answer: ", errRefused, true},
+		{"good", good, "leads to orders, search only, and is refused to people", errRefused, errRefused, false},
+		{"people reach it", good, "a person's program reaches the relay", nil, errRefused, true},
+		{"people may try", good, "the firewall lets a person's program try the relay", errSilent, errRefused, true},
+		{"reaches others", good, "the relay reaches 192.0.2.1:9, which is no target", errRefused, nil, true},
+		{"may try others", good, "the firewall lets the relay try 192.0.2.1:9, which is no target", errRefused, errSilent, true},
+		{"not for root", deaf, "the relay does not serve root, and so no tunnels", errRefused, errRefused, true},
+		{"leads everywhere", everywhere.Listener.Addr().String(), `the relay answers "HTTP/1.1 200" to a target that isn't one`, errRefused, errRefused, true},
+		{"down", closed.Addr().String(), "the relay does not answer: ", errRefused, errRefused, true},
 	} {
-		h := &Host{RelayAt: c.at, Probe: func(_ context.Context, user, address string) error {
+		h := &Host{RelayAt: c.at, Closed: "192.0.2.1:9", Probe: func(_ context.Context, user, address string) error {
+			if user == settings.RelayUser {
+				assert.Equal(t, "192.0.2.1:9", address)
+				return c.relay
+			}
 			assert.Equal(t, settings.CheckUser, user)
 			assert.Equal(t, c.at, address)
 			return c.probe

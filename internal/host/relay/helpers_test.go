@@ -38,7 +38,7 @@ func tlsListener(l net.Listener, certificate tls.Certificate) net.Listener {
 }
 
 func httpsClient(through *url.URL, pool *x509.CertPool) *http.Client {
-	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+	return &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
 		Proxy: http.ProxyURL(through), TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
 	}}
 }

@@ -53,10 +53,13 @@ type Server struct {
 // Serve takes connections until ctx ends, and returns when all are over.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	s.defaults()
-	stop := context.AfterFunc(ctx, func() { _ = listener.Close() })
-	defer stop()
 	var running sync.WaitGroup
 	defer running.Wait()
+	// Whatever ends it, open connections end with it.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = listener.Close() })
+	defer stop()
 	room := make(chan struct{}, mostConnections)
 	for {
 		select {
@@ -112,9 +115,10 @@ func (s *Server) serve(ctx context.Context, client net.Conn) {
 		s.Log.Event("relay", "result", "refused", "reason", err)
 		return
 	}
+	_ = client.SetReadDeadline(time.Now().Add(askTime))
+	// After that one, which it must not be overtaken by.
 	stop := context.AfterFunc(ctx, func() { _ = client.SetDeadline(time.Now().Add(endTime)) })
 	defer stop()
-	_ = client.SetReadDeadline(time.Now().Add(askTime))
 	bounded := &io.LimitedReader{R: client, N: mostAsked}
 	from := bufio.NewReader(bounded)
 	asked, err := ask(from, client)
@@ -137,6 +141,9 @@ func (s *Server) serve(ctx context.Context, client net.Conn) {
 	stopTo := context.AfterFunc(ctx, func() { _ = to.SetDeadline(time.Now().Add(endTime)) })
 	defer stopTo()
 	_ = client.SetReadDeadline(time.Time{})
+	if ctx.Err() != nil {
+		return // that was the deadline of the end
+	}
 	var sent, received int64
 	if err = asked.answer(connected, ""); err == nil {
 		sent, received, err = splice(client, from, to)

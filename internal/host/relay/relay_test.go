@@ -131,7 +131,7 @@ func (r *rig) start() *rig {
 		select {
 		case err := <-over:
 			assert.NoError(r.t, err)
-		case <-time.After(5 * time.Second):
+		case <-time.After(10 * time.Second):
 			r.t.Error("the relay does not end")
 		}
 	})
@@ -143,7 +143,7 @@ func (r *rig) connect() net.Conn {
 	c, err := net.Dial("tcp4", r.at)
 	require.NoError(r.t, err)
 	r.t.Cleanup(func() { _ = c.Close() })
-	require.NoError(r.t, c.SetDeadline(time.Now().Add(5*time.Second)))
+	require.NoError(r.t, c.SetDeadline(time.Now().Add(20*time.Second)))
 	return c
 }
 
@@ -161,7 +161,7 @@ func (r *rig) exchange(said string) string {
 // event waits for the next line of the log.
 func (r *rig) event() map[string]any {
 	r.t.Helper()
-	require.Eventually(r.t, func() bool { return len(r.log.all()) > 0 }, 5*time.Second, time.Millisecond)
+	require.Eventually(r.t, func() bool { return len(r.log.all()) > 0 }, 20*time.Second, time.Millisecond)
 	return r.log.all()[0]
 }
 
@@ -341,22 +341,25 @@ func TestWhatClientsAreTold(t *testing.T) {
 }
 
 func TestWhatIsNoRequest(t *testing.T) {
-	for said, want := range map[string]string{
-		"\x04\x01\x14\x38\x0a\x00\x01\x05\x00": "",         // SOCKS 4
-		"\x05\x01\x02":                         "\x05\xff", // a password alone
-		"\x05\x00":                             "\x05\xff",
-		"\x05\x01\x00\x05\x02\x00\x03\x01a\x14\x38":                            "\x05\x00" + "\x05\x07\x00\x01\x00\x00\x00\x00\x00\x00", // BIND
-		"\x05\x01\x00\x05\x03\x00\x03\x01a\x14\x38":                            "\x05\x00" + "\x05\x07\x00\x01\x00\x00\x00\x00\x00\x00", // UDP
-		"\x05\x01\x00\x05\x01\x00\x09\x01a\x14\x38":                            "\x05\x00" + "\x05\x08\x00\x01\x00\x00\x00\x00\x00\x00",
-		"\x05\x01\x00\x04\x01\x00\x03\x01a\x14\x38":                            "\x05\x00",
-		"\x16\x03\x01\x02\x00":                                                 "", // TLS
-		"SSH-2.0-x\r\n":                                                        "HTTP/1.1 400 Bad Request",
-		"GET http://db.internal:5432/ HTTP/1.1\r\n\r\n":                        "HTTP/1.1 405 Method Not Allowed",
-		"CONNECT db.internal HTTP/1.1\r\n\r\n":                                 "HTTP/1.1 400 Bad Request",
-		"CONNECT db.internal:70000 HTTP/1.1\r\n\r\n":                           "HTTP/1.1 400 Bad Request",
-		"CONNECT db.internal:+5432 HTTP/1.1\r\n\r\n":                           "HTTP/1.1 400 Bad Request",
-		"CONNECT x HTTP/1.1\r\nA: " + strings.Repeat("b", 70<<10) + "\r\n\r\n": "",
+	// In turn: SOCKS 4, a password alone, no way to log in, BIND, UDP, an unknown kind of
+	// address, a version in the middle, TLS, SSH, and what is no CONNECT.
+	for _, c := range []struct{ said, want string }{
+		{"\x04\x01\x14\x38\x0a\x00\x01\x05\x00", ""},
+		{"\x05\x01\x02", "\x05\xff"},
+		{"\x05\x00", "\x05\xff"},
+		{"\x05\x01\x00\x05\x02\x00\x03\x01a\x14\x38", "\x05\x00" + "\x05\x07\x00\x01\x00\x00\x00\x00\x00\x00"},
+		{"\x05\x01\x00\x05\x03\x00\x03\x01a\x14\x38", "\x05\x00" + "\x05\x07\x00\x01\x00\x00\x00\x00\x00\x00"},
+		{"\x05\x01\x00\x05\x01\x00\x09\x01a\x14\x38", "\x05\x00" + "\x05\x08\x00\x01\x00\x00\x00\x00\x00\x00"},
+		{"\x05\x01\x00\x04\x01\x00\x03\x01a\x14\x38", "\x05\x00"},
+		{"\x16\x03\x01\x02\x00", ""},
+		{"SSH-2.0-x\r\n", "HTTP/1.1 400 Bad Request"},
+		{"GET http://db.internal:5432/ HTTP/1.1\r\n\r\n", "HTTP/1.1 405 Method Not Allowed"},
+		{"CONNECT db.internal HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+		{"CONNECT db.internal:70000 HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+		{"CONNECT db.internal:+5432 HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+		{"CONNECT x HTTP/1.1\r\nA: " + strings.Repeat("b", 70<<10) + "\r\n\r\n", ""},
 	} {
+		said, want := c.said, c.want
 		r := newRig(t).start()
 		got := r.exchange(said)
 		if strings.HasPrefix(want, "HTTP") {
@@ -428,7 +431,7 @@ func TestOpenConnectionsEndWithTheRelay(t *testing.T) {
 	select {
 	case err := <-over:
 		require.NoError(t, err)
-	case <-time.After(4 * time.Second):
+	case <-time.After(10 * time.Second):
 		t.Fatal("the relay does not end")
 	}
 	for _, open := range []net.Conn{c, silent} {

@@ -288,7 +288,9 @@ func parseEntry(line []byte) (entry, error) {
 		e.kind = settings.LogHost
 	}
 	ours := root && (strings.HasPrefix(unit, "postern-") || strings.HasPrefix(unit, "cloud-") || identifier == "postern")
-	if ours && strings.HasPrefix(message, `{"postern":`) && json.Valid([]byte(message)) {
+	// The relay is no longer root when it tells: it is heard about connections alone.
+	ours = ours && strings.HasPrefix(message, `{"postern":`) || unit == "postern-relay.service" && strings.HasPrefix(message, `{"postern":"relay",`)
+	if ours && json.Valid([]byte(message)) {
 		e.line = []byte(message)
 		return e, nil
 	}

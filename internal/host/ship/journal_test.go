@@ -33,6 +33,7 @@ func entryLine(n int, pairs ...string) string {
 
 func TestKinds(t *testing.T) {
 	ours := `{"postern":"alarm","name":"x"}`
+	relayed := `{"postern":"relay","target":"x"}`
 	for name, c := range map[string]struct {
 		fields []string
 		kind   settings.Log
@@ -49,6 +50,9 @@ func TestKinds(t *testing.T) {
 		"the bootstrap":      {[]string{"MESSAGE", ours, "_UID", "0", "SYSLOG_IDENTIFIER", "postern"}, settings.LogHost, ours},
 		"a person's alarm":   {[]string{"MESSAGE", ours, "_UID", "20001", "SYSLOG_IDENTIFIER", "postern"}, settings.LogHost, ""},
 		"another service":    {[]string{"MESSAGE", ours, "_UID", "0", "_SYSTEMD_UNIT", "x.service"}, settings.LogHost, ""},
+		"the relay":          {[]string{"MESSAGE", relayed, "_UID", "990", "_SYSTEMD_UNIT", "postern-relay.service"}, settings.LogHost, relayed},
+		"the relay's alarm":  {[]string{"MESSAGE", ours, "_UID", "990", "_SYSTEMD_UNIT", "postern-relay.service", "SYSLOG_IDENTIFIER", "postern"}, settings.LogHost, ""},
+		"a person's relay":   {[]string{"MESSAGE", relayed, "_UID", "20001", "_SYSTEMD_UNIT", "x.service", "SYSLOG_IDENTIFIER", "postern"}, settings.LogHost, ""},
 		"no JSON":            {[]string{"MESSAGE", ours + "x", "_UID", "0", "_SYSTEMD_UNIT", "postern-ship.service"}, settings.LogHost, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

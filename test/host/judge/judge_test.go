@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -67,13 +68,23 @@ func TestOpenSCAP(t *testing.T) {
 	document := func(rules string) string {
 		return `<Benchmark xmlns="http://checklists.nist.gov/xccdf/1.2"><TestResult>` + rules + `</TestResult></Benchmark>`
 	}
-	found, err := OpenSCAP(t.Context(), told("", document(passed+rule("sshd_set_idle_timeout", "fail")+rule("partition_for_tmp", "fail"))), "ds.xml", "p")
+	const profile = `<ds:component><xccdf-1.2:Profile id="p"><xccdf-1.2:select idref="sshd_a" selected="true"/>
+<xccdf-1.2:select idref="sshd_z" selected="false"/><xccdf-1.2:select idref="partition_for_tmp" selected="true"/></xccdf-1.2:Profile>`
+	var asked []string
+	run := told(profile, "", document(passed+rule("sshd_set_idle_timeout", "fail")+rule("partition_for_tmp", "fail")))
+	found, err := OpenSCAP(t.Context(), func(ctx context.Context, name string, arguments ...string) ([]byte, error) {
+		asked = append(asked, name+" "+strings.Join(arguments, " "))
+		return run(ctx, name, arguments...)
+	}, "ds.xml", "p")
 	require.NoError(t, err)
 	assert.Equal(t, []Finding{{OpenSCAPTool, "sshd_set_idle_timeout: fail"}}, found)
-	_, err = OpenSCAP(t.Context(), told("", document(passed+rule("sshd_e", "notapplicable"))), "ds.xml", "p")
+	assert.Equal(t, "oscap xccdf eval --skip-valid --profile p --results "+OpenSCAPResults+" --rule sshd_a ds.xml", asked[1])
+	_, err = OpenSCAP(t.Context(), told(profile, "", document(passed+rule("sshd_e", "notapplicable"))), "ds.xml", "p")
 	require.ErrorContains(t, err, "examined 4 rules about sshd")
-	_, err = OpenSCAP(t.Context(), told("", "oscap: error"), "ds.xml", "p")
+	_, err = OpenSCAP(t.Context(), told(profile, "", "oscap: error"), "ds.xml", "p")
 	require.ErrorContains(t, err, "the results of OpenSCAP")
+	_, err = OpenSCAP(t.Context(), told("", "", ""), "ds.xml", "p")
+	require.EqualError(t, err, "ds.xml: the profile p has no rule about sshd")
 }
 
 func TestCompare(t *testing.T) {

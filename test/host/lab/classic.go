@@ -79,6 +79,12 @@ func (l *Lab) classicUp() error {
 	if signal.Status != "SUCCESS" {
 		return fmt.Errorf("the classic host signals %+v", signal)
 	}
+	return l.ClassicAlone()
+}
+
+// ClassicAlone stops cron on a host of the classic script: [Lab.ClassicSync] is one
+// cycle.
+func (l *Lab) ClassicAlone() error {
 	if out, code, err := l.TryRoot("systemctl stop cron"); err != nil || code != 0 {
 		return fmt.Errorf("cron: %s (%d, %w)", out, code, err)
 	}
@@ -86,34 +92,43 @@ func (l *Lab) classicUp() error {
 }
 
 // ClassicSync runs one cycle of the classic script's reconcile, as cron does, and
-// returns what it printed.
+// returns what it printed. The AWS CLI in it is the host's, see [Lab.WarmCLI].
 func (l *Lab) ClassicSync(t testing.TB) string {
 	t.Helper()
-	out, _ := l.Root(t, "export HOME=/root; cd; /usr/bin/bastion/sync_users")
+	before := l.WarmCLI(t)
+	out, _ := l.Root(t, before+"export HOME=/root; cd; /usr/bin/bastion/sync_users")
 	return out
 }
 
 // ClassicPerson makes a person and leaves on the host what a cycle of the reconcile
 // leaves, in a fraction of its time.
-func (l *Lab) ClassicPerson(t testing.TB, name string) {
+func (l *Lab) ClassicPerson(t testing.TB, name string) { l.ClassicPeople(t, name) }
+
+// ClassicPeople is [Lab.ClassicPerson] for several.
+func (l *Lab) ClassicPeople(t testing.TB, names ...string) {
 	t.Helper()
-	key := string(AuthorizedKey(l.Person(name)))
-	l.MustRoot(t, fmt.Sprintf(`set -e
-exec 9>/run/lab.lock; flock 9
-/usr/sbin/adduser %[1]s
+	var script strings.Builder
+	script.WriteString("set -e; exec 9>/run/lab.lock; flock 9\n")
+	for _, name := range names {
+		fmt.Fprintf(&script, `/usr/sbin/adduser %[1]s
 mkdir -m 700 /home/%[1]s/.ssh
 echo '%[2]s' >/home/%[1]s/.ssh/authorized_keys
 chmod 600 /home/%[1]s/.ssh/authorized_keys
 chown -R %[1]s:%[1]s /home/%[1]s/.ssh
-echo public-keys/%[1]s.pub >>/root/keys_installed`, name, strings.TrimSpace(key)))
+echo public-keys/%[1]s.pub >>/root/keys_installed
+`, name, strings.TrimSpace(string(AuthorizedKey(l.Person(name)))))
+	}
+	l.MustRoot(t, script.String())
 }
 
 // ClassicForget takes people from the host and from the bucket, without the cost of a
 // cycle.
 func (l *Lab) ClassicForget(t testing.TB, names ...string) {
 	t.Helper()
+	script := "exec 9>/run/lab.lock; flock 9\n"
 	for _, name := range names {
 		l.S3.Delete("public-keys/" + name + ".pub")
-		l.Root(t, fmt.Sprintf("exec 9>/run/lab.lock; flock 9; userdel -r -f %[1]s; sed -i '/^public-keys\\/%[1]s.pub$/d' /root/keys_installed", name))
+		script += fmt.Sprintf("userdel -r -f %[1]s; sed -i '/^public-keys\\/%[1]s.pub$/d' /root/keys_installed\n", name)
 	}
+	l.Root(t, script)
 }

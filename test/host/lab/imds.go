@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// IMDS is the instance metadata service, version 2 only.
+// IMDS is the instance metadata service, version 2 only, by IPv4 and IPv6.
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html
 type IMDS struct {
 	mu       sync.Mutex
@@ -64,10 +64,6 @@ func (m *IMDS) Set(path, value string) {
 
 func (c *cloud) listenIMDS() error {
 	return c.network.aws.do(func() error {
-		listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp4", imdsIP+":80")
-		if err != nil {
-			return err
-		}
 		server := &http.Server{
 			Handler: http.HandlerFunc(c.serveIMDS), ReadHeaderTimeout: time.Minute, ErrorLog: quiet,
 			ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
@@ -75,7 +71,13 @@ func (c *cloud) listenIMDS() error {
 			},
 		}
 		c.servers["imds"] = server
-		go func() { _ = server.Serve(listener) }()
+		for _, ip := range []string{imdsIP, imdsIPv6} {
+			listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", net.JoinHostPort(ip, "80"))
+			if err != nil {
+				return err
+			}
+			go func() { _ = server.Serve(listener) }()
+		}
 		return nil
 	})
 }
@@ -89,7 +91,10 @@ func (c *cloud) serveIMDS(w http.ResponseWriter, r *http.Request) {
 		// With a hop limit of 1 the answer that holds the token dies in the first router behind the instance.
 		if conn, ok := r.Context().Value(connection{}).(*net.TCPConn); ok {
 			if raw, err := conn.SyscallConn(); err == nil {
-				_ = raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_TTL, 1) })
+				_ = raw.Control(func(fd uintptr) {
+					_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_TTL, 1)
+					_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS, 1)
+				})
 			}
 		}
 	}

@@ -37,11 +37,17 @@ type Options struct {
 	UserData []byte
 	// Files are put into the root before it boots, by path. They replace what is there.
 	Files map[string]File
+	// Image is what the host starts from, instead of user data. The operating system
+	// must be that of the image's host.
+	Image *Image
 	// RootFS is the operating system's folder. Defaults to [RootFS].
 	RootFS func() (string, error)
 	// DiskMiB is how much can be written. Defaults to 2048, of which only what is
 	// written takes memory.
 	DiskMiB int
+	// MemoryMiB is how much all processes of the host and what it writes take together.
+	// 0: no limit but the machine's.
+	MemoryMiB int
 	// DefaultUser is whom the image's cloud-init makes. Defaults to what the image says.
 	DefaultUser string
 	// Prepare is called when all but the host is there: the place to fill buckets
@@ -71,10 +77,14 @@ type Lab struct {
 	supervisor *exec.Cmd
 	commands   io.WriteCloser
 	close      sync.Once
+	made       time.Time
+	warm       sync.Mutex // of [Lab.WarmCLI]
 
 	mu       sync.Mutex
 	keys     map[string]ssh.Signer
 	hostKeys map[string]ssh.PublicKey // by type, as clients saw them
+	shells   []*rootShell             // idle
+	first    int                      // process of the host, as [Lab.pid] found it
 }
 
 // Missing says why this machine can't run a lab. nil: it can.
@@ -159,7 +169,7 @@ func New(o Options) (l *Lab, err error) {
 		return nil, err
 	}
 	l = &Lab{
-		HostName: "ip-10-0-1-10", options: o, work: work,
+		HostName: "ip-10-0-1-10", options: o, work: work, made: time.Now(),
 		keys: map[string]ssh.Signer{}, hostKeys: map[string]ssh.PublicKey{},
 	}
 	defer func() {
@@ -171,6 +181,9 @@ func New(o Options) (l *Lab, err error) {
 	if l.network, err = newNetwork(); err != nil {
 		return l, err
 	}
+	if o.Image != nil {
+		o.UserData = o.Image.userData
+	}
 	l.IMDS = newIMDS(o.UserData)
 	if l.cloud, err = newCloud(l.network, authority, l.IMDS); err != nil {
 		return l, err
@@ -179,7 +192,12 @@ func New(o Options) (l *Lab, err error) {
 	if err = l.supervise(lower); err != nil {
 		return l, err
 	}
-	if err = l.furnish(authority); err != nil {
+	if o.Image != nil {
+		err = l.furnishFrom(o.Image)
+	} else {
+		err = l.furnish(authority)
+	}
+	if err != nil {
 		return l, err
 	}
 	if o.Prepare != nil {
@@ -193,8 +211,12 @@ func (l *Lab) supervise(lower string) error {
 	if strings.ContainsAny(lower, `:,\`) {
 		return fmt.Errorf("an overlay can't be made over %q: no colon, comma or backslash in its path, set %s", lower, cacheVariable)
 	}
+	image := ""
+	if l.options.Image != nil {
+		image = l.options.Image.folder
+	}
 	l.supervisor = exec.Command("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
-		"bash", "-c", supervise, "supervise", filepath.Base(l.work), l.work, lower, strconv.Itoa(l.options.DiskMiB), l.HostName)
+		"bash", "-c", supervise, "supervise", filepath.Base(l.work), l.work, lower, strconv.Itoa(l.options.DiskMiB), l.HostName, image, strconv.Itoa(l.options.MemoryMiB))
 	// An interrupt at the terminal is for the tests, which then end this one.
 	l.supervisor.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
 	stdin, err := l.supervisor.StdinPipe()
@@ -321,6 +343,7 @@ func (l *Lab) start() error {
 func (l *Lab) Close() {
 	l.close.Do(func() {
 		if l.commands != nil {
+			use(l)
 			_ = l.commands.Close()
 			_ = l.supervisor.Wait()
 		}
@@ -329,8 +352,38 @@ func (l *Lab) Close() {
 		}
 		l.network.close()
 		removeCgroup(filepath.Base(l.work))
+		if l.options.MemoryMiB != 0 {
+			_ = unix.Rmdir(filepath.Join(memoryCgroups, filepath.Base(l.work)))
+		}
 		_ = os.RemoveAll(l.work)
 	})
+}
+
+// A Use is what a host took, all its boots together.
+type Use struct {
+	Name         string
+	Elapsed, CPU time.Duration
+}
+
+var uses struct {
+	sync.Mutex
+	list []Use
+}
+
+// Uses are those of the hosts that were closed.
+func Uses() []Use {
+	uses.Lock()
+	defer uses.Unlock()
+	return slices.Clone(uses.list)
+}
+
+func use(l *Lab) {
+	var microseconds int64
+	text, _ := os.ReadFile(filepath.Join(cgroups(), filepath.Base(l.work), "cpu.stat"))
+	_, _ = fmt.Sscanf(string(text), "usage_usec %d", &microseconds)
+	uses.Lock()
+	defer uses.Unlock()
+	uses.list = append(uses.list, Use{l.options.Name, time.Since(l.made), time.Duration(microseconds) * time.Microsecond})
 }
 
 var leftover = regexp.MustCompile(`^postern-lab-(\d+)-`)
@@ -345,13 +398,15 @@ var sweep = sync.OnceFunc(func() {
 		_, err := os.Stat("/proc/" + match[1])
 		return err != nil
 	}
-	for _, folder := range []string{os.TempDir(), cgroups()} {
+	for _, folder := range []string{os.TempDir(), cgroups(), memoryCgroups} {
 		entries, _ := os.ReadDir(folder)
 		for _, entry := range entries {
 			switch {
 			case !dead(entry.Name()):
 			case folder == os.TempDir():
 				_ = os.RemoveAll(filepath.Join(folder, entry.Name()))
+			case folder == memoryCgroups:
+				_ = unix.Rmdir(filepath.Join(folder, entry.Name()))
 			default:
 				removeCgroup(entry.Name())
 			}
@@ -370,6 +425,10 @@ func cgroups() string {
 	}
 	return ""
 }
+
+// memoryCgroups is where the first version has those of memory, on a machine that mixes
+// versions.
+const memoryCgroups = "/sys/fs/cgroup/memory"
 
 // removeCgroup removes a tree of empty groups; they take a moment to be empty.
 func removeCgroup(name string) {
@@ -398,18 +457,34 @@ func removeCgroup(name string) {
 
 // pid is that of the host's first process as this machine sees it, or 0.
 func (l *Lab) pid() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.first == 0 || !isFirst(l.first) {
+		l.first = l.find()
+	}
+	return l.first
+}
+
+// isFirst says whether a process is the first of a payload.
+func isFirst(pid int) bool {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(status)) {
+		if ids, ok := strings.CutPrefix(line, "NSpid:"); ok {
+			// Ours, the supervisor's, the payload's.
+			levels := strings.Fields(ids)
+			return len(levels) == 3+outerLevels() && levels[len(levels)-1] == "1"
+		}
+	}
+	return false
+}
+
+func (l *Lab) find() int {
 	queue := []int{l.supervisor.Process.Pid}
 	for len(queue) > 0 {
 		parent := queue[0]
 		queue = queue[1:]
-		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", parent))
-		for line := range strings.Lines(string(status)) {
-			if ids, ok := strings.CutPrefix(line, "NSpid:"); ok {
-				// Ours, the supervisor's, the payload's.
-				if levels := strings.Fields(ids); len(levels) == 3+outerLevels() && levels[len(levels)-1] == "1" {
-					return parent
-				}
-			}
+		if isFirst(parent) {
+			return parent
 		}
 		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent))
 		for _, thread := range threads {
@@ -439,45 +514,6 @@ var outerLevels = sync.OnceValue(func() int {
 func (l *Lab) Console() string {
 	text, _ := os.ReadFile(filepath.Join(l.work, "console"))
 	return string(text)
-}
-
-// Root runs a command line of bash on the host, as root and beside sshd, with the
-// rights of a service: what Session Manager would give. Its output and exit status.
-func (l *Lab) Root(t testing.TB, command string) (string, int) {
-	t.Helper()
-	out, code, err := l.TryRoot(command)
-	if err != nil {
-		t.Fatalf("as root: %s: %v\n%s", command, err, out)
-	}
-	return out, code
-}
-
-// MustRoot is [Lab.Root] for commands that have to succeed.
-func (l *Lab) MustRoot(t testing.TB, command string) string {
-	t.Helper()
-	out, code := l.Root(t, command)
-	if code != 0 {
-		t.Fatalf("as root: %s: exit status %d\n%s", command, code, out)
-	}
-	return out
-}
-
-// TryRoot is [Lab.Root] where there is no test to fail.
-func (l *Lab) TryRoot(command string) (string, int, error) {
-	pid := l.pid()
-	if pid == 0 {
-		return "", 0, errors.New("the host is not running")
-	}
-	cmd := exec.Command("nsenter", "-t", strconv.Itoa(pid), "-a", "--",
-		"systemd-run", "--quiet", "--pipe", "--wait", "--collect", "--service-type=exec", "/bin/bash", "-c",
-		// systemd would put its own variables, or nothing, in the place of ${...}.
-		strings.ReplaceAll(command, "$", "$$"))
-	out, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return string(out), exit.ExitCode(), nil
-	}
-	return string(out), 0, err
 }
 
 // Journal is the journal of this boot as text; arguments go to journalctl.
@@ -608,7 +644,7 @@ func (l *Lab) Kill(t testing.TB) {
 // Shutdown ends the host as EC2 does when it terminates an instance.
 func (l *Lab) Shutdown(t testing.TB) {
 	t.Helper()
-	l.Root(t, "systemctl poweroff --no-block")
+	l.last(t, "systemctl poweroff --no-block")
 	l.waitExit(t)
 }
 
@@ -625,7 +661,7 @@ func (l *Lab) Start(t testing.TB) {
 // Reboot restarts the host in an orderly way.
 func (l *Lab) Reboot(t testing.TB) {
 	t.Helper()
-	l.Root(t, "systemctl reboot --no-block")
+	l.last(t, "systemctl reboot --no-block")
 	l.waitExit(t)
 	l.Start(t)
 }

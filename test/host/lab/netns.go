@@ -19,6 +19,7 @@ const (
 	ClientIP   = "198.51.100.10"
 	InternalIP = "10.0.2.20" // a server inside the private network
 	imdsIP     = "169.254.169.254"
+	imdsIPv6   = "fd00:ec2::254"
 	dnsIP      = "169.254.169.253"
 	awsNetwork = "52.94.0."
 )
@@ -94,6 +95,7 @@ func newNetwork() (n network, err error) {
 		"link add bastion type veth peer name ens5 netns " + n.bastion.path(),
 		"link add client type veth peer name eth0 netns " + n.client.path(),
 		"address add " + RouterIP + "/24 dev bastion", "link set bastion up",
+		"address add fd00:1::1/64 dev bastion nodad", "address add " + imdsIPv6 + "/128 dev lo nodad",
 		"address add 198.51.100.1/24 dev client", "link set client up",
 		"address add " + imdsIP + "/32 dev lo", "address add " + dnsIP + "/32 dev lo", "address add " + InternalIP + "/32 dev lo",
 	}
@@ -109,7 +111,9 @@ func newNetwork() (n network, err error) {
 		return n, err
 	}
 	if err = n.bastion.ip("link set lo up", "address add "+BastionIP+"/24 dev ens5", "link set ens5 up",
-		"route add default via "+RouterIP); err != nil {
+		"route add default via "+RouterIP,
+		// The metadata service is all that answers there.
+		"address add fd00:1::10/64 dev ens5 nodad", "route add "+imdsIPv6+"/128 via fd00:1::1"); err != nil {
 		return n, err
 	}
 	client := []string{"link set lo up"}

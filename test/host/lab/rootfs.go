@@ -35,8 +35,8 @@ var bookworm = recipe{
 		"systemd", "systemd-sysv", "dbus", "libpam-systemd", "cloud-init", "awscli", "ca-certificates", "netbase",
 		"openssh-server", "openssh-client", "sudo", "fail2ban", "python3-systemd", "nftables", "iproute2",
 		"acl", "curl", "e2fsprogs", "jq", "procps", "python3", "xz-utils",
-		"cron",   // the classic script's crontab; Amazon Linux 2023 has none
-		"strace", // an attacker's tool
+		"cron",         // the classic script's crontab; Amazon Linux 2023 has none
+		"at", "strace", // an attacker's tools
 	},
 	// What nobody reads here, a third of the bytes.
 	after: `rm -rf "$1"/usr/share/doc/* "$1"/usr/share/man/* "$1"/usr/share/info/* "$1"/usr/share/locale/* ` +
@@ -93,7 +93,10 @@ func (r recipe) key() string {
 func (r recipe) build(folder string) error {
 	// Several packages open /dev/null and the like as root: mmdebstrap mounts in a namespace of its own.
 	cmd := exec.Command("unshare", "--mount", "--propagation", "private",
-		"mmdebstrap", "--quiet", "--variant=minbase", `--aptopt=Apt::Install-Recommends "false"`,
+		"mmdebstrap", "--quiet", "--variant=minbase", `--aptopt=Apt::Install-Recommends "false"`, `--aptopt=Acquire::Languages "none"`,
+		// A root that was cut off is made again: nothing has to be on the disk at once.
+		"--dpkgopt=force-unsafe-io", "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
+		"--dpkgopt=path-exclude=/usr/share/doc/*",
 		"--customize-hook="+r.after, "--include="+strings.Join(r.packages, ","), r.suite, folder)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("mmdebstrap: %w\n%s", err, out)

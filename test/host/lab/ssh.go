@@ -53,6 +53,13 @@ func (l *Lab) Know(name string, key ssh.Signer) {
 	l.keys[name] = key
 }
 
+// Key is the one that is kept of a person.
+func (l *Lab) Key(name string) ssh.Signer {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.keys[name]
+}
+
 // SSHOptions of a connection. The zero value logs in with the person's key.
 type SSHOptions struct {
 	Key  ssh.Signer       // instead of the person's
@@ -86,9 +93,7 @@ func (l *Lab) Dial(user string, o SSHOptions) (*ssh.Client, error) {
 }
 
 func (l *Lab) dial(user string, o SSHOptions) (*ssh.Client, error) {
-	l.mu.Lock()
-	key := l.keys[user]
-	l.mu.Unlock()
+	key := l.Key(user)
 	if o.Key != nil {
 		key = o.Key
 	}

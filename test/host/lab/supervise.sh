@@ -3,24 +3,39 @@
 # network namespace of the bastion. Whatever it made ends with it, and it ends with
 # its standard input.
 #
-#   supervise.sh NAME WORK LOWER MEBIBYTES HOSTNAME
+#   supervise.sh NAME WORK LOWER MEBIBYTES HOSTNAME IMAGE MEMORY
+#
+# IMAGE may be empty. MEMORY is in mebibytes, 0 for no limit.
 #
 # Reads commands: "start" boots the payload. Its exit status is then in WORK/exit.
 set -euo pipefail
 
-readonly name=$1 work=$2 lower=$3 mebibytes=$4 hostname=$5
+readonly name=$1 work=$2 lower=$3 mebibytes=$4 hostname=$5 image=$6
+memory=$7
 readonly root=$work/root
 
 main() {
   # A machine that mixes cgroup versions: the payload is shown the second only.
+  if ((memory)) && [[ -d /sys/fs/cgroup/memory ]]; then
+    mkdir "/sys/fs/cgroup/memory/$name"
+    echo $((memory << 20)) >"/sys/fs/cgroup/memory/$name/memory.limit_in_bytes"
+    echo $$ >"/sys/fs/cgroup/memory/$name/cgroup.procs"
+    memory=0
+  fi
   umount -R -l /sys/fs/cgroup
   mount -t cgroup2 cgroup2 /sys/fs/cgroup
   mkdir -p "/sys/fs/cgroup/$name"
+  if ((memory)); then
+    echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+    echo $((memory << 20)) >"/sys/fs/cgroup/$name/memory.max"
+  fi
   echo $$ >"/sys/fs/cgroup/$name/cgroup.procs"
 
   mkdir -p "$work/disk" "$root"
   mount -t tmpfs -o "size=${mebibytes}m,mode=0755" lab "$work/disk"
   mkdir "$work/disk/upper" "$work/disk/work"
+  # Not one more layer: a folder of a layer below can't be renamed.
+  [[ -z $image ]] || cp -a -T "$image" "$work/disk/upper"
   mount -t overlay -o "lowerdir=$lower,upperdir=$work/disk/upper,workdir=$work/disk/work" lab "$root"
   echo ready
 

@@ -27,6 +27,7 @@ relay_rules() {
   chain relay {
     ip daddr 169.254.169.254 counter jump refuse comment "instance metadata"
     ip6 daddr fd00:ec2::254 counter jump refuse comment "instance metadata"
+    oifname != "lo" ct direction reply counter jump refuse comment "a door of its own"
     ct state established,related accept
 END
   cat
