@@ -44,9 +44,11 @@
 // somebody gave is not in it: EventBridge puts text in as it is, and a quotation
 // mark could break the message. CloudTrail has it.
 //
+// [Watch.AddHours] alarms when doors that open at some hours of the week did not.
+//
 // # Cost
 //
 // $0.80 a month for the alarms of a host, by the metric; $0.20 for those on
-// session notices, and $0.20 for each break-glass; $1 for the key where
+// session notices, and $0.20 for each break-glass and for each operator's hours; $1 for the key where
 // none is given; $3 for the dashboard after the first three of the account.
 package watch

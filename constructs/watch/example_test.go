@@ -35,6 +35,19 @@ func ExampleHost() {
 	// Output: jump-host
 }
 
+// People are told of each session that somebody starts, but for those of a tunnel
+// that is open all day.
+func ExampleWatch_AddSessionNotices() {
+	app := awscdk.NewApp(nil)
+	stack := awscdk.NewStack(app, jsii.String("Watch"), nil)
+
+	w := watch.New(stack, "Watch", &watch.Props{Emails: []string{"oncall@example.com"}, ExistingTrail: true})
+	w.AddSessionNotices(&watch.SessionNotices{Quiet: []string{"Access-Orders"}})
+
+	fmt.Println(*w.Node().FindChild(jsii.String("Sessions")).Node().FindChild(jsii.String("Started")).Node().Path())
+	// Output: Watch/Watch/Sessions/Started
+}
+
 type jumpHost struct {
 	constructs.IConstruct
 	group string

@@ -68,7 +68,7 @@ func TestSwitches(t *testing.T) {
 			},
 			ask: func(t *testing.T) {
 				assert.Equal(t, "s3", c.one("AWS::EC2::FlowLog").text("LogDestinationType"))
-				assert.Len(t, c.list("AWS::Logs::LogGroup"), 8, "the old records stay")
+				assert.Len(t, c.list("AWS::Logs::LogGroup"), 9, "the old records stay")
 				assert.Empty(t, c.list("AWS::EC2::InstanceConnectEndpoint"))
 			},
 		},
@@ -82,7 +82,7 @@ targets: [{name: jump host, securityGroupId: sg-0fedcba9876543210, port: 22, doo
 			ask: func(t *testing.T) {
 				assert.Equal(t, "true", c.one("AWS::EC2::InstanceConnectEndpoint").text("PreserveClientIp"))
 				assert.Empty(t, c.list("AWS::AutoScaling::AutoScalingGroup"))
-				assert.Len(t, c.list("AWS::Logs::LogGroup"), 8, "the old records stay")
+				assert.Len(t, c.list("AWS::Logs::LogGroup"), 9, "the old records stay")
 			},
 		},
 	} {
