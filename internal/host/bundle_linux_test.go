@@ -119,7 +119,7 @@ func TestAValueThatIsRefusedClosesTheHost(t *testing.T) {
 
 func TestWhatFailsLaterClosesNothing(t *testing.T) {
 	t.Parallel()
-	l := newLab(t).only("units", "unseal", "selfcheck", "open").asks("units", "sshd-running")
+	l := newLab(t).only("units", "relay", "unseal", "selfcheck", "open").asks("units", "sshd-running")
 	require.Equal(t, 0, l.boot(full()).code)
 	l.fake("checks", `{"postern":"check","name":"recording","result":"fail"}`)
 	_, reason := l.again().failure(t)
