@@ -225,7 +225,9 @@ func (o *Operator) validateIntents(field string, c *Config, f *check.Faults) {
 		at := fmt.Sprintf("%s.tunnels[%d]", field, i)
 		var names []string
 		for _, t := range c.Tunnels {
-			names = append(names, t.Name)
+			if !slices.Contains(names, t.Name) {
+				names = append(names, t.Name)
+			}
 		}
 		if len(c.Bastion.Host.Relay.Targets) > 0 {
 			names = append(names, RelayName)

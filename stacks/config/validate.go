@@ -63,9 +63,9 @@ func (c *Config) validate(f *check.Faults) {
 		c.Operators[i].validate(fmt.Sprintf("operators[%d]", i), c.Operators[:i], c, f)
 	}
 	c.Watch.validate(f)
-	if c.Bastion.Absent && c.InstanceConnect.Absent {
+	if c.Bastion.Absent && c.InstanceConnect.Absent && !c.Session.Made(c) {
 		f.Add("bastion.absent", "together with instanceConnect.absent leaves no way in",
-			"keep one of them, or delete the stacks with cdk destroy")
+			"keep one of them, name session.targets, or delete the stacks with cdk destroy")
 	}
 	if c.InstanceConnect.Absent && c.InstanceConnect.PreserveClientIp {
 		f.Add("instanceConnect.preserveClientIp", "is set, but instanceConnect.absent leaves the endpoint out", "remove one of them")
