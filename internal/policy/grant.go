@@ -145,9 +145,14 @@ func Bypasses(s Scope, g Grant) []Statement {
 	}
 	if keys := g.tagKeys(); len(keys) > 0 {
 		statements = append(statements, Statement{
-			// Who chooses the tags chooses the targets.
+			// Who chooses the tags chooses the targets. Those of an Auto Scaling group
+			// are its next instances', too.
 			Sid: "NoTagging", Effect: Deny,
-			Action:    []string{"ec2:CreateTags", "ec2:DeleteTags", "ssm:AddTagsToResource", "ssm:RemoveTagsFromResource"},
+			Action: []string{
+				"autoscaling:CreateOrUpdateTags", "autoscaling:DeleteTags",
+				"ec2:CreateTags", "ec2:DeleteTags",
+				"ssm:AddTagsToResource", "ssm:RemoveTagsFromResource",
+			},
 			Resource:  []string{"*"},
 			Condition: Condition{"ForAnyValue:StringEquals": {"aws:TagKeys": keys}},
 		})

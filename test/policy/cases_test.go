@@ -42,6 +42,7 @@ func (w *world) deeds() []named {
 	const farAway, other = "us-west-2", "999988887777"
 	farHost := w.arn("ec2", farAway, w.Account, "instance/"+host)
 	otherHost := w.arn("ec2", w.Region, other, "instance/"+host)
+	group := w.arn("autoscaling", w.Region, w.Account, "autoScalingGroup:1:autoScalingGroupName/hosts")
 	foreignHost := strings.Replace(w.Node(host), "arn:"+w.Partition+":", "arn:aws-iso:", 1)
 	list := append(w.starts(),
 		named{"shell on a node outside EC2", w.startAt(w.arn("ssm", w.Region, w.Account, "managed-instance/mi-0aaaaaaaaaaaaaaaa"), "Shell", nil)},
@@ -111,6 +112,9 @@ func (w *world) deeds() []named {
 		named{"tag a node", once("ssm:AddTagsToResource", w.arn("ssm", w.Region, w.Account, "managed-instance/mi-0aaaaaaaaaaaaaaaa"), iam.Context{"aws:TagKeys": "Stage"})},
 		named{"tag a node otherwise", once("ssm:AddTagsToResource", w.arn("ssm", w.Region, w.Account, "managed-instance/mi-0aaaaaaaaaaaaaaaa"), iam.Context{"aws:TagKeys": "Name"})},
 		named{"untag a node", once("ssm:RemoveTagsFromResource", w.arn("ssm", w.Region, w.Account, "managed-instance/mi-0aaaaaaaaaaaaaaaa"), iam.Context{"aws:TagKeys": "Stage"})},
+		named{"tag a group whose next instances are bastions", once("autoscaling:CreateOrUpdateTags", group, iam.Context{"aws:TagKeys": "Stage,postern:bastion"})},
+		named{"tag a group otherwise", once("autoscaling:CreateOrUpdateTags", group, iam.Context{"aws:TagKeys": "Name"})},
+		named{"untag a group", once("autoscaling:DeleteTags", group, iam.Context{"aws:TagKeys": "Stage"})},
 		named{"read a parameter", once("ssm:GetParameter", w.arn("ssm", w.Region, w.Account, "parameter/secret"), nil)},
 		named{"remote desktop by Fleet Manager", once("ssm-guiconnect:StartConnection", "*", nil)},
 		named{"just-in-time access", once("ssm:StartAccessRequest", w.Node(host), nil)},

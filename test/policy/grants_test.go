@@ -106,6 +106,7 @@ var (
 	}
 	tagging = []string{
 		"tag an instance as a bastion", "tag an instance as a bastion, among others", "untag an instance", "untag an instance of its stage", "tag a network interface as a bastion", "tag a node", "untag a node",
+		"tag a group whose next instances are bastions", "untag a group",
 	}
 	// anyDocument is what may be done on the nodes of a shell with a document of any name, anywhere what may be done
 	// with its document on any node.
@@ -256,7 +257,7 @@ func (w *world) cases() []testCase {
 		add(w.table([]named{{fmt.Sprintf("shell on node %d with the tag", i+1), prod}}, []string{"Stage prod"}, w.carol, func(string) bool { return true }, nil))
 	}
 	add(w.under("Stage prod", w.carol, join(look, ends(w.carol), resumes(w.carol), []string{"shell on bastion", "read the document", "describe the document"})...))
-	add(w.besides("Stage prod", w.carol, join(waysAround, []string{"tag an instance as a bastion, among others", "untag an instance of its stage", "tag a node", "untag a node"})...))
+	add(w.besides("Stage prod", w.carol, join(waysAround, []string{"tag an instance as a bastion, among others", "untag an instance of its stage", "tag a node", "untag a node", "tag a group whose next instances are bastions", "untag a group"})...))
 	return cases
 }
 
