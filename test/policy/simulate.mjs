@@ -15,8 +15,6 @@
 // judgement of the request exactly as it stands, but for "*": that would be a pattern there,
 // and for actions without resource types it is a resource that only "*" matches.
 import { readFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
-import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads'
 import { createValidatedPolicy, validateIdentityPolicy, validateResourcePolicy, validateTrustPolicy } from '@cloud-copilot/iam-policy'
 import { runSimulation, runUnsafeSimulation } from '@cloud-copilot/iam-simulate'
 
@@ -31,6 +29,10 @@ String.prototype.localeCompare = function (that, locales, options) {
   return collators.get(key).compare(this, that)
 }
 
+const manifest = new URL('../../node_modules/@cloud-copilot/iam-simulate/package.json', import.meta.url)
+const { version } = JSON.parse(readFileSync(manifest))
+const input = JSON.parse(readFileSync(0))
+
 // KMS lets identity-based policies decide only where the key's policy says so, as the
 // default one does.
 const keyPolicy = (partition, account) =>
@@ -43,77 +45,53 @@ const keyPolicy = (partition, account) =>
     { name: 'KeyPolicy' }
   )
 
+// Validated once, not for each request.
+const trusts = new Set(input.requests.map((r) => r.trust))
+const policies = new Map(Object.entries(input.policies).filter(([name]) => !trusts.has(name)).map(([name, policy]) => [name, createValidatedPolicy(policy, validateIdentityPolicy, { name })]))
+
 // Keys that have several values, which the questions separate by commas.
 const several = ['aws:TagKeys', 'aws:CalledVia', 'aws:PrincipalOrgPaths']
 
-async function judge(input) {
-  // Validated once, not for each request.
-  const trusts = new Set(input.requests.map((r) => r.trust))
-  const policies = new Map(Object.entries(input.policies).filter(([name]) => !trusts.has(name)).map(([name, policy]) => [name, createValidatedPolicy(policy, validateIdentityPolicy, { name })]))
-  const kinds = new Map()
-  const answers = []
-  for (const r of input.requests) {
-    const simulation = {
-      request: {
-        principal: r.principal,
-        action: r.action,
-        resource: { resource: r.resource, accountId: r.account },
-        contextVariables: Object.fromEntries(Object.entries(r.context).map(([key, value]) => [key, several.includes(key) ? value.split(',') : value])),
-      },
-      identityPolicies: r.policies.map((name) => ({ name, policy: policies.get(name) })),
-      serviceControlPolicies: [],
-      resourceControlPolicies: [],
-      resourcePolicy: r.trust
-        ? createValidatedPolicy(input.policies[r.trust], validateTrustPolicy, { name: r.trust })
-        : r.action.startsWith('kms:')
-          ? keyPolicy(r.principal.split(':')[1], r.account)
-          : undefined,
-    }
-    const answer = { result: '', bare: '', ignored: [], error: '' }
-    const resource = r.resource === '*' ? 'arn:none:none:::none/none' : r.resource
-    const request = { ...simulation.request, resource: { ...simulation.request.resource, resource } }
-    answer.bare = runUnsafeSimulation({ ...simulation, request }, {})
-    const kind = [r.trust, r.action, r.resource.split('/')[0], ...Object.keys(r.context).sort()].join(' ')
-    if (kinds.has(kind)) {
-      answers.push({ ...kinds.get(kind), result: '', bare: answer.bare })
-      continue
-    }
-    // It throws on a key that its data has for the action but not in its list of keys.
-    const full = await runSimulation(simulation, {}).catch((thrown) => ({ resultType: 'error', errors: { message: thrown.message } }))
-    if (full.resultType === 'error') {
-      answer.error = full.errors.message
-      if (full.errors.identityPolicyErrors) {
-        answer.error += ' ' + JSON.stringify(full.errors.identityPolicyErrors)
-      }
-    } else {
-      answer.result = full.overallResult
-      answer.ignored = full.resultType === 'single' ? full.result.ignoredContextKeys : full.results.flatMap((x) => x.ignoredContextKeys)
-    }
-    kinds.set(kind, answer)
-    answers.push(answer)
+const kinds = new Map()
+const answers = []
+for (const r of input.requests) {
+  const simulation = {
+    request: {
+      principal: r.principal,
+      action: r.action,
+      resource: { resource: r.resource, accountId: r.account },
+      contextVariables: Object.fromEntries(Object.entries(r.context).map(([key, value]) => [key, several.includes(key) ? value.split(',') : value])),
+    },
+    identityPolicies: r.policies.map((name) => ({ name, policy: policies.get(name) })),
+    serviceControlPolicies: [],
+    resourceControlPolicies: [],
+    resourcePolicy: r.trust
+      ? createValidatedPolicy(input.policies[r.trust], validateTrustPolicy, { name: r.trust })
+      : r.action.startsWith('kms:')
+        ? keyPolicy(r.principal.split(':')[1], r.account)
+        : undefined,
   }
-  return answers
-}
-
-function judgeElsewhere(input) {
-  return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL(import.meta.url), { workerData: input })
-    worker.once('message', resolve)
-    worker.once('error', reject)
-  })
-}
-
-if (isMainThread) {
-  const manifest = new URL('../../node_modules/@cloud-copilot/iam-simulate/package.json', import.meta.url)
-  const { version } = JSON.parse(readFileSync(manifest))
-  const { policies, requests } = JSON.parse(readFileSync(0))
-  const share = Math.ceil(requests.length / Math.min(4, availableParallelism()))
-  const parts = []
-  for (let at = 0; at < requests.length; at += share) {
-    parts.push(judgeElsewhere({ policies, requests: requests.slice(at, at + share) }))
+  const answer = { result: '', bare: '', ignored: [], error: '' }
+  const resource = r.resource === '*' ? 'arn:none:none:::none/none' : r.resource
+  const request = { ...simulation.request, resource: { ...simulation.request.resource, resource } }
+  answer.bare = runUnsafeSimulation({ ...simulation, request }, {})
+  const kind = [r.trust, r.action, r.resource.split('/')[0], ...Object.keys(r.context).sort()].join(' ')
+  if (kinds.has(kind)) {
+    answers.push({ ...kinds.get(kind), result: '', bare: answer.bare })
+    continue
   }
-  const answers = (await Promise.all(parts)).flat()
-  process.stdout.write(JSON.stringify({ version, answers }))
-} else {
-  parentPort.postMessage(await judge(workerData))
+  // It throws on a key that its data has for the action but not in its list of keys.
+  const full = await runSimulation(simulation, {}).catch((thrown) => ({ resultType: 'error', errors: { message: thrown.message } }))
+  if (full.resultType === 'error') {
+    answer.error = full.errors.message
+    if (full.errors.identityPolicyErrors) {
+      answer.error += ' ' + JSON.stringify(full.errors.identityPolicyErrors)
+    }
+  } else {
+    answer.result = full.overallResult
+    answer.ignored = full.resultType === 'single' ? full.result.ignoredContextKeys : full.results.flatMap((x) => x.ignoredContextKeys)
+  }
+  kinds.set(kind, answer)
+  answers.push(answer)
 }
+process.stdout.write(JSON.stringify({ version, answers }))
