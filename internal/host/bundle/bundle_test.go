@@ -165,7 +165,7 @@ func TestHitIsFast(t *testing.T) {
 	}
 	assert.Empty(t, told.String())
 	t.Logf("a hit takes %s", fastest)
-	assert.Less(t, fastest, 200*time.Millisecond) // 20 ms without the race detector, on a machine that is not shared
+	assert.Less(t, fastest, time.Second) // 20 ms without the race detector on an idle machine; a build takes a minute
 }
 
 // counted is a producer whose bundles differ each time, so that who gets the bytes
