@@ -233,8 +233,10 @@ func opener(partition, policyName string, holders []holder, closed map[string]st
 	return strings.ReplaceAll(string(text), "${aws:", `$\u007baws:`)
 }
 
-// A day at most, whatever it is told.
-const closesExpression = "{% $fromMillis($toMillis($states.input.opened) + 1000 * $min([$states.input.seconds, 86400]), '[Y0001]-[M01]-[D01]T[H01]:[m01]:[s01]Z') %}"
+// A day from now at most, whatever it is told.
+//
+// docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html
+const closesExpression = "{% $fromMillis($min([$toMillis($states.input.opened), $toMillis($states.context.Execution.StartTime)]) + 1000 * $min([$states.input.seconds, 86400]), '[Y0001]-[M01]-[D01]T[H01]:[m01]:[s01]Z') %}"
 
 // documentExpression replaces the end that a closed policy has.
 func documentExpression(plan string) string {

@@ -174,14 +174,20 @@ func TestOpenerWritesTheEndOfTheWindow(t *testing.T) {
 	window := machine.States[machine.StartAt].Assign
 	for name, c := range map[string]struct {
 		opened  string
+		began   string // by Step Functions' clock
 		seconds int
 		closes  time.Time
 	}{
-		"a day's work":  {"2026-11-23T08:00:00Z", 8 * 3600, time.Date(2026, 11, 23, 16, 0, 0, 0, time.UTC)},
-		"over new year": {"2026-12-31T23:00:00Z", 2 * 3600, time.Date(2027, 1, 1, 1, 0, 0, 0, time.UTC)},
-		"a day at most": {"2026-11-23T08:00:00Z", 1e9, time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)},
+		"a day's work":           {"2026-11-23T08:00:00Z", "2026-11-23T08:00:01.5Z", 8 * 3600, time.Date(2026, 11, 23, 16, 0, 0, 0, time.UTC)},
+		"over new year":          {"2026-12-31T23:00:00Z", "2026-12-31T23:00:01.5Z", 2 * 3600, time.Date(2027, 1, 1, 1, 0, 0, 0, time.UTC)},
+		"a day at most":          {"2026-11-23T08:00:00Z", "2026-11-23T08:00:01.5Z", 1e9, time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)},
+		"late":                   {"2026-11-23T08:00:00Z", "2026-11-23T11:00:00.5Z", 8 * 3600, time.Date(2026, 11, 23, 16, 0, 0, 0, time.UTC)},
+		"told of a time to come": {"2099-01-01T00:00:00Z", "2026-11-23T08:00:00.5Z", 3600, time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)},
 	} {
-		closes := evaluate(t, window["closes"].(string), map[string]any{"states": map[string]any{"input": map[string]any{"opened": c.opened, "seconds": c.seconds}}})
+		closes := evaluate(t, window["closes"].(string), map[string]any{"states": map[string]any{
+			"input":   map[string]any{"opened": c.opened, "seconds": c.seconds},
+			"context": map[string]any{"Execution": map[string]any{"StartTime": c.began}},
+		}})
 		written := evaluate(t, machine.States["Put0"].Arguments["PolicyDocument"].(string), map[string]any{"policies": window["policies"], "closes": closes})
 		grant.Closes = c.closes
 		assert.Equal(t, policy.Document(grant.Gated(scope, policy.User)), written, name)
