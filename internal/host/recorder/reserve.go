@@ -19,18 +19,22 @@ import (
 	"github.com/postern-cdk/postern/internal/host/settings"
 )
 
-// reserve is disk that nobody can take: half of the MinFreeMiB, in a file. A person can
-// fill a disk by one call of the kernel, and a record that finds it full would end with
-// all others. Where it is full, the reserve is given up, for records, and the sessions
-// of the person whose files fill it end. Whether the reserve is there is all its state:
-// it is made again where there is room.
+// reserve is disk that nobody can take: half of the MinFreeMiB, in a file, and inodes, in
+// empty ones. A person can fill a disk by one call of the kernel, and a record that finds
+// it full would end with all others. Where it is full, the reserve is given up, for
+// records, and the sessions of the person whose files fill it end. Whether the reserve is
+// there is all its state: it is made again where there is room.
 type reserve struct {
 	mu    sync.Mutex
 	whole atomic.Bool
 }
 
-// reserveFile is beside the records, once for each file system that has some.
-const reserveFile = ".reserve"
+// The reserve is beside the records, once for each file system that has some.
+const (
+	reserveFile   = ".reserve"
+	reserveFolder = ".reserve.files"
+	reserveFiles  = 2 * leastFiles
+)
 
 // How long the search for who fills a disk may take, while all sessions stand still,
 // and how deep it goes: who goes deeper hides something.
@@ -40,13 +44,17 @@ const (
 	searchers   = 8
 )
 
-// shortage is a disk that is too full.
+// shortage is a disk that is too full, of bytes or of files.
 type shortage struct {
 	folder      string
 	free, least int64
+	files       bool
 }
 
 func (s *shortage) Error() string {
+	if s.files {
+		return fmt.Sprintf("%s: there is room for %d more files, fewer than %d", s.folder, s.free, s.least)
+	}
 	return fmt.Sprintf("%s: %d MiB of disk are free, fewer than %d", s.folder, s.free>>20, s.least>>20)
 }
 
@@ -89,13 +97,21 @@ func (r *Recorder) keepReserve() {
 		r.mu.Lock()
 		known := len(r.barred) > 0
 		r.mu.Unlock()
-		if short := (*shortage)(nil); !known && errors.As(err, &short) && short.free < int64(r.settings.Recording.MinFreeMiB)<<20 {
+		if short := (*shortage)(nil); !known && errors.As(err, &short) && short.free < r.dangerous(short) {
 			r.bar(short.folder)
 		}
 		return
 	}
 	r.reserve.whole.Store(true)
 	r.unbar()
+}
+
+// dangerous is below what somebody has to go, so that others can go on.
+func (r *Recorder) dangerous(s *shortage) int64 {
+	if s.files {
+		return leastFiles
+	}
+	return int64(r.settings.Recording.MinFreeMiB) << 20
 }
 
 func (r *Recorder) unbar() {
@@ -134,6 +150,9 @@ func (r *Recorder) allocate() error {
 			continue
 		}
 		seen[stat.Dev] = true
+		if err := allocateFiles(dir); err != nil {
+			return err
+		}
 		path := filepath.Join(dir, reserveFile)
 		// One from before may be there, whole.
 		var had unix.Stat_t
@@ -145,7 +164,7 @@ func (r *Recorder) allocate() error {
 			return err
 		}
 		if least := int64(r.settings.Recording.MinFreeMiB)<<20 + r.reserveSize(); free < least {
-			return &shortage{dir, free, least}
+			return &shortage{folder: dir, free: free, least: least}
 		}
 		file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|unix.O_NOFOLLOW, 0o600)
 		if err != nil {
@@ -158,10 +177,39 @@ func (r *Recorder) allocate() error {
 	return nil
 }
 
+// allocateFiles takes inodes, where the file system has a number of them.
+func allocateFiles(dir string) error {
+	folder := filepath.Join(dir, reserveFolder)
+	if had, err := os.ReadDir(folder); err == nil && len(had) >= reserveFiles {
+		return nil
+	}
+	var stat unix.Statfs_t
+	if err := unix.Statfs(dir, &stat); err != nil || stat.Files == 0 {
+		return err
+	}
+	if free := int64(stat.Ffree); free < leastFiles+reserveFiles { //nolint:gosec // no disk has so many
+		return &shortage{folder: dir, free: free, least: leastFiles + reserveFiles, files: true}
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	for n := range reserveFiles {
+		file, err := os.OpenFile(filepath.Join(folder, strconv.Itoa(n)), os.O_CREATE|os.O_WRONLY|unix.O_NOFOLLOW, 0o600)
+		if err != nil {
+			return err
+		}
+		if err := file.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // release gives the reserve to whoever writes next.
 func (r *Recorder) release() {
 	for _, dir := range []string{settings.LogDir, settings.ShadowDir} {
 		_ = os.Truncate(r.path(dir, reserveFile), 0)
+		_ = os.RemoveAll(r.path(dir, reserveFolder))
 	}
 	r.reserve.whole.Store(false)
 }
