@@ -77,7 +77,7 @@ type Recorder struct {
 	told     map[string]time.Time // alarms that would come again and again
 	running  sync.WaitGroup
 	greeting map[int]int // connections that no session is of yet, by user
-	barred   map[int]int64
+	barred   map[int]bool
 
 	reserve reserve
 }

@@ -98,7 +98,7 @@ func (r *Recorder) keepReserve() {
 		known := len(r.barred) > 0
 		r.mu.Unlock()
 		if short := (*shortage)(nil); !known && errors.As(err, &short) && short.free < r.dangerous(short) {
-			r.bar(short.folder)
+			r.bar(short.folder, short.files)
 		}
 		return
 	}
@@ -130,7 +130,7 @@ func (r *Recorder) fewFiles() bool {
 		var stat unix.Statfs_t
 		if unix.Statfs(r.path(dir), &stat) == nil && stat.Files > 0 && stat.Ffree < stat.Files/10 {
 			if r.once("inodes " + dir + time.Now().Format("1504")) {
-				r.bar(r.path(dir))
+				r.bar(r.path(dir), true)
 			}
 			return true
 		}
@@ -226,7 +226,8 @@ func (r *Recorder) room() bool {
 	defer r.cgroups.freeze(false)
 	for _, dir := range []string{settings.LogDir, settings.ShadowDir} {
 		if free, err := r.free(r.path(dir)); err != nil || free < r.least() {
-			r.bar(r.path(dir))
+			short := (*shortage)(nil)
+			r.bar(r.path(dir), errors.As(err, &short) && short.files)
 			break
 		}
 	}
@@ -243,21 +244,22 @@ func (r *Recorder) roomy() bool {
 	return true
 }
 
-// bar ends the sessions of the person whose files take most of the disk that a folder
-// is on, and lets none begin. Where nobody's are as large as the reserve, it is nobody.
-func (r *Recorder) bar(folder string) {
-	who, size := r.heaviest(folder)
-	if size < r.reserveSize() {
+// bar ends the sessions of the person who takes most of the disk that a folder is on,
+// of its bytes or its files, and lets none begin. Where nobody has as much as the
+// reserve, it is nobody.
+func (r *Recorder) bar(folder string, files bool) {
+	who, most := r.heaviest(folder, files)
+	if least := r.reserveSize(); !files && most.size < least || files && most.files < reserveFiles {
 		return
 	}
 	r.mu.Lock()
 	if r.barred == nil {
-		r.barred = map[int]int64{}
+		r.barred = map[int]bool{}
 	}
-	r.barred[who.uid] = size
+	r.barred[who.uid] = true
 	r.mu.Unlock()
 	r.log.Alarm("disk-filled", "a person's files fill the disk: their sessions end, and none begins until there is room again",
-		"person", who.name, "mib", size>>20, "folder", folder)
+		"person", who.name, "mib", most.size>>20, "files", most.files, "folder", folder)
 	for _, s := range r.all() {
 		if s.peer.uid == who.uid {
 			s.end(whyDisk)
@@ -268,12 +270,12 @@ func (r *Recorder) bar(folder string) {
 
 // heaviest is who has most on the file system of a folder, of those who have sessions
 // and of people as far as the time allows. Who can't be measured has the most.
-func (r *Recorder) heaviest(folder string) (account, int64) {
+func (r *Recorder) heaviest(folder string, files bool) (account, amount) {
 	ctx, cancel := context.WithTimeout(context.Background(), searchTime)
 	defer cancel()
 	var on unix.Stat_t
 	if unix.Stat(folder, &on) != nil {
-		return account{}, 0
+		return account{}, amount{}
 	}
 	ids := map[int][]string{}
 	for _, s := range r.all() {
@@ -297,7 +299,7 @@ func (r *Recorder) heaviest(folder string) (account, int64) {
 	}
 	var mu sync.Mutex
 	var most account
-	var largest int64
+	var largest amount
 	var searching sync.WaitGroup
 	turn := make(chan account)
 	// Each of those who have sessions at once: nobody can hide behind another's files.
@@ -311,8 +313,8 @@ func (r *Recorder) heaviest(folder string) (account, int64) {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		if u.size > largest {
-			most, largest = a, u.size
+		if files && u.files > largest.files || !files && u.size > largest.size {
+			most, largest = a, u.amount
 		}
 	}
 	for _, a := range here {
@@ -333,11 +335,15 @@ func (r *Recorder) heaviest(folder string) (account, int64) {
 	return most, largest
 }
 
+// amount is what files take of a file system.
+type amount struct{ size, files int64 }
+
 // usage is what somebody's files take of a file system.
 type usage struct {
+	amount
+
 	ctx    context.Context
 	device uint64
-	size   int64
 	seen   map[file]bool // of several names, or none
 }
 
@@ -354,8 +360,8 @@ func (u *usage) add(stat *unix.Stat_t) {
 		}
 		u.seen[f] = true
 	}
-	// An empty one takes an inode, of which a file system may have too few.
-	u.size = min(unmeasurable, u.size+max(stat.Blocks*512, 4096))
+	u.size = min(unmeasurable, u.size+stat.Blocks*512)
+	u.files = min(unmeasurable, u.files+1)
 }
 
 func (u *usage) home(path string) {
@@ -376,7 +382,7 @@ func (u *usage) home(path string) {
 func (u *usage) folder(dir *os.File, depth int) {
 	defer func() { _ = dir.Close() }()
 	if depth == searchDepth {
-		u.size = unmeasurable
+		u.amount = amount{unmeasurable, unmeasurable}
 		return
 	}
 	for u.ctx.Err() == nil && u.size < unmeasurable {

@@ -331,7 +331,7 @@ func (r *Recorder) prepare(conn *net.UnixConn, p *peer, streams [3]*os.File) (*s
 		err = refusedStopping
 	case r.broken != nil:
 		err = refusedNow
-	case r.barred[p.uid] > 0:
+	case r.barred[p.uid]:
 		err = refusedDisk
 	case of >= maxOfOne || len(r.sessions) >= maxSessions:
 		err = refusedMany
