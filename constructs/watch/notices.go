@@ -256,20 +256,6 @@ func (t *teller) add(id, description string, told notice.Rule) *rule {
 	return r
 }
 
-func (t *teller) widgets(title, counted string) {
-	t.watch.dashboard.AddWidgets(awscloudwatch.NewAlarmStatusWidget(&awscloudwatch.AlarmStatusWidgetProps{
-		Title: &title, Alarms: &t.alarms, Width: jsii.Number(12), Height: jsii.Number(6),
-	}), graph(counted, t.counts()))
-}
-
-func (t *teller) counts() []awscloudwatch.IMetric {
-	var list []awscloudwatch.IMetric
-	for _, r := range t.rules {
-		list = append(list, r.count("Invocations", r.label))
-	}
-	return list
-}
-
 // rule is an EventBridge rule on the default bus.
 type rule struct {
 	name  *string

@@ -15,6 +15,7 @@ import (
 	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/policy"
+	"github.com/postern-cdk/postern/internal/runbook"
 	"github.com/postern-cdk/postern/internal/tree"
 )
 
@@ -26,6 +27,7 @@ type Watch struct {
 	topic     awssns.ITopic
 	dashboard awscloudwatch.Dashboard
 	action    *publish
+	made      []made
 
 	breakGlass, hours                          constructs.Construct
 	existingTrail, eventsAllowed, toldByEvents bool
@@ -191,13 +193,13 @@ func (h *watched) alarms() {
 	h.instances = []awscloudwatch.IMetric{wanted, running}
 	h.alarm("InService", n.outOfService(o.OutOfServiceMinutes), &condition{
 		metric: h.expression(outOfService, 1, map[string]awscloudwatch.IMetric{desired: wanted, inService: running}),
-		at:     1, periods: o.OutOfServiceMinutes, missing: awscloudwatch.TreatMissingData_BREACHING,
+		at:     1, periods: o.OutOfServiceMinutes, missing: awscloudwatch.TreatMissingData_BREACHING, class: availability,
 	})
 
 	failed := h.metric("AWS/EC2", "StatusCheckFailed", "Maximum", 1)
 	h.status = []awscloudwatch.IMetric{failed}
 	h.alarm("StatusCheck", n.statusCheck(), &condition{
-		metric: failed, at: 1, periods: 3, missing: awscloudwatch.TreatMissingData_NOT_BREACHING,
+		metric: failed, at: 1, periods: 3, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: availability,
 	})
 
 	cpu := h.metric("AWS/EC2", "CPUUtilization", "Average", loadPeriodMinutes)
@@ -269,14 +271,22 @@ type condition struct {
 	at      int
 	periods int
 	missing awscloudwatch.TreatMissingData
+	class   class
+	runbook runbook.Page // docs/runbooks/PAGE.md
 }
 
 func (h *watched) alarm(id, description string, c *condition) {
 	h.made = append(h.made, h.watch.alarm(h.scope, id, description, c))
 }
 
-// alarm tells when a condition begins to hold and when it is over.
+// alarm tells when a condition begins to hold and when it is over. Its text ends
+// with a full stop; where the runbook is, is added.
 func (w *Watch) alarm(scope constructs.Construct, id, description string, c *condition) awscloudwatch.Alarm {
+	if c.runbook != "" {
+		text, err := c.runbook.Description(description)
+		tree.Must("watch alarm", scope, id, err)
+		description = text
+	}
 	alarm := awscloudwatch.NewAlarm(scope, &id, &awscloudwatch.AlarmProps{
 		AlarmDescription:   &description,
 		Metric:             c.metric,
@@ -287,6 +297,7 @@ func (w *Watch) alarm(scope constructs.Construct, id, description string, c *con
 	})
 	alarm.AddAlarmAction(w.action)
 	alarm.AddOkAction(w.action)
+	w.made = append(w.made, made{alarm: alarm, class: c.class})
 	return alarm
 }
 
@@ -311,31 +322,5 @@ func (h *watched) expression(text string, minutes int, metrics map[string]awsclo
 		Expression:   &text,
 		Period:       h.period(minutes),
 		UsingMetrics: &metrics,
-	})
-}
-
-func (h *watched) widgets() {
-	name := h.options.Name
-	h.watch.dashboard.AddWidgets(awscloudwatch.NewAlarmStatusWidget(&awscloudwatch.AlarmStatusWidgetProps{
-		Title: &name, Alarms: &h.made, Width: jsii.Number(24), Height: jsii.Number(3),
-	}))
-	row := []awscloudwatch.IWidget{
-		graph(name+": instances", h.instances),
-		graph(name+": failed status checks", h.status),
-		graph(name+": CPU", h.cpu),
-	}
-	if h.told != nil {
-		row = append(row, graph(name+": checks and broken promises", h.told))
-	}
-	if !h.options.WithoutAgent {
-		row = append(row, graph(name+": memory and disk", h.capacity), graph(name+": agent", h.agent))
-	}
-	h.watch.dashboard.AddWidgets(row...)
-}
-
-func graph(title string, metrics []awscloudwatch.IMetric) awscloudwatch.IWidget {
-	return awscloudwatch.NewGraphWidget(&awscloudwatch.GraphWidgetProps{
-		Title: &title, Left: &metrics, Width: jsii.Number(12), Height: jsii.Number(6),
-		LeftYAxis: &awscloudwatch.YAxisProps{Min: jsii.Number(0), ShowUnits: jsii.Bool(false)},
 	})
 }
