@@ -126,7 +126,7 @@ func (w *Watch) AddBreakGlass(way BreakGlass) {
 	t := w.teller(w.breakGlass, name)
 	rule := t.add("Used", "Tells that break-glass access was used", notice.BreakGlass(name, w.documents(documents)))
 	t.alarms = append(t.alarms, w.alarm(t.scope, "InUse", breakGlassUsed(name), &condition{
-		metric: rule.count("Invocations", ""), at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING,
+		metric: rule.count("Invocations", ""), at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: security, runbook: "break-glass",
 	}))
 	t.widgets("Break-glass: "+name, "Break-glass sessions: "+name)
 }
@@ -175,7 +175,7 @@ func (w *Watch) AddHours(of Hours) {
 			Expression:   jsii.String(unopened),
 			UsingMetrics: &map[string]awscloudwatch.IMetric{"failed": failed, "lost": lost},
 		}),
-		at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING,
+		at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: availability, runbook: "hours-not-opened",
 	})
 }
 
@@ -251,7 +251,7 @@ func (t *teller) add(id, description string, told notice.Rule) *rule {
 	r := &rule{name: made.Ref(), label: description}
 	t.rules = append(t.rules, r)
 	t.alarms = append(t.alarms, t.watch.alarm(t.scope, id+"Lost", noticesLost(strings.ToLower(description[:1])+description[1:]), &condition{
-		metric: r.count("FailedInvocations", ""), at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING,
+		metric: r.count("FailedInvocations", ""), at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: evidence, runbook: "notice-lost",
 	}))
 	return r
 }
