@@ -188,6 +188,36 @@ func (o *AccountAlarms) patterns(a accountalarm.Alarm) []string {
 	return quiet
 }
 
+// accountPages say what to do about each alarm.
+var accountPages = []struct {
+	alarm   AccountAlarm
+	runbook runbook.Page
+}{
+	{alarm: AccountRootUse, runbook: "account-root-use"},
+	{alarm: AccountRefusedCalls, runbook: "account-refused-calls"},
+	{alarm: AccountConsoleWithoutMfa, runbook: "account-console-login"},
+	{alarm: AccountIamPolicies, runbook: "account-iam-policies"},
+	{alarm: AccountTrails, runbook: "account-trails"},
+	{alarm: AccountConsoleFailures, runbook: "account-console-login"},
+	{alarm: AccountKeys, runbook: "account-keys"},
+	{alarm: AccountBucketPolicies, runbook: "account-bucket-policies"},
+	{alarm: AccountConfigRecorder, runbook: "account-config-recorder"},
+	{alarm: AccountSecurityGroups, runbook: "account-network"},
+	{alarm: AccountNetworkAcls, runbook: "account-network"},
+	{alarm: AccountGateways, runbook: "account-network"},
+	{alarm: AccountRouteTables, runbook: "account-network"},
+	{alarm: AccountVpcs, runbook: "account-network"},
+}
+
+func accountPage(alarm AccountAlarm) runbook.Page {
+	for _, page := range accountPages {
+		if page.alarm == alarm {
+			return page.runbook
+		}
+	}
+	return ""
+}
+
 // threshold is how many events within five minutes are told.
 func (o *AccountAlarms) threshold(a accountalarm.Alarm) int {
 	switch AccountAlarm(a.Name) {
@@ -250,7 +280,7 @@ func (w *Watch) AddAccountAlarms(trail Trail, options *AccountAlarms) {
 				Namespace: jsii.String(accountNamespace), MetricName: &name, Statistic: jsii.String("Sum"), Period: five,
 			}),
 			at: o.threshold(a), periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING,
-			class: security, runbook: runbook.Page("account-" + a.Name),
+			class: security, runbook: accountPage(AccountAlarm(a.Name)),
 		})
 	}
 }

@@ -85,6 +85,7 @@ func TestAccountAlarmConstants(t *testing.T) {
 		AccountBucketPolicies, AccountConfigRecorder, AccountSecurityGroups, AccountNetworkAcls, AccountGateways, AccountRouteTables, AccountVpcs,
 	} {
 		have = append(have, string(alarm))
+		assert.NotEmpty(t, accountPage(alarm), alarm)
 	}
 	var want []string
 	for _, a := range accountalarm.All() {
