@@ -32,6 +32,9 @@ func (p *Postern) addMonthlyCost(c *config.Config) {
 		add("Network", p.network)
 	}
 	add("Archive", p.archive)
+	if p.replica != nil {
+		add("Replica", p.replica)
+	}
 	add("Watch", p.watch)
 	p.cost = monthlycost.New(p.watch, "MonthlyCost", parts)
 }

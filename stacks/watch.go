@@ -22,6 +22,9 @@ func newWatchStack(scope constructs.Construct, c *config.Config, a *archiveStack
 	s := &watchStack{}
 	awscdk.NewStack_Override(s, scope, jsii.String(c.Name+"-Watch"), props(c, "Postern: what tells people."))
 	p := &watch.Props{Emails: c.Watch.Emails, ExistingTrail: c.Watch.ExistingTrail}
+	if a.trail != nil {
+		p.Trail = a.trail
+	}
 	if c.Watch.TopicArn != "" {
 		p.Topic = awssns.Topic_FromTopicArn(s, jsii.String("OwnTopic"), jsii.String(c.Watch.TopicArn))
 	} else {
@@ -33,6 +36,12 @@ func newWatchStack(scope constructs.Construct, c *config.Config, a *archiveStack
 	}
 	if d.bastion != nil {
 		s.watch.AddHost(d.bastion, nil)
+	}
+	if account := c.Watch.Account; account.Alarms {
+		s.watch.AddAccountAlarms(nil, &watch.AccountAlarms{
+			Without: named[watch.AccountAlarm](account.Without), RefusedCalls: account.RefusedCalls, ConsoleFailures: account.ConsoleFailures,
+			QuietCallers: account.QuietCallers,
+		})
 	}
 	if told := c.Watch.Sessions; told.Notices {
 		s.watch.AddSessionNotices(&watch.SessionNotices{Quiet: told.Quiet, Resumed: told.Resumed})
@@ -46,4 +55,13 @@ func newWatchStack(scope constructs.Construct, c *config.Config, a *archiveStack
 		}
 	}
 	return s
+}
+
+// named are words of the configuration as a construct has them.
+func named[S ~string](words []string) []S {
+	var list []S
+	for _, word := range words {
+		list = append(list, S(word))
+	}
+	return list
 }
