@@ -30,6 +30,8 @@ type Archive struct {
 	key             awskms.IKey
 	bucket          awss3.IBucket
 	accessLogBucket awss3.IBucket
+	delivery        delivery   // from the sources, where there are any
+	forwarding      forwarding // to the log account, where there is one
 }
 
 var _ constructs.IConstruct = (*Archive)(nil)
@@ -38,20 +40,29 @@ var _ constructs.IConstruct = (*Archive)(nil)
 func New(scope constructs.Construct, id string, props *Props) *Archive {
 	p := props.withDefaults()
 	tree.Must("archive", scope, id, p.validate())
+	if p.Sources != nil && scope != nil {
+		tree.Must("archive", scope, id, p.Sources.validateIn(attach.ScopeOf(scope).Account))
+	}
 
 	a := &Archive{props: p}
 	constructs.NewConstruct_Override(a, scope, &id)
 	a.scope = attach.ScopeOf(a)
 	a.key = a.newKey()
-	if p.Bucket != nil {
+	switch {
+	case p.LogAccount != nil:
+		a.bucket = p.LogAccount.bucket
+	case p.Bucket != nil:
 		a.bucket = p.Bucket
-		return a
+	default:
+		a.accessLogBucket = p.AccessLogBucket
+		if a.accessLogBucket == nil {
+			a.accessLogBucket = a.newAccessLogBucket()
+		}
+		a.bucket = a.newBucket()
 	}
-	a.accessLogBucket = p.AccessLogBucket
-	if a.accessLogBucket == nil {
-		a.accessLogBucket = a.newAccessLogBucket()
+	if p.Sources != nil {
+		a.receive()
 	}
-	a.bucket = a.newBucket()
 	return a
 }
 
@@ -60,25 +71,27 @@ func New(scope constructs.Construct, id string, props *Props) *Archive {
 // groups use it.
 func (a *Archive) Key() awskms.IKey { return a.key }
 
-// Bucket takes the logs.
+// Bucket takes the logs. It is the log account's where Props brought a LogAccount.
 func (a *Archive) Bucket() awss3.IBucket { return a.bucket }
 
 // AccessLogBucket takes the server access logs of the log bucket. It is nil
-// where Props brought a Bucket, whose access logs are yours.
+// where Props brought a Bucket, whose access logs are yours, or a LogAccount.
 func (a *Archive) AccessLogBucket() awss3.IBucket { return a.accessLogBucket }
 
 // AddLogGroup makes a log group that is encrypted with the key, keeps its events
 // for [Props.LogRetentionDays] and stays when the stack goes. CloudFormation
-// names it.
+// names it. What is logged is sent to [Props.LogAccount], too.
 func (a *Archive) AddLogGroup(id string) awslogs.ILogGroup {
 	tree.Must("archive log group", a, id, a.validateChild(id))
 	days, _ := retention(a.props.LogRetentionDays)
-	return awslogs.NewLogGroup(a, &id, &awslogs.LogGroupProps{
+	group := awslogs.NewLogGroup(a, &id, &awslogs.LogGroupProps{
 		EncryptionKey:             a.key,
 		Retention:                 days,
 		RemovalPolicy:             awscdk.RemovalPolicy_RETAIN,
 		DeletionProtectionEnabled: jsii.Bool(!a.props.AllowLogGroupDeletion),
 	})
+	a.forward(group)
+	return group
 }
 
 func (a *Archive) validateChild(id string) error {

@@ -5,6 +5,7 @@ package policy
 const (
 	SourceRecords     = "sessions"        // what bastions record
 	SourceTranscripts = "session-manager" // what Session Manager records
+	SourceTrails      = "trail"           // what CloudTrail may write SourceService below
 	SourceService     = "AWSLogs"         // what CloudTrail and VPC flow logs write
 )
 
@@ -67,14 +68,17 @@ func (s *Sources) byService(in Scope, arn func(account string) string, withAccou
 func logsOf(account string) string   { return "logs:*:" + account + ":*" }
 func trailsOf(account string) string { return "cloudtrail:*:" + account + ":trail/*" }
 
-// folders are the sources' parts of what services write.
-func (s *Sources) folders(bucketARN string) []string {
-	if len(s.Accounts) == 0 {
-		return []string{bucketARN + "/" + SourceService + "/*"}
-	}
-	folders := make([]string, len(s.Accounts))
-	for i, account := range s.Accounts {
-		folders[i] = bucketARN + "/" + SourceService + "/" + account + "/*"
+// folders are the sources' parts of what services write below prefixes.
+func (s *Sources) folders(bucketARN string, prefixes ...string) []string {
+	var folders []string
+	for _, prefix := range prefixes {
+		all := bucketARN + "/" + prefix + SourceService + "/"
+		if len(s.Accounts) == 0 {
+			folders = append(folders, all+"*")
+		}
+		for _, account := range s.Accounts {
+			folders = append(folders, all+account+"/*")
+		}
 	}
 	return folders
 }
@@ -120,7 +124,7 @@ func (s *Sources) BucketStatements(in Scope, bucketARN string) []Statement {
 		{
 			Sid: "SourceLogDelivery", Effect: Allow, Principal: service("delivery.logs.amazonaws.com"),
 			Action:    []string{"s3:PutObject"},
-			Resource:  s.folders(bucketARN),
+			Resource:  s.folders(bucketARN, ""),
 			Condition: s.byService(in, logsOf, true),
 		},
 		{
@@ -132,7 +136,7 @@ func (s *Sources) BucketStatements(in Scope, bucketARN string) []Statement {
 		{
 			Sid: "SourceTrails", Effect: Allow, Principal: service("cloudtrail.amazonaws.com"),
 			Action:    []string{"s3:PutObject"},
-			Resource:  s.folders(bucketARN),
+			Resource:  s.folders(bucketARN, "", SourceTrails+"/"),
 			Condition: s.byService(in, trailsOf, false),
 		},
 		{
@@ -207,12 +211,8 @@ func (s *Sources) DestinationStatements(destinationARN string) []Statement {
 // into the stream: for the archive's own account, which is asked when the
 // destination is made, and for the log groups of the sources.
 //
-// AWS documents aws:SourceArn here. It doesn't say that aws:SourceOrgID is sent,
-// too, so that is required only where it is: a request without it would otherwise
-// be refused for good, and its log events lost. Who may subscribe is for the
-// destination to say, in [Sources.DestinationStatements].
-//
-// docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CreateFirehoseStreamDestination.html
+// docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CreateFirehoseStreamDestination.html,
+// docs.aws.amazon.com/AmazonCloudWatch/latest/logs/Subscriptions-confused-deputy.html (aws:SourceOrgID)
 func (s *Sources) DeliveryTrustStatements(in Scope) []Statement {
 	trust := func(sid string, condition Condition) Statement {
 		return Statement{
@@ -220,21 +220,10 @@ func (s *Sources) DeliveryTrustStatements(in Scope) []Statement {
 			Action: []string{"sts:AssumeRole"}, Condition: condition,
 		}
 	}
-	accounts := s.Accounts
-	if len(accounts) == 0 {
-		accounts = []string{"*"}
-	}
-	arns := make(Values, len(accounts))
-	for i, account := range accounts {
-		arns[i] = "arn:" + in.Partition + ":logs:" + in.Region + ":" + account + ":*"
-	}
-	sources := Condition{"ArnLike": {"aws:SourceArn": arns}}
-	if s.Organization != "" {
-		sources["StringEqualsIfExists"] = map[string]Values{"aws:SourceOrgID": {s.Organization}}
-	}
+	logs := func(account string) string { return "logs:" + in.Region + ":" + account + ":*" }
 	return []Statement{
-		trust("Own", Condition{"ArnLike": {"aws:SourceArn": {in.arn("logs", in.Region, "*")}}}),
-		trust("Sources", sources),
+		trust("Own", Condition{"ArnLike": {"aws:SourceArn": {"arn:" + in.Partition + ":" + logs(in.Account)}}}),
+		trust("Sources", s.byService(in, logs, false)),
 	}
 }
 
@@ -250,15 +239,13 @@ func ForwardTrustStatements(in Scope) []Statement {
 }
 
 // FirehoseTrustStatements let Firehose take the role that writes to the bucket.
+// It names the account that the stream belongs to as external ID.
 //
-// docs.aws.amazon.com/firehose/latest/dev/controlling-access.html#firehose-assume-role
+// docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html#aws-resource-kinesisfirehose-deliverystream--examples
 func FirehoseTrustStatements(in Scope) []Statement {
 	return []Statement{{
 		Effect: Allow, Principal: service("firehose.amazonaws.com"), Action: []string{"sts:AssumeRole"},
-		Condition: Condition{
-			"StringEquals": {"aws:SourceAccount": {in.Account}},
-			"ArnLike":      {"aws:SourceArn": {in.arn("firehose", in.Region, "deliverystream/*")}},
-		},
+		Condition: Condition{"StringEquals": {"sts:ExternalId": {in.Account}}},
 	}}
 }
 
