@@ -3,13 +3,11 @@ package archive
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/postern-cdk/postern/internal/attach"
-	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/policy"
 	"github.com/postern-cdk/postern/internal/tree"
 )
@@ -78,33 +76,6 @@ func (a *Archive) Bucket() awss3.IBucket { return a.bucket }
 // where Props brought a Bucket, whose access logs are yours, or a LogAccount.
 func (a *Archive) AccessLogBucket() awss3.IBucket { return a.accessLogBucket }
 
-// AddLogGroup makes a log group that is encrypted with the key, keeps its events
-// for [Props.LogRetentionDays] and stays when the stack goes. CloudFormation
-// names it. What is logged is sent to [Props.LogAccount], too.
-func (a *Archive) AddLogGroup(id string) awslogs.ILogGroup {
-	tree.Must("archive log group", a, id, a.validateChild(id))
-	days, _ := retention(a.props.LogRetentionDays)
-	group := awslogs.NewLogGroup(a, &id, &awslogs.LogGroupProps{
-		EncryptionKey:             a.key,
-		Retention:                 days,
-		RemovalPolicy:             awscdk.RemovalPolicy_RETAIN,
-		DeletionProtectionEnabled: jsii.Bool(!a.props.AllowLogGroupDeletion),
-	})
-	a.forward(group)
-	return group
-}
-
-func (a *Archive) validateChild(id string) error {
-	var faults check.Faults
-	switch {
-	case id == "":
-		faults.Add("id", "is empty", `name what is logged, such as "Sessions"`)
-	case a.Node().TryFindChild(&id) != nil:
-		faults.Addf("id", "choose another", "the archive already has a %q", id)
-	}
-	return faults.Err()
-}
-
 func (a *Archive) newKey() awskms.IKey {
 	key := a.props.Key
 	if key == nil {
@@ -145,6 +116,8 @@ func (a *Archive) newBucket() awss3.IBucket {
 		tree.Warn(a, "archive-compliance-lock",
 			"LockCompliance can't be undone: until its time is over nobody, not even the root user or AWS Support, "+
 				"can delete what is written to the bucket, and it is paid for. Closing the account is the only way out")
+	case LockLegalHold:
+		props.ObjectLockEnabled = jsii.Bool(true)
 	case LockOff:
 	}
 

@@ -108,7 +108,9 @@ type ObjectLock struct {
 	// Mode is [LockGovernance] where empty.
 	Mode LockMode
 	// Days is how many days after it was written an object stays locked, 1 to
-	// 36500. 0 stands for [DefaultLockDays].
+	// 36500. 0 stands for [DefaultLockDays] with LockGovernance; LockCompliance,
+	// which nobody can take back, wants them spelled out, and the other modes have
+	// none.
 	Days int
 }
 
@@ -122,6 +124,11 @@ const (
 	// LockCompliance lets nobody lift a lock: not the root user, not AWS Support.
 	// What was written can't be deleted, and is paid for, until its time is over.
 	LockCompliance LockMode = "compliance"
+	// LockLegalHold locks no object by itself, but lets each be locked: by a legal
+	// hold, which lasts until it is taken off (s3:PutObjectLegalHold), or by a
+	// retention of its own (s3:PutObjectRetention). Until then whoever may delete
+	// objects may delete evidence.
+	LockLegalHold LockMode = "legal-hold"
 	// LockOff gives up the lock: whoever may delete objects may delete evidence.
 	// Versioning alone remains.
 	LockOff LockMode = "off"
@@ -140,7 +147,7 @@ func (p *Props) withDefaults() Props {
 	if q.ObjectLock.Mode == "" {
 		q.ObjectLock.Mode = LockGovernance
 	}
-	if q.ObjectLock.Mode != LockOff {
+	if q.ObjectLock.Mode == LockGovernance {
 		setDefault(&q.ObjectLock.Days, DefaultLockDays)
 	}
 	setDefault(&q.InfrequentAccessAfterDays, DefaultInfrequentAccessAfterDays)
@@ -183,11 +190,14 @@ func (p *Props) validate() error {
 				"%d is for a bucket made here, but AccessLogBucket brings another", p.AccessLogRetentionDays)
 		}
 	}
-	if _, ok := retention(p.LogRetentionDays); !ok {
-		faults.Addf("LogRetentionDays", nearestRetention(p.LogRetentionDays),
-			"%d is no retention period of CloudWatch Logs", p.LogRetentionDays)
-	}
+	checkRetention(&faults, "LogRetentionDays", p.LogRetentionDays)
 	return faults.Err()
+}
+
+func checkRetention(faults *check.Faults, field string, days int) {
+	if _, ok := retention(days); !ok {
+		faults.Addf(field, nearestRetention(days), "%d is no retention period of CloudWatch Logs", days)
+	}
 }
 
 func (p *Props) refuseBucketFields(instead string, faults *check.Faults) {
@@ -211,15 +221,20 @@ func (p *Props) refuseBucketFields(instead string, faults *check.Faults) {
 
 func (p *Props) validateLock(faults *check.Faults) {
 	lock := p.ObjectLock
-	faults.Check("ObjectLock.Mode", check.OneOf(lock.Mode, LockGovernance, LockCompliance, LockOff))
+	faults.Check("ObjectLock.Mode", check.OneOf(lock.Mode, LockGovernance, LockCompliance, LockLegalHold, LockOff))
 	switch {
-	case lock.Mode != LockOff:
+	case lock.Mode == LockCompliance && lock.Days == 0:
+		faults.Add("ObjectLock.Days", "is empty, but Mode is LockCompliance, which nobody can shorten or lift, not even AWS",
+			fmt.Sprintf("spell out how many days nothing can be deleted, such as %d, or choose LockGovernance", DefaultLockDays))
+	case lock.Mode == LockGovernance || lock.Mode == LockCompliance:
 		faults.Check("ObjectLock.Days", check.Between(lock.Days, 1, maxDays))
-	case lock.Days != 0:
-		faults.Addf("ObjectLock.Days", "leave it out, or choose a Mode that locks",
-			"%d days are given, but Mode is LockOff", lock.Days)
+	case lock.Days != 0 && lockNames[lock.Mode] != "":
+		faults.Addf("ObjectLock.Days", "leave it out, or choose LockGovernance or LockCompliance",
+			"%d days are given, but Mode is %s", lock.Days, lockNames[lock.Mode])
 	}
 }
+
+var lockNames = map[LockMode]string{LockLegalHold: "LockLegalHold, which locks nothing by itself", LockOff: "LockOff"}
 
 func (p *Props) validateLifecycle(faults *check.Faults) {
 	faults.Check("InfrequentAccessAfterDays", check.Between(p.InfrequentAccessAfterDays, minInfrequentAccessDays, maxDays))
