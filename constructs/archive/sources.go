@@ -29,7 +29,7 @@ const DefaultBuffer = 5 * time.Minute
 // docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html,
 // docs.aws.amazon.com/kms/latest/developerguide/resource-limits.html,
 // docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutDestinationPolicy.html
-const MaxAccounts = 40
+const MaxAccounts = 25
 
 // Where log events of the sources are in the bucket, by year, month, day and hour
 // (UTC), and where those are that could not be unpacked, by what failed and day.

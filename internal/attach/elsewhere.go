@@ -17,7 +17,7 @@ func Arrange(bucket awss3.IBucket) { bucket.Node().SetContext(jsii.String(arrang
 // Arranged reports whether an imported bucket's policy, and that of its key, are in
 // order without this app: there is nothing to add, nor to warn of.
 func Arranged(bucket awss3.IBucket) bool {
-	if _, made := bucket.(awss3.Bucket); made {
+	if _, made := bucket.(awss3.Bucket); made || bucket == nil {
 		return false
 	}
 	return bucket.Node().TryGetContext(jsii.String(arranged)) == true
@@ -28,7 +28,7 @@ func Arranged(bucket awss3.IBucket) bool {
 // account the number of its own with a slash at its end, below which alone it may
 // write. It may be a token.
 func Folder(scope constructs.IConstruct, bucket awss3.IBucket) string {
-	if bucket == nil || !Arranged(bucket) {
+	if !Arranged(bucket) {
 		return ""
 	}
 	return *awscdk.Stack_Of(scope).Account() + "/"
