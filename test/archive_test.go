@@ -185,6 +185,16 @@ func TestArchiveWithoutLock(t *testing.T) {
 	assert.Equal(t, map[string]any{"Status": "Enabled"}, bucket["VersioningConfiguration"])
 }
 
+// Without a default, nothing is locked until a hold or a retention is placed, which
+// only a bucket with Object Lock takes.
+func TestArchiveForLegalHolds(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	archive.New(stack, "Archive", &archive.Props{ObjectLock: archive.ObjectLock{Mode: archive.LockLegalHold}})
+	bucket := byLogicalName(t, cdktest.Template(stack), "AWS::S3::Bucket")["ArchiveBucket"]["Properties"].(map[string]any)
+	assert.Equal(t, true, bucket["ObjectLockEnabled"])
+	assert.NotContains(t, bucket, "ObjectLockConfiguration")
+}
+
 func TestArchiveWithImportedCollaborators(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	archive.New(stack, "Archive", &archive.Props{

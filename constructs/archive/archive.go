@@ -3,13 +3,11 @@ package archive
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/postern-cdk/postern/internal/attach"
-	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/policy"
 	"github.com/postern-cdk/postern/internal/tree"
 )
@@ -30,6 +28,8 @@ type Archive struct {
 	key             awskms.IKey
 	bucket          awss3.IBucket
 	accessLogBucket awss3.IBucket
+	delivery        delivery   // from the sources, where there are any
+	forwarding      forwarding // to the log account, where there is one
 }
 
 var _ constructs.IConstruct = (*Archive)(nil)
@@ -38,20 +38,29 @@ var _ constructs.IConstruct = (*Archive)(nil)
 func New(scope constructs.Construct, id string, props *Props) *Archive {
 	p := props.withDefaults()
 	tree.Must("archive", scope, id, p.validate())
+	if p.Sources != nil && scope != nil {
+		tree.Must("archive", scope, id, p.Sources.validateIn(attach.ScopeOf(scope).Account))
+	}
 
 	a := &Archive{props: p}
 	constructs.NewConstruct_Override(a, scope, &id)
 	a.scope = attach.ScopeOf(a)
 	a.key = a.newKey()
-	if p.Bucket != nil {
+	switch {
+	case p.LogAccount != nil:
+		a.bucket = p.LogAccount.bucket
+	case p.Bucket != nil:
 		a.bucket = p.Bucket
-		return a
+	default:
+		a.accessLogBucket = p.AccessLogBucket
+		if a.accessLogBucket == nil {
+			a.accessLogBucket = a.newAccessLogBucket()
+		}
+		a.bucket = a.newBucket()
 	}
-	a.accessLogBucket = p.AccessLogBucket
-	if a.accessLogBucket == nil {
-		a.accessLogBucket = a.newAccessLogBucket()
+	if p.Sources != nil {
+		a.receive()
 	}
-	a.bucket = a.newBucket()
 	return a
 }
 
@@ -60,37 +69,12 @@ func New(scope constructs.Construct, id string, props *Props) *Archive {
 // groups use it.
 func (a *Archive) Key() awskms.IKey { return a.key }
 
-// Bucket takes the logs.
+// Bucket takes the logs. It is the log account's where Props brought a LogAccount.
 func (a *Archive) Bucket() awss3.IBucket { return a.bucket }
 
 // AccessLogBucket takes the server access logs of the log bucket. It is nil
-// where Props brought a Bucket, whose access logs are yours.
+// where Props brought a Bucket, whose access logs are yours, or a LogAccount.
 func (a *Archive) AccessLogBucket() awss3.IBucket { return a.accessLogBucket }
-
-// AddLogGroup makes a log group that is encrypted with the key, keeps its events
-// for [Props.LogRetentionDays] and stays when the stack goes. CloudFormation
-// names it.
-func (a *Archive) AddLogGroup(id string) awslogs.ILogGroup {
-	tree.Must("archive log group", a, id, a.validateChild(id))
-	days, _ := retention(a.props.LogRetentionDays)
-	return awslogs.NewLogGroup(a, &id, &awslogs.LogGroupProps{
-		EncryptionKey:             a.key,
-		Retention:                 days,
-		RemovalPolicy:             awscdk.RemovalPolicy_RETAIN,
-		DeletionProtectionEnabled: jsii.Bool(!a.props.AllowLogGroupDeletion),
-	})
-}
-
-func (a *Archive) validateChild(id string) error {
-	var faults check.Faults
-	switch {
-	case id == "":
-		faults.Add("id", "is empty", `name what is logged, such as "Sessions"`)
-	case a.Node().TryFindChild(&id) != nil:
-		faults.Addf("id", "choose another", "the archive already has a %q", id)
-	}
-	return faults.Err()
-}
 
 func (a *Archive) newKey() awskms.IKey {
 	key := a.props.Key
@@ -132,6 +116,8 @@ func (a *Archive) newBucket() awss3.IBucket {
 		tree.Warn(a, "archive-compliance-lock",
 			"LockCompliance can't be undone: until its time is over nobody, not even the root user or AWS Support, "+
 				"can delete what is written to the bucket, and it is paid for. Closing the account is the only way out")
+	case LockLegalHold:
+		props.ObjectLockEnabled = jsii.Bool(true)
 	case LockOff:
 	}
 

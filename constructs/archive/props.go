@@ -50,6 +50,16 @@ type Props struct {
 	// bucket must be empty.
 	Bucket awss3.IBucket
 
+	// LogAccount is the archive of another account, which takes all records, and
+	// what is logged to the groups of [Archive.AddLogGroup], beyond the reach of this
+	// account: made by [FromLogAccount]. No bucket is made then, and the fields below
+	// that describe one must be empty. The log groups stay here, too, to be searched.
+	LogAccount *LogAccount
+
+	// Sources are other accounts whose records this archive takes, which makes its
+	// account their log account. Nil: none.
+	Sources *Sources
+
 	// AccessLogBucket takes the server access logs of the log bucket in place of
 	// one made here. It must have default encryption SSE-S3 and no Object Lock,
 	// or S3 delivers nothing.
@@ -98,7 +108,9 @@ type ObjectLock struct {
 	// Mode is [LockGovernance] where empty.
 	Mode LockMode
 	// Days is how many days after it was written an object stays locked, 1 to
-	// 36500. 0 stands for [DefaultLockDays].
+	// 36500. 0 stands for [DefaultLockDays] with LockGovernance; LockCompliance,
+	// which nobody can take back, wants them spelled out, and the other modes have
+	// none.
 	Days int
 }
 
@@ -112,6 +124,11 @@ const (
 	// LockCompliance lets nobody lift a lock: not the root user, not AWS Support.
 	// What was written can't be deleted, and is paid for, until its time is over.
 	LockCompliance LockMode = "compliance"
+	// LockLegalHold locks no object by itself, but lets each be locked: by a legal
+	// hold, which lasts until it is taken off (s3:PutObjectLegalHold), or by a
+	// retention of its own (s3:PutObjectRetention). Until then whoever may delete
+	// objects may delete evidence.
+	LockLegalHold LockMode = "legal-hold"
 	// LockOff gives up the lock: whoever may delete objects may delete evidence.
 	// Versioning alone remains.
 	LockOff LockMode = "off"
@@ -123,13 +140,14 @@ func (p *Props) withDefaults() Props {
 		q = *p
 	}
 	setDefault(&q.LogRetentionDays, DefaultLogRetentionDays)
-	if q.Bucket != nil {
+	q.Sources = q.Sources.withDefaults()
+	if q.Bucket != nil || q.LogAccount != nil {
 		return q
 	}
 	if q.ObjectLock.Mode == "" {
 		q.ObjectLock.Mode = LockGovernance
 	}
-	if q.ObjectLock.Mode != LockOff {
+	if q.ObjectLock.Mode == LockGovernance {
 		setDefault(&q.ObjectLock.Days, DefaultLockDays)
 	}
 	setDefault(&q.InfrequentAccessAfterDays, DefaultInfrequentAccessAfterDays)
@@ -148,9 +166,21 @@ func setDefault(field *int, value int) {
 // validate examines props whose defaults are filled in.
 func (p *Props) validate() error {
 	var faults check.Faults
-	if p.Bucket != nil {
-		p.refuseBucketFields(&faults)
-	} else {
+	if p.Sources != nil {
+		faults.Merge("Sources", p.Sources.validate())
+	}
+	switch {
+	case p.LogAccount != nil:
+		if p.Bucket != nil {
+			faults.Add("Bucket", "takes the logs in place of the LogAccount's", "leave out one of the two")
+		}
+		if p.Sources != nil {
+			faults.Add("Sources", "would send the records of other accounts here, while LogAccount takes this one's away", "let the sources name the log account itself")
+		}
+		p.refuseBucketFields("LogAccount", &faults)
+	case p.Bucket != nil:
+		p.refuseBucketFields("Bucket", &faults)
+	default:
 		p.validateLock(&faults)
 		p.validateLifecycle(&faults)
 		if p.AccessLogBucket == nil {
@@ -160,15 +190,18 @@ func (p *Props) validate() error {
 				"%d is for a bucket made here, but AccessLogBucket brings another", p.AccessLogRetentionDays)
 		}
 	}
-	if _, ok := retention(p.LogRetentionDays); !ok {
-		faults.Addf("LogRetentionDays", nearestRetention(p.LogRetentionDays),
-			"%d is no retention period of CloudWatch Logs", p.LogRetentionDays)
-	}
+	checkRetention(&faults, "LogRetentionDays", p.LogRetentionDays)
 	return faults.Err()
 }
 
-func (p *Props) refuseBucketFields(faults *check.Faults) {
-	const fix = "leave it out, or leave out Bucket to have one made"
+func checkRetention(faults *check.Faults, field string, days int) {
+	if _, ok := retention(days); !ok {
+		faults.Addf(field, nearestRetention(days), "%d is no retention period of CloudWatch Logs", days)
+	}
+}
+
+func (p *Props) refuseBucketFields(instead string, faults *check.Faults) {
+	fix := "leave it out, or leave out " + instead + " to have one made"
 	for _, field := range []struct {
 		name string
 		set  bool
@@ -181,22 +214,27 @@ func (p *Props) refuseBucketFields(faults *check.Faults) {
 		{"AccessLogRetentionDays", p.AccessLogRetentionDays != 0},
 	} {
 		if field.set {
-			faults.Add(field.name, "describes a bucket made here, but Bucket brings another", fix)
+			faults.Add(field.name, "describes a bucket made here, but "+instead+" brings another", fix)
 		}
 	}
 }
 
 func (p *Props) validateLock(faults *check.Faults) {
 	lock := p.ObjectLock
-	faults.Check("ObjectLock.Mode", check.OneOf(lock.Mode, LockGovernance, LockCompliance, LockOff))
+	faults.Check("ObjectLock.Mode", check.OneOf(lock.Mode, LockGovernance, LockCompliance, LockLegalHold, LockOff))
 	switch {
-	case lock.Mode != LockOff:
+	case lock.Mode == LockCompliance && lock.Days == 0:
+		faults.Add("ObjectLock.Days", "is empty, but Mode is LockCompliance, which nobody can shorten or lift, not even AWS",
+			fmt.Sprintf("spell out how many days nothing can be deleted, such as %d, or choose LockGovernance", DefaultLockDays))
+	case lock.Mode == LockGovernance || lock.Mode == LockCompliance:
 		faults.Check("ObjectLock.Days", check.Between(lock.Days, 1, maxDays))
-	case lock.Days != 0:
-		faults.Addf("ObjectLock.Days", "leave it out, or choose a Mode that locks",
-			"%d days are given, but Mode is LockOff", lock.Days)
+	case lock.Days != 0 && lockNames[lock.Mode] != "":
+		faults.Addf("ObjectLock.Days", "leave it out, or choose LockGovernance or LockCompliance",
+			"%d days are given, but Mode is %s", lock.Days, lockNames[lock.Mode])
 	}
 }
+
+var lockNames = map[LockMode]string{LockLegalHold: "LockLegalHold, which locks nothing by itself", LockOff: "LockOff"}
 
 func (p *Props) validateLifecycle(faults *check.Faults) {
 	faults.Check("InfrequentAccessAfterDays", check.Between(p.InfrequentAccessAfterDays, minInfrequentAccessDays, maxDays))

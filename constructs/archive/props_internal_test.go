@@ -44,13 +44,14 @@ func TestValidate(t *testing.T) {
 		"defaults":         {Props{}, ""},
 		"compliance":       {Props{ObjectLock: ObjectLock{Mode: LockCompliance, Days: 2555}}, ""},
 		"off":              {Props{ObjectLock: ObjectLock{Mode: LockOff}, ExpireAfterDays: 91}, ""},
+		"legal hold":       {Props{ObjectLock: ObjectLock{Mode: LockLegalHold}, ExpireAfterDays: 91}, ""},
 		"all of lifecycle": {Props{InfrequentAccessAfterDays: 30, GlacierAfterDays: 60, ExpireAfterDays: 365, AccessLogRetentionDays: 1}, ""},
 		"own bucket":       {Props{Bucket: someBucket{}}, ""},
 		"own access logs":  {Props{AccessLogBucket: someBucket{}}, ""},
 
 		"unknown mode": {
 			Props{ObjectLock: ObjectLock{Mode: "complience"}},
-			`ObjectLock.Mode: "complience" is not known: did you mean "compliance"? use one of governance, compliance, off`,
+			`ObjectLock.Mode: "complience" is not known: did you mean "compliance"? use one of governance, compliance, legal-hold, off`,
 		},
 		"lock too long": {
 			Props{ObjectLock: ObjectLock{Days: 36501}},
@@ -58,7 +59,15 @@ func TestValidate(t *testing.T) {
 		},
 		"off with days": {
 			Props{ObjectLock: ObjectLock{Mode: LockOff, Days: 30}},
-			"ObjectLock.Days: 30 days are given, but Mode is LockOff: leave it out, or choose a Mode that locks",
+			"ObjectLock.Days: 30 days are given, but Mode is LockOff: leave it out, or choose LockGovernance or LockCompliance",
+		},
+		"legal hold with days": {
+			Props{ObjectLock: ObjectLock{Mode: LockLegalHold, Days: 30}},
+			"ObjectLock.Days: 30 days are given, but Mode is LockLegalHold, which locks nothing by itself: leave it out, or choose LockGovernance or LockCompliance",
+		},
+		"compliance without days": {
+			Props{ObjectLock: ObjectLock{Mode: LockCompliance}},
+			"ObjectLock.Days: is empty, but Mode is LockCompliance, which nobody can shorten or lift, not even AWS: spell out how many days nothing can be deleted, such as 365, or choose LockGovernance",
 		},
 		"infrequent access too early": {
 			Props{InfrequentAccessAfterDays: 29},
@@ -106,7 +115,7 @@ func TestValidate(t *testing.T) {
 		},
 		"all at once": {
 			Props{ObjectLock: ObjectLock{Mode: "x"}, LogRetentionDays: 2},
-			"ObjectLock.Mode: \"x\" is not known: use one of governance, compliance, off\n" +
+			"ObjectLock.Mode: \"x\" is not known: use one of governance, compliance, legal-hold, off\n" +
 				"LogRetentionDays: 2 is no retention period of CloudWatch Logs: use 1 or 3, the periods next to it",
 		},
 		"own bucket with what describes ours": {

@@ -42,10 +42,11 @@ type Archive struct {
 	KeyArn string `yaml:"keyArn"`
 	// BucketName is the name of a log bucket of yours. Defaults to a new one.
 	BucketName string `yaml:"bucketName"`
-	// ObjectLock is "governance" (the default), "compliance" or "off". Nobody, not
-	// even the account's root user, can shorten compliance mode.
+	// ObjectLock is "governance" (the default), "compliance", "legal-hold" or "off".
+	// Nobody, not even the account's root user, can shorten compliance mode.
 	ObjectLock ObjectLock `yaml:"objectLock"`
-	// ObjectLockDays is how long an object can't be deleted. Defaults to 365.
+	// ObjectLockDays is how long an object can't be deleted. Defaults to 365;
+	// compliance mode wants it spelled out.
 	ObjectLockDays int `yaml:"objectLockDays"`
 	// LogRetentionDays is how long log groups keep events. Defaults to 365.
 	LogRetentionDays int `yaml:"logRetentionDays"`
@@ -58,6 +59,7 @@ type ObjectLock string
 const (
 	ObjectLockGovernance ObjectLock = "governance"
 	ObjectLockCompliance ObjectLock = "compliance"
+	ObjectLockLegalHold  ObjectLock = "legal-hold"
 	ObjectLockOff        ObjectLock = "off"
 )
 
