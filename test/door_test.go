@@ -120,7 +120,7 @@ func spelled(value any) string {
 	return strings.Repeat("x", 255)
 }
 
-var header = regexp.MustCompile("(?m)^\\*\\*Alarm:\\*\\* (.*) · \\*\\*in doubt:\\*\\* (.*)$")
+var header = regexp.MustCompile(`(?m)^\*\*Alarm:\*\* (.*) · \*\*in doubt:\*\* (.*)$`)
 
 func runbookHeader(t *testing.T, name string) (alarms []string, doubt string) {
 	t.Helper()

@@ -58,11 +58,10 @@ type door struct {
 
 // alarm makes an alarm of the door. Where it is about the door alone, a composite
 // alarm tells of it.
-func (d *door) alarm(id, description string, c *condition) awscloudwatch.Alarm {
+func (d *door) alarm(id, description string, c *condition) {
 	c.door = true
 	alarm := d.watch.alarm(d.scope, id, description, c)
 	d.made = append(d.made, made{arn: *alarm.AlarmArn(), class: c.class})
-	return alarm
 }
 
 // gather makes the composite alarms, when all alarms of the door are there.

@@ -220,7 +220,7 @@ func TestWhatFails(t *testing.T) {
 		"alarm of no door": {
 			plus(with(t, "alarm-1", set("AlarmActions", []any{})), door("bastion-cpu", "arn:aws:sns:us-east-1:123456789012:Watch-Topic")), "no action on bastion-in-service",
 		},
-		"alarm switched off":   {with(t, "alarm-2", set("ActionsEnabled", false)), "no action on bastion-heartbeat"},
+		"alarm switched off": {with(t, "alarm-2", set("ActionsEnabled", false)), "no action on bastion-heartbeat"},
 		"IMDSv1": {
 			template(t, "MetadataOptions", object{"HttpTokens": "optional"}),
 			"BastionASG answers IMDSv1: a server-side request forgery can read the role's credentials",
