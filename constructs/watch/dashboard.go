@@ -2,6 +2,7 @@ package watch
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
@@ -9,6 +10,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/postern-cdk/postern/internal/dashboard"
+	"github.com/postern-cdk/postern/internal/queries"
 	"github.com/postern-cdk/postern/internal/runbook"
 )
 
@@ -33,13 +35,13 @@ func (b *board) ToJson() *[]any {
 const (
 	third    = dashboard.Columns / 3
 	half     = dashboard.Columns / 2
-	quarter  = dashboard.Columns / 4
 	graphs   = 6 // rows of the grid
 	answers  = 6
 	shown    = 20 // rows of an answer
 	hour     = 3600
 	minute   = 60
 	lagLimit = 15000 // milliseconds: when the host's check gives up
+	labelled = 15    // percent that labels are apart at least
 )
 
 // rows is the whole dashboard: what is now, alarms, who, each host, what was told.
@@ -76,19 +78,23 @@ func (w *Watch) now() dashboard.Row {
 		}
 		late = append(late, h.own("Arrival", "Maximum", hour, h.name, dashboard.Blue))
 	}
-	size := dashboard.Size{Width: quarter, Height: 4}
-	var row dashboard.Row
+	var row []dashboard.Number
 	for _, number := range []dashboard.Number{
-		{Size: size, Title: "Instances in service", Metrics: open},
-		{Size: size, Title: "Logins", Metrics: accepted, Whole: true},
-		{Size: size, Title: "Refused logins", Metrics: refused, Whole: true},
-		{Size: size, Title: "Slowest record of the last hour, ms", Metrics: late},
+		{Title: "Instances in service", Metrics: open, Trend: true},
+		{Title: "Logins", Metrics: accepted, Whole: true},
+		{Title: "Refused logins", Metrics: refused, Whole: true},
+		{Title: "Slowest record of the last hour, ms", Metrics: late, Trend: true},
 	} {
 		if len(number.Metrics) > 0 {
 			row = append(row, number)
 		}
 	}
-	return row
+	var filled dashboard.Row
+	for _, number := range row {
+		number.Size = dashboard.Size{Width: dashboard.Columns / len(row), Height: 4}
+		filled = append(filled, number)
+	}
+	return filled
 }
 
 // states is the alarms, by what they put in doubt.
@@ -110,14 +116,41 @@ func (w *Watch) states() dashboard.Row {
 	}{{"Evidence in doubt", evidence}, {"Security in doubt", security}, {"Doors", availability}} {
 		if arns := lists[column.kind]; len(arns) > 0 {
 			row = append(row, dashboard.Alarms{
-				Size: dashboard.Size{Width: third, Height: min(2+(longest+1)/2, 8)}, Title: column.title, Arns: arns,
+				Size: dashboard.Size{Width: third, Height: min(2+(longest+2)/3, 8)}, Title: column.title, Arns: arns,
 			})
 		}
 	}
 	return row
 }
 
-func (w *Watch) who() []dashboard.Row { return nil }
+// who is answers to saved queries: who is in, who came, who was refused, what hosts
+// complain of.
+func (w *Watch) who() []dashboard.Row {
+	hosts := w.recorded()
+	if len(hosts) == 0 {
+		return nil
+	}
+	answer := func(title, id string) dashboard.Log {
+		return dashboard.Log{
+			Size: dashboard.Size{Width: half, Height: answers}, Title: title, Groups: hosts, Query: queries.ByID(id).Top(shown),
+		}
+	}
+	return []dashboard.Row{
+		{answer("Who connected", queries.WhoConnected), answer("Failed logins by source", queries.FailedLogins)},
+		{answer("What hosts complain of", queries.HostAlarms), answer("People added and removed", queries.PeopleChanges)},
+	}
+}
+
+// recorded are the log groups that hosts write to.
+func (w *Watch) recorded() []string {
+	var names []string
+	for _, h := range w.hosts {
+		if h.records != "" && !slices.Contains(names, h.records) {
+			names = append(names, h.records)
+		}
+	}
+	return names
+}
 
 func (w *Watch) below() dashboard.Row {
 	var row dashboard.Row
@@ -190,12 +223,16 @@ func (h *watched) measured(id, pattern, value string) {
 	})
 }
 
-// capacityLines are one line where both alarms go off at the same value.
+// capacityLines are in the colors of what they are for. Where they are near each
+// other one label is enough, as two could not be read.
 func capacityLines(memory, disk int) []dashboard.Threshold {
-	if memory == disk {
-		return []dashboard.Threshold{{Value: float64(memory), Label: "alarm"}}
+	list := []dashboard.Threshold{
+		{Value: float64(memory), Label: "alarm: memory", Color: dashboard.Blue}, {Value: float64(disk), Label: "alarm: disk", Color: dashboard.Orange},
 	}
-	return []dashboard.Threshold{{Value: float64(memory), Label: "memory alarm"}, {Value: float64(disk), Label: "disk alarm"}}
+	if apart := memory - disk; apart < labelled && -apart < labelled {
+		list[0].Label, list[1].Label = "alarms", ""
+	}
+	return list
 }
 
 // grouped is a metric of the host's group.
@@ -219,7 +256,7 @@ func (t *teller) widgets(_, counted string) {
 	for _, r := range t.rules {
 		metrics = append(metrics, dashboard.Metric{
 			Namespace: "AWS/Events", Name: "Invocations", Dimensions: []dashboard.Dimension{{Name: "RuleName", Value: *r.name}},
-			Statistic: "Sum", Period: hour, Label: r.label,
+			Statistic: "Sum", Period: hour, Label: strings.TrimPrefix(r.label, "Tells that "),
 		})
 	}
 	t.watch.told = append(t.watch.told, dashboard.Graph{

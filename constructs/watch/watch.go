@@ -27,6 +27,7 @@ type Watch struct {
 	topic     awssns.ITopic
 	dashboard awscloudwatch.Dashboard
 	action    *publish
+	delivery  *delivery
 
 	// What the dashboard shows.
 	hosts []*watched
@@ -158,6 +159,9 @@ func (w *Watch) AddHost(host Host, options *HostOptions) {
 	h := &watched{door: door{watch: w, scope: scope, name: o.Name}, path: *scope.Node().Path(), options: &o, periods: map[int]awscdk.Duration{}, notice: alarmText{host: o.Name, group: host.AutoScalingGroupName()}}
 	h.alarms()
 	h.gather()
+	if o.LogGroup != nil {
+		h.records = *o.LogGroup.LogGroupName()
+	}
 	w.hosts = append(w.hosts, h)
 }
 
@@ -183,6 +187,7 @@ func (p *publish) Bind(constructs.Construct, awscloudwatch.IAlarm) *awscloudwatc
 // watched is one host while its alarms and widgets are made.
 type watched struct {
 	door
+	records string // its log group, or ""
 	path    string
 	options *HostOptions
 	notice  alarmText

@@ -51,6 +51,7 @@ type properties struct {
 		Horizontal []struct {
 			Value float64
 			Label string
+			Color string
 		}
 	}
 	YAxis struct {
@@ -222,8 +223,8 @@ func (c *canvas) graph(p *properties, b box) {
 		}
 	}
 	for _, a := range p.Annotations.Horizontal {
-		c.printf(`<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s" stroke-width="1.2" stroke-dasharray="5 4"/>`, area.x, y(a.Value), area.x+area.w, y(a.Value), red)
-		c.text(area.x+4, y(a.Value)-4, 10, red, "", a.Label)
+		c.printf(`<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s" stroke-width="1.2" stroke-dasharray="5 4"/>`, area.x, y(a.Value), area.x+area.w, y(a.Value), a.Color)
+		c.text(area.x+4, y(a.Value)-4, 10, faint, "", a.Label)
 	}
 	c.legend(drawn, b.x, b.y+b.h, b.w)
 }
@@ -233,7 +234,7 @@ func (c *canvas) legend(drawn []line, x, y, width float64) {
 	for i, l := range drawn {
 		room := width / float64(len(drawn)-i)
 		label := clip(l.label, max(room, x+width-at)-22, 10.5)
-		need := 22 + float64(len([]rune(label)))*5.9
+		need := 28 + float64(len([]rune(label)))*6.2
 		if at+need > x+width+4 {
 			c.text(at, y, 10.5, faint, "", fmt.Sprintf("+%d", len(drawn)-i))
 			return
