@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -195,4 +197,16 @@ func (r *row) usable(field string) (value, error) {
 		err = fmt.Errorf("%s is a Boolean: how one compares and shows is not documented", field)
 	}
 	return v, err
+}
+
+// Fields are the names of the fields that are found in a line, sorted.
+func Fields(message string) ([]string, error) {
+	r, err := rowOf(Event{Message: message})
+	if err != nil {
+		return nil, err
+	}
+	names := slices.Collect(maps.Keys(r.values))
+	names = slices.DeleteFunc(names, func(name string) bool { return strings.HasPrefix(name, "@") && !strings.HasPrefix(name, "@@") })
+	slices.Sort(names)
+	return names, nil
 }

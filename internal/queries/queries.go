@@ -247,8 +247,8 @@ func All() []Query {
 			[]Source{Hosts},
 			nil,
 			`filter @logStream like /\/people$/ and isPresent(action)
-| fields @timestamp, action, person, reason, object, version, fingerprints.0 as fingerprint, instance
-| sort @timestamp desc
+| fields time, action, person, reason, object, version, fingerprints.0 as fingerprint, before.0 as fingerprintBefore, instance
+| sort time desc
 | limit 1000`,
 		},
 		{
