@@ -34,11 +34,10 @@ var _ constructs.IConstruct = (*Archive)(nil)
 // New makes an archive. props may be nil.
 func New(scope constructs.Construct, id string, props *Props) *Archive {
 	p := props.withDefaults()
-	faults := errors.Join(p.validate(), p.validatePlace(*awscdk.Stack_Of(scope).Region()))
-	if p.Sources != nil {
-		faults = errors.Join(faults, p.Sources.validateIn(attach.ScopeOf(scope).Account))
+	tree.Must("archive", scope, id, errors.Join(p.validate(), p.validatePlace(*awscdk.Stack_Of(scope).Region())))
+	if p.Sources != nil && scope != nil {
+		tree.Must("archive", scope, id, p.Sources.validateIn(attach.ScopeOf(scope).Account))
 	}
-	tree.Must("archive", scope, id, faults)
 
 	a := &Archive{props: p}
 	constructs.NewConstruct_Override(a, scope, &id)
