@@ -24,10 +24,12 @@ type Watch struct {
 	constructs.Construct
 
 	scope     policy.Scope
+	trail     Trail
 	topic     awssns.ITopic
 	dashboard awscloudwatch.Dashboard
 	action    *publish
 	made      []made
+	delivery  *delivery
 
 	breakGlass, hours                          constructs.Construct
 	existingTrail, eventsAllowed, toldByEvents bool
@@ -51,7 +53,7 @@ func New(scope constructs.Construct, id string, props *Props) *Watch {
 	w := &Watch{}
 	constructs.NewConstruct_Override(w, scope, &id)
 	w.scope = attach.ScopeOf(w)
-	w.existingTrail = p.ExistingTrail
+	w.trail, w.existingTrail = p.Trail, p.ExistingTrail || p.Trail != nil
 	w.topic = w.useTopic(&p)
 	w.action = &publish{topicARN: w.topic.TopicArn()}
 	for i, email := range p.Emails {
@@ -193,18 +195,18 @@ func (h *watched) alarms() {
 	h.instances = []awscloudwatch.IMetric{wanted, running}
 	h.alarm("InService", n.outOfService(o.OutOfServiceMinutes), &condition{
 		metric: h.expression(outOfService, 1, map[string]awscloudwatch.IMetric{desired: wanted, inService: running}),
-		at:     1, periods: o.OutOfServiceMinutes, missing: awscloudwatch.TreatMissingData_BREACHING, class: availability,
+		at:     1, periods: o.OutOfServiceMinutes, missing: awscloudwatch.TreatMissingData_BREACHING, class: availability, runbook: "in-service",
 	})
 
 	failed := h.metric("AWS/EC2", "StatusCheckFailed", "Maximum", 1)
 	h.status = []awscloudwatch.IMetric{failed}
 	h.alarm("StatusCheck", n.statusCheck(), &condition{
-		metric: failed, at: 1, periods: 3, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: availability,
+		metric: failed, at: 1, periods: 3, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: availability, runbook: "status-check",
 	})
 
 	cpu := h.metric("AWS/EC2", "CPUUtilization", "Average", loadPeriodMinutes)
 	h.cpu = []awscloudwatch.IMetric{cpu}
-	h.load("Cpu", n.cpu(o.CpuPercent), cpu, o.CpuPercent)
+	h.load("Cpu", n.cpu(o.CpuPercent), cpu, &condition{at: o.CpuPercent, class: availability, runbook: "cpu"})
 
 	if o.LogGroup != nil {
 		h.promises()
@@ -216,13 +218,13 @@ func (h *watched) alarms() {
 	wanted = h.metric("AWS/AutoScaling", "GroupDesiredCapacity", "Maximum", silentPeriodMinutes)
 	h.alarm("AgentSilent", n.silent(o.SilentMinutes), &condition{
 		metric: h.expression(silent, silentPeriodMinutes, map[string]awscloudwatch.IMetric{desired: wanted, beats: h.agent[0]}),
-		at:     1, periods: o.SilentMinutes / silentPeriodMinutes, missing: awscloudwatch.TreatMissingData_BREACHING,
+		at:     1, periods: o.SilentMinutes / silentPeriodMinutes, missing: awscloudwatch.TreatMissingData_BREACHING, class: evidence, runbook: "agent-silent",
 	})
 	memory := h.metric(o.MetricsNamespace, "mem_used_percent", "Maximum", loadPeriodMinutes)
 	disk := h.metric(o.MetricsNamespace, "disk_used_percent", "Maximum", loadPeriodMinutes)
 	h.capacity = []awscloudwatch.IMetric{memory, disk}
-	h.load("Memory", n.memory(o.MemoryPercent), memory, o.MemoryPercent)
-	h.load("Disk", n.disk(o.DiskPercent), disk, o.DiskPercent)
+	h.load("Memory", n.memory(o.MemoryPercent), memory, &condition{at: o.MemoryPercent, class: availability, runbook: "memory"})
+	h.load("Disk", n.disk(o.DiskPercent), disk, &condition{at: o.DiskPercent, class: evidence, runbook: "disk"})
 }
 
 // promises alarms on what the host tells of itself, and on its telling nothing.
@@ -232,12 +234,12 @@ func (h *watched) promises() {
 	told := h.counted("Checks", anyCheck)
 	h.told = []awscloudwatch.IMetric{broken, told}
 	h.alarm("HostPromise", n.broken(), &condition{
-		metric: broken, at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING,
+		metric: broken, at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: evidence, runbook: "host-promise",
 	})
 	wanted := h.metric("AWS/AutoScaling", "GroupDesiredCapacity", "Maximum", promisePeriodMinutes)
 	h.alarm("HostUnproven", n.unproven(o.UnprovenMinutes), &condition{
 		metric: h.expression(unproven, promisePeriodMinutes, map[string]awscloudwatch.IMetric{desired: wanted, checks: told}),
-		at:     1, periods: o.UnprovenMinutes / promisePeriodMinutes, missing: awscloudwatch.TreatMissingData_BREACHING,
+		at:     1, periods: o.UnprovenMinutes / promisePeriodMinutes, missing: awscloudwatch.TreatMissingData_BREACHING, class: evidence, runbook: "host-unproven",
 	})
 }
 
@@ -259,10 +261,9 @@ func (h *watched) counted(id, pattern string) awscloudwatch.IMetric {
 
 // load alarms on use that lasts. No data is no load: that the host is gone or
 // silent is for other alarms to say.
-func (h *watched) load(id, description string, metric awscloudwatch.IMetric, percent int) {
-	h.alarm(id, description, &condition{
-		metric: metric, at: percent, periods: loadPeriods, missing: awscloudwatch.TreatMissingData_NOT_BREACHING,
-	})
+func (h *watched) load(id, description string, metric awscloudwatch.IMetric, c *condition) {
+	c.metric, c.periods, c.missing = metric, loadPeriods, awscloudwatch.TreatMissingData_NOT_BREACHING
+	h.alarm(id, description, c)
 }
 
 // condition goes off when metric is at or above a value for some periods.
