@@ -110,7 +110,9 @@ func TestLogAccount(t *testing.T) {
 		assert.Equal(t, []string{"logs:PutSubscriptionFilter"}, words(who["Action"]))
 		assert.Equal(t, map[string]any{"StringEquals": map[string]any{"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}, who["Condition"])
 
-		to := func(path ...any) string { return stream.text(append([]any{"ExtendedS3DestinationConfiguration"}, path...)...) }
+		to := func(path ...any) string {
+			return stream.text(append([]any{"ExtendedS3DestinationConfiguration"}, path...)...)
+		}
 		assert.Equal(t, key.text("Arn"), stream.text("DeliveryStreamEncryptionConfigurationInput", "KeyARN"))
 		assert.Equal(t, "Decompression", to("ProcessingConfiguration", "Processors", 0, "Type"))
 		assert.True(t, strings.HasPrefix(to("ErrorOutputPrefix"), "logs-failed/"))
