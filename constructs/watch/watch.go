@@ -8,12 +8,12 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
-	"github.com/aws/aws-cdk-go/awscdk/v2/interfaces/interfacesawscloudwatch"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
+	"github.com/postern-cdk/postern/internal/dashboard"
 	"github.com/postern-cdk/postern/internal/policy"
 	"github.com/postern-cdk/postern/internal/runbook"
 	"github.com/postern-cdk/postern/internal/tree"
@@ -27,7 +27,13 @@ type Watch struct {
 	topic     awssns.ITopic
 	dashboard awscloudwatch.Dashboard
 	action    *publish
-	made      []made
+	delivery  *delivery
+
+	// What the dashboard shows.
+	hosts []*watched
+	made  []made
+	told  []dashboard.Widget
+	cost  string
 
 	breakGlass, hours                          constructs.Construct
 	existingTrail, eventsAllowed, toldByEvents bool
@@ -66,6 +72,7 @@ func New(scope constructs.Construct, id string, props *Props) *Watch {
 	w.dashboard = awscloudwatch.NewDashboard(w, jsii.String("Dashboard"), &awscloudwatch.DashboardProps{
 		DashboardName: tree.Optional(p.DashboardName),
 	})
+	w.dashboard.AddWidgets(&board{watch: w})
 	return w
 }
 
@@ -149,9 +156,13 @@ func (w *Watch) AddHost(host Host, options *HostOptions) {
 	tree.Must("watch host", w, o.Name, w.validateHost(&o))
 
 	scope := constructs.NewConstruct(w, &o.Name)
-	h := &watched{watch: w, scope: scope, path: *scope.Node().Path(), options: &o, periods: map[int]awscdk.Duration{}, notice: alarmText{host: o.Name, group: host.AutoScalingGroupName()}}
+	h := &watched{door: door{watch: w, scope: scope, name: o.Name}, path: *scope.Node().Path(), options: &o, periods: map[int]awscdk.Duration{}, notice: alarmText{host: o.Name, group: host.AutoScalingGroupName()}}
 	h.alarms()
-	h.widgets()
+	h.gather()
+	if o.LogGroup != nil {
+		h.records = *o.LogGroup.LogGroupName()
+	}
+	w.hosts = append(w.hosts, h)
 }
 
 func (w *Watch) validateHost(o *HostOptions) error {
@@ -175,14 +186,13 @@ func (p *publish) Bind(constructs.Construct, awscloudwatch.IAlarm) *awscloudwatc
 
 // watched is one host while its alarms and widgets are made.
 type watched struct {
-	watch   *Watch
-	scope   constructs.Construct
+	door
+	records string // its log group, or ""
 	path    string
 	options *HostOptions
 	notice  alarmText
 	periods map[int]awscdk.Duration
 
-	made                                          []interfacesawscloudwatch.IAlarmRef
 	instances, status, cpu, told, agent, capacity []awscloudwatch.IMetric
 }
 
@@ -193,18 +203,18 @@ func (h *watched) alarms() {
 	h.instances = []awscloudwatch.IMetric{wanted, running}
 	h.alarm("InService", n.outOfService(o.OutOfServiceMinutes), &condition{
 		metric: h.expression(outOfService, 1, map[string]awscloudwatch.IMetric{desired: wanted, inService: running}),
-		at:     1, periods: o.OutOfServiceMinutes, missing: awscloudwatch.TreatMissingData_BREACHING, class: availability,
+		at:     1, periods: o.OutOfServiceMinutes, missing: awscloudwatch.TreatMissingData_BREACHING, class: availability, runbook: "in-service",
 	})
 
 	failed := h.metric("AWS/EC2", "StatusCheckFailed", "Maximum", 1)
 	h.status = []awscloudwatch.IMetric{failed}
 	h.alarm("StatusCheck", n.statusCheck(), &condition{
-		metric: failed, at: 1, periods: 3, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: availability,
+		metric: failed, at: 1, periods: 3, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: strain, runbook: "status-check",
 	})
 
 	cpu := h.metric("AWS/EC2", "CPUUtilization", "Average", loadPeriodMinutes)
 	h.cpu = []awscloudwatch.IMetric{cpu}
-	h.load("Cpu", n.cpu(o.CpuPercent), cpu, o.CpuPercent)
+	h.load("Cpu", n.cpu(o.CpuPercent), cpu, &condition{at: o.CpuPercent, class: strain, runbook: "cpu"})
 
 	if o.LogGroup != nil {
 		h.promises()
@@ -213,16 +223,16 @@ func (h *watched) alarms() {
 		return
 	}
 	h.agent = []awscloudwatch.IMetric{h.metric(o.MetricsNamespace, "mem_used_percent", "SampleCount", silentPeriodMinutes)}
-	wanted = h.metric("AWS/AutoScaling", "GroupDesiredCapacity", "Maximum", silentPeriodMinutes)
+	running = h.metric("AWS/AutoScaling", "GroupInServiceInstances", "Maximum", silentPeriodMinutes)
 	h.alarm("AgentSilent", n.silent(o.SilentMinutes), &condition{
-		metric: h.expression(silent, silentPeriodMinutes, map[string]awscloudwatch.IMetric{desired: wanted, beats: h.agent[0]}),
-		at:     1, periods: o.SilentMinutes / silentPeriodMinutes, missing: awscloudwatch.TreatMissingData_BREACHING,
+		metric: h.expression(silent, silentPeriodMinutes, map[string]awscloudwatch.IMetric{inService: running, beats: h.agent[0]}),
+		at:     1, periods: o.SilentMinutes / silentPeriodMinutes, missing: awscloudwatch.TreatMissingData_BREACHING, class: evidence, runbook: "agent-silent",
 	})
 	memory := h.metric(o.MetricsNamespace, "mem_used_percent", "Maximum", loadPeriodMinutes)
 	disk := h.metric(o.MetricsNamespace, "disk_used_percent", "Maximum", loadPeriodMinutes)
 	h.capacity = []awscloudwatch.IMetric{memory, disk}
-	h.load("Memory", n.memory(o.MemoryPercent), memory, o.MemoryPercent)
-	h.load("Disk", n.disk(o.DiskPercent), disk, o.DiskPercent)
+	h.load("Memory", n.memory(o.MemoryPercent), memory, &condition{at: o.MemoryPercent, class: strain, runbook: "memory"})
+	h.load("Disk", n.disk(o.DiskPercent), disk, &condition{at: o.DiskPercent, class: evidence, runbook: "disk"})
 }
 
 // promises alarms on what the host tells of itself, and on its telling nothing.
@@ -230,14 +240,15 @@ func (h *watched) promises() {
 	o, n := h.options, h.notice
 	broken := h.counted("Broken", brokenPromise)
 	told := h.counted("Checks", anyCheck)
+	h.measured("Arrival", arrival, "$.ms")
 	h.told = []awscloudwatch.IMetric{broken, told}
 	h.alarm("HostPromise", n.broken(), &condition{
-		metric: broken, at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING,
+		metric: broken, at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: evidence, runbook: "host-promise",
 	})
-	wanted := h.metric("AWS/AutoScaling", "GroupDesiredCapacity", "Maximum", promisePeriodMinutes)
+	running := h.metric("AWS/AutoScaling", "GroupInServiceInstances", "Maximum", promisePeriodMinutes)
 	h.alarm("HostUnproven", n.unproven(o.UnprovenMinutes), &condition{
-		metric: h.expression(unproven, promisePeriodMinutes, map[string]awscloudwatch.IMetric{desired: wanted, checks: told}),
-		at:     1, periods: o.UnprovenMinutes / promisePeriodMinutes, missing: awscloudwatch.TreatMissingData_BREACHING,
+		metric: h.expression(unproven, promisePeriodMinutes, map[string]awscloudwatch.IMetric{inService: running, checks: told}),
+		at:     1, periods: o.UnprovenMinutes / promisePeriodMinutes, missing: awscloudwatch.TreatMissingData_BREACHING, class: evidence, runbook: "host-unproven",
 	})
 }
 
@@ -259,10 +270,9 @@ func (h *watched) counted(id, pattern string) awscloudwatch.IMetric {
 
 // load alarms on use that lasts. No data is no load: that the host is gone or
 // silent is for other alarms to say.
-func (h *watched) load(id, description string, metric awscloudwatch.IMetric, percent int) {
-	h.alarm(id, description, &condition{
-		metric: metric, at: percent, periods: loadPeriods, missing: awscloudwatch.TreatMissingData_NOT_BREACHING,
-	})
+func (h *watched) load(id, description string, metric awscloudwatch.IMetric, c *condition) {
+	c.metric, c.periods, c.missing = metric, loadPeriods, awscloudwatch.TreatMissingData_NOT_BREACHING
+	h.alarm(id, description, c)
 }
 
 // condition goes off when metric is at or above a value for some periods.
@@ -273,20 +283,14 @@ type condition struct {
 	missing awscloudwatch.TreatMissingData
 	class   class
 	runbook runbook.Page // docs/runbooks/PAGE.md
-}
-
-func (h *watched) alarm(id, description string, c *condition) {
-	h.made = append(h.made, h.watch.alarm(h.scope, id, description, c))
+	door    bool         // a door has the alarm, and gathers it by its class
 }
 
 // alarm tells when a condition begins to hold and when it is over. Its text ends
 // with a full stop; where the runbook is, is added.
 func (w *Watch) alarm(scope constructs.Construct, id, description string, c *condition) awscloudwatch.Alarm {
-	if c.runbook != "" {
-		text, err := c.runbook.Description(description)
-		tree.Must("watch alarm", scope, id, err)
-		description = text
-	}
+	description, err := c.runbook.Description(description)
+	tree.Must("watch alarm", scope, id, err)
 	alarm := awscloudwatch.NewAlarm(scope, &id, &awscloudwatch.AlarmProps{
 		AlarmDescription:   &description,
 		Metric:             c.metric,
@@ -295,9 +299,13 @@ func (w *Watch) alarm(scope constructs.Construct, id, description string, c *con
 		EvaluationPeriods:  jsii.Number(float64(c.periods)),
 		TreatMissingData:   c.missing,
 	})
+	w.made = append(w.made, made{arn: *alarm.AlarmArn(), class: c.class})
+	if c.door && c.class.gathered() {
+		tree.Acknowledge(alarm, "The composite alarm of its door tells of it.", "NIST.800.53.R5-CloudWatchAlarmAction")
+		return alarm
+	}
 	alarm.AddAlarmAction(w.action)
 	alarm.AddOkAction(w.action)
-	w.made = append(w.made, made{alarm: alarm, class: c.class})
 	return alarm
 }
 
