@@ -1,6 +1,8 @@
 package stacks
 
 import (
+	"slices"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
@@ -11,6 +13,7 @@ import (
 	"github.com/postern-cdk/postern/constructs/archive"
 	"github.com/postern-cdk/postern/constructs/bastion"
 	"github.com/postern-cdk/postern/constructs/trail"
+	"github.com/postern-cdk/postern/constructs/watch"
 	"github.com/postern-cdk/postern/stacks/config"
 )
 
@@ -53,6 +56,14 @@ func newArchiveStack(scope constructs.Construct, c *config.Config, replica *repl
 		ap.Inventory = &archive.Inventory{Daily: true}
 	case config.InventoryNone, "":
 	}
+	if l := ca.LogAccount; l != nil {
+		ap.LogAccount = archive.FromLogAccount(s, "LogAccount", &archive.LogAccountProps{
+			BucketName: l.BucketName, KeyArn: l.KeyArn, DestinationArn: l.DestinationArn,
+		})
+	}
+	if from := ca.Sources; from != nil {
+		ap.Sources = &archive.Sources{Accounts: from.Accounts, OrganizationID: from.OrganizationID}
+	}
 	if replica != nil {
 		ap.Replica = replica.replica.Target()
 		s.AddDependency(replica, jsii.String("S3 copies only to a bucket that is there"))
@@ -82,7 +93,7 @@ func newArchiveStack(scope constructs.Construct, c *config.Config, replica *repl
 	if c.Session.Made(c) {
 		s.sessions = s.typed(c, "SessionManager")
 	}
-	if c.Network.Vpc == nil && c.Network.FlowLogs != config.FlowLogsToBucket {
+	if c.Doors() && c.Network.Vpc == nil && c.Network.FlowLogs != config.FlowLogsToBucket {
 		s.flowLogs = s.archive.AddLogGroup("FlowLogs")
 	}
 	s.addTrail(c)
@@ -155,20 +166,40 @@ func (s *archiveStack) export(c *config.Config) {
 	if c.Archive.KeyArn == "" {
 		s.ExportValue(s.archive.Key().KeyArn(), nil)
 	}
-	if c.Archive.BucketName == "" {
+	if c.Archive.BucketName == "" && c.Archive.LogAccount == nil {
 		s.ExportValue(s.archive.Bucket().BucketArn(), nil)
 	}
+	for _, group := range s.groups() {
+		s.ExportValue(group.LogGroupName(), nil)
+		s.ExportValue(group.LogGroupArn(), nil)
+	}
+}
+
+// groups are the log groups that are made here.
+func (s *archiveStack) groups() []awslogs.ILogGroup {
+	g := s.kindsOfGroups()
+	var made []awslogs.ILogGroup
+	if s.trail == nil || s.trail.Bucket() != nil {
+		made = g.Trail
+	}
+	return slices.Concat(made, g.Hosts, g.Sessions, g.FlowLogs)
+}
+
+// kindsOfGroups are the log groups by what they take.
+func (s *archiveStack) kindsOfGroups() watch.LogGroups {
+	there := func(groups ...awslogs.ILogGroup) []awslogs.ILogGroup {
+		return slices.DeleteFunc(groups, func(g awslogs.ILogGroup) bool { return g == nil })
+	}
 	k := s.kinds
-	var events awslogs.ILogGroup
-	if s.trail != nil && c.Trail.Made(c) {
-		events = s.trail.LogGroup()
+	groups := watch.LogGroups{
+		Hosts:    there(s.hostLogs, k.Sessions, k.Commands, k.People, k.SSHD, k.Sudo, k.Audit),
+		Sessions: there(s.sessions),
+		FlowLogs: there(s.flowLogs),
 	}
-	for _, group := range []awslogs.ILogGroup{events, s.hostLogs, s.sessions, s.flowLogs, k.Sessions, k.Commands, k.People, k.SSHD, k.Sudo, k.Audit} {
-		if group != nil {
-			s.ExportValue(group.LogGroupName(), nil)
-			s.ExportValue(group.LogGroupArn(), nil)
-		}
+	if s.trail != nil {
+		groups.Trail = there(s.trail.LogGroup())
 	}
+	return groups
 }
 
 var lockModes = map[config.ObjectLock]archive.LockMode{

@@ -39,8 +39,11 @@ func New(scope constructs.Construct, c *config.Config) *Postern {
 	p := &Postern{}
 	p.replica = newReplicaStack(scope, c)
 	p.archive = newArchiveStack(scope, c, p.replica)
-	p.network = newNetworkStack(scope, c, p.archive)
-	p.access = newAccessStack(scope, c, p.archive, p.network)
+	p.network, p.access = &networkStack{}, &accessStack{}
+	if c.Doors() {
+		p.network = newNetworkStack(scope, c, p.archive)
+		p.access = newAccessStack(scope, c, p.archive, p.network)
+	}
 	p.watch = newWatchStack(scope, c, p.archive, p.access)
 	if p.replica != nil {
 		p.stacks = append(p.stacks, p.replica)
@@ -53,7 +56,10 @@ func New(scope constructs.Construct, c *config.Config) *Postern {
 	if p.network.Stack != nil {
 		p.stacks = append(p.stacks, p.network)
 	}
-	p.stacks = append(p.stacks, p.access, p.watch)
+	if p.access.Stack != nil {
+		p.stacks = append(p.stacks, p.access)
+	}
+	p.stacks = append(p.stacks, p.watch)
 	p.addMonthlyCost(c)
 	return p
 }
@@ -85,7 +91,8 @@ func (p *Postern) Replica() *archive.Replica {
 // only says that there is one.
 func (p *Postern) Trail() *trail.Trail { return p.archive.trail }
 
-// Network is the VPC that the doors stand in.
+// Network is the VPC that the doors stand in, or nil in a log account without
+// doors.
 func (p *Postern) Network() *network.Network { return p.network.network }
 
 // Endpoints are the VPC endpoints, or nil where the configuration leaves them out.

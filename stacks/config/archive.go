@@ -101,6 +101,9 @@ var retentionDays = []int{
 	1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
 }
 
+// maxSources is archive.MaxAccounts.
+const maxSources = 25
+
 var organizationPattern = regexp.MustCompile(`^o-[a-z0-9]{10,32}$`)
 
 func (a *Archive) validate(c *Config, f *check.Faults) {
@@ -251,6 +254,9 @@ func (r *Replica) validate(c *Config, f *check.Faults) {
 const fromTheLogAccount = "paste it from the outputs of the log account's stack"
 
 func (l *LogAccount) validate(c *Config, f *check.Faults) {
+	if c.Account == "" || c.Region == "" {
+		f.Add("archive.logAccount", "needs to know whose records they are", "write account and region, too")
+	}
 	for _, field := range []struct{ key, value string }{{"bucketName", l.BucketName}, {"keyArn", l.KeyArn}, {"destinationArn", l.DestinationArn}} {
 		if field.value == "" {
 			f.Add("archive.logAccount."+field.key, "is missing", fromTheLogAccount)
@@ -270,6 +276,9 @@ func (l *LogAccount) validate(c *Config, f *check.Faults) {
 func (s *Sources) validate(c *Config, f *check.Faults) {
 	if len(s.Accounts) == 0 && s.OrganizationID == "" {
 		f.Add("archive.sources", "names nobody", "name accounts or an organizationId, or remove it")
+	}
+	if n := len(s.Accounts); n > maxSources {
+		f.Addf("archive.sources.accounts", "name the organizationId alone", "%d accounts are more than the %d whose policies fit into one bucket", n, maxSources)
 	}
 	for i, account := range s.Accounts {
 		field := fmt.Sprintf("archive.sources.accounts[%d]", i)

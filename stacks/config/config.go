@@ -326,6 +326,12 @@ type MonthlyCost struct {
 	Absent bool `yaml:"absent"`
 }
 
+// Doors reports whether there is any way in. Without one this is a log account,
+// which keeps the records of others.
+func (c *Config) Doors() bool {
+	return !c.Bastion.Absent || !c.InstanceConnect.Absent || c.Session.Made(c)
+}
+
 // Default is the configuration of an empty document. A field that it leaves at
 // its zero value has the default of the construct that it configures.
 func Default() *Config {

@@ -58,9 +58,9 @@ func (c *Config) validate(f *check.Faults) {
 	}
 	c.Trail.validate(c, f)
 	c.Watch.validate(c, f)
-	if c.Bastion.Absent && c.InstanceConnect.Absent && !c.Session.Made(c) {
+	if !c.Doors() && c.Archive.Sources == nil {
 		f.Add("bastion.absent", "together with instanceConnect.absent leaves no way in",
-			"keep one of them, name session.targets, or delete the stacks with cdk destroy")
+			"keep one of them, name session.targets, or delete the stacks with cdk destroy; a log account has archive.sources")
 	}
 	if c.InstanceConnect.Absent && c.InstanceConnect.PreserveClientIp {
 		f.Add("instanceConnect.preserveClientIp", "is set, but instanceConnect.absent leaves the endpoint out", "remove one of them")

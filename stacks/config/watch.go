@@ -43,6 +43,8 @@ type Watch struct {
 	ExistingTrail bool `yaml:"existingTrail"`
 	// Sessions are told of.
 	Sessions WatchedSessions `yaml:"sessions"`
+	// Events are told of.
+	Events WatchedEvents `yaml:"events"`
 	// Account are alarms on what happens in the account.
 	Account WatchedAccount `yaml:"account"`
 	// NoQueries leaves the saved queries out.
@@ -55,8 +57,26 @@ type WatchedSessions struct {
 	Notices bool `yaml:"notices"`
 	// Resumed tells of sessions that are taken up again, too.
 	Resumed bool `yaml:"resumed"`
+	// Ended tells of sessions that were ended by a call, too.
+	Ended bool `yaml:"ended"`
 	// Quiet are session documents whose sessions nobody is told of.
 	Quiet []string `yaml:"quiet"`
+}
+
+// WatchedEvents configures notices of what else CloudTrail sees.
+type WatchedEvents struct {
+	// NoTampering gives up notices of changes to what keeps records or lets people in.
+	NoTampering bool `yaml:"noTampering"`
+	// NoSerialConsole gives up notices of keys pushed to a serial console, which is a
+	// way in that nothing here records.
+	NoSerialConsole bool `yaml:"noSerialConsole"`
+	// NoFailedAttempts gives up notices of refused attempts to come in.
+	NoFailedAttempts bool `yaml:"noFailedAttempts"`
+	// Tunnels tells of tunnels through EC2 Instance Connect Endpoint and of keys
+	// pushed for them.
+	Tunnels bool `yaml:"tunnels"`
+	// Root tells of all that the account's root user does.
+	Root bool `yaml:"root"`
 }
 
 // WatchedAccount configures the alarms of the CIS AWS Foundations Benchmark.
@@ -114,7 +134,7 @@ func (w *Watch) validate(c *Config, f *check.Faults) {
 			f.Addf(field, "leave one out", "%q is in the list already", name)
 		}
 	}
-	if !w.Sessions.Notices && (w.Sessions.Resumed || w.Sessions.Quiet != nil) {
+	if !w.Sessions.Notices && (w.Sessions.Resumed || w.Sessions.Ended || w.Sessions.Quiet != nil) {
 		f.Add("watch.sessions.notices", "is missing, but other keys say which notices to send", "set it to true, or remove them")
 	}
 	w.Account.validate(c, f)
