@@ -37,6 +37,8 @@ type Watch struct {
 
 	breakGlass, hours                          constructs.Construct
 	existingTrail, eventsAllowed, toldByEvents bool
+
+	logGroups LogGroups
 }
 
 var _ constructs.IConstruct = (*Watch)(nil)
