@@ -29,16 +29,15 @@ type Watch struct {
 	delivery  *delivery
 
 	// What the dashboard shows.
-	hosts   []*watched
-	made    []made
-	queries *Queries
-	notices []noticed
-	cost    string
+	hosts    []*watched
+	sessions []*sessions
+	made     []made
+	queries  *Queries
+	notices  []noticed
+	cost     string
 
 	breakGlass, hours                          constructs.Construct
 	existingTrail, eventsAllowed, toldByEvents bool
-
-	logGroups LogGroups
 }
 
 var _ constructs.IConstruct = (*Watch)(nil)
