@@ -25,6 +25,8 @@ type Archive struct {
 	key             awskms.IKey
 	bucket          awss3.IBucket
 	accessLogBucket awss3.IBucket
+	delivery        delivery   // from the sources, where there are any
+	forwarding      forwarding // to the log account, where there is one
 }
 
 var _ constructs.IConstruct = (*Archive)(nil)
@@ -33,20 +35,29 @@ var _ constructs.IConstruct = (*Archive)(nil)
 func New(scope constructs.Construct, id string, props *Props) *Archive {
 	p := props.withDefaults()
 	tree.Must("archive", scope, id, errors.Join(p.validate(), p.validatePlace(*awscdk.Stack_Of(scope).Region())))
+	if p.Sources != nil {
+		tree.Must("archive", scope, id, p.Sources.validateIn(attach.ScopeOf(scope).Account))
+	}
 
 	a := &Archive{props: p}
 	constructs.NewConstruct_Override(a, scope, &id)
 	a.scope = attach.ScopeOf(a)
 	a.key = a.newKey()
-	if p.Bucket != nil {
+	switch {
+	case p.LogAccount != nil:
+		a.bucket = p.LogAccount.bucket
+	case p.Bucket != nil:
 		a.bucket = p.Bucket
-		return a
+	default:
+		a.accessLogBucket = p.AccessLogBucket
+		if a.accessLogBucket == nil {
+			a.accessLogBucket = newAccessLogBucket(a, &a.props, awscdk.RemovalPolicy_RETAIN)
+		}
+		a.bucket = a.newBucket()
 	}
-	a.accessLogBucket = p.AccessLogBucket
-	if a.accessLogBucket == nil {
-		a.accessLogBucket = newAccessLogBucket(a, &a.props, awscdk.RemovalPolicy_RETAIN)
+	if p.Sources != nil {
+		a.receive()
 	}
-	a.bucket = a.newBucket()
 	return a
 }
 
@@ -55,11 +66,11 @@ func New(scope constructs.Construct, id string, props *Props) *Archive {
 // groups use it.
 func (a *Archive) Key() awskms.IKey { return a.key }
 
-// Bucket takes the logs.
+// Bucket takes the logs. It is the log account's where Props brought a LogAccount.
 func (a *Archive) Bucket() awss3.IBucket { return a.bucket }
 
 // AccessLogBucket takes the server access logs of the log bucket. It is nil
-// where Props brought a Bucket, whose access logs are yours.
+// where Props brought a Bucket, whose access logs are yours, or a LogAccount.
 func (a *Archive) AccessLogBucket() awss3.IBucket { return a.accessLogBucket }
 
 func (a *Archive) newKey() awskms.IKey {
@@ -127,15 +138,15 @@ func (a *Archive) logAccess(bucket awss3.Bucket) {
 // an output of the stack: `cdk deploy` prints it, and it is what
 // `aws cloudformation describe-stacks` still tells of a stack that is gone.
 func (a *Archive) Kept() string {
-	list := []string{"key " + *a.key.KeyArn()}
-	if a.props.Bucket == nil {
+	var list []string
+	if a.props.Key == nil {
+		list = append(list, "key "+*a.key.KeyArn())
+	}
+	if a.props.Bucket == nil && a.props.LogAccount == nil {
 		list = append(list, "bucket "+*a.bucket.BucketName()+" "+a.props.ObjectLock.String())
 		if a.props.AccessLogBucket == nil {
 			list = append(list, "bucket "+*a.accessLogBucket.BucketName()+" (its access logs)")
 		}
-	}
-	if a.props.Key != nil {
-		list = list[1:]
 	}
 	list = append(list, "every log group of the archive")
 	return "Deleting this stack deletes no evidence. It leaves, and you go on paying for: " + strings.Join(list, ", ") +

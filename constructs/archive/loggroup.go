@@ -49,7 +49,7 @@ const (
 
 // AddLogGroup makes a log group that is encrypted with the key, keeps its events
 // for [Props.LogRetentionDays] and stays when the stack goes. CloudFormation
-// names it.
+// names it. What is logged is sent to [Props.LogAccount], too.
 func (a *Archive) AddLogGroup(id string) awslogs.ILogGroup { return a.AddLogGroupWith(id, nil) }
 
 // AddLogGroupWith makes a log group as [Archive.AddLogGroup] does, with options,
@@ -58,6 +58,9 @@ func (a *Archive) AddLogGroupWith(id string, options *LogGroupOptions) awslogs.I
 	o := options.withDefaults(&a.props)
 	faults := a.validateChild(id)
 	o.validate(&faults)
+	if o.Class == ClassInfrequentAccess && a.props.LogAccount != nil {
+		faults.Add("Class", "ClassInfrequentAccess has no subscription filters, and so no way to the LogAccount", "leave it out")
+	}
 	tree.Must("archive log group", a, id, faults.Err())
 
 	days, _ := retention(o.RetentionDays)
@@ -79,6 +82,7 @@ func (a *Archive) AddLogGroupWith(id string, options *LogGroupOptions) awslogs.I
 	if o.Class == ClassInfrequentAccess {
 		refuseFilters(group)
 	}
+	a.forward(group)
 	return group
 }
 

@@ -54,6 +54,16 @@ type Props struct {
 	// bucket must be empty.
 	Bucket awss3.IBucket
 
+	// LogAccount is the archive of another account, which takes all records, and
+	// what is logged to the groups of [Archive.AddLogGroup], beyond the reach of this
+	// account: made by [FromLogAccount]. No bucket is made then, and the fields below
+	// that describe one must be empty. The log groups stay here, too, to be searched.
+	LogAccount *LogAccount
+
+	// Sources are other accounts whose records this archive takes, which makes its
+	// account their log account. Nil: none.
+	Sources *Sources
+
 	// AccessLogBucket takes the server access logs of the log bucket in place of
 	// one made here. It must have default encryption SSE-S3 and no Object Lock,
 	// or S3 delivers nothing.
@@ -181,7 +191,8 @@ func (p *Props) withDefaults() Props {
 		q = *p
 	}
 	setDefault(&q.LogRetentionDays, DefaultLogRetentionDays)
-	if q.Bucket != nil {
+	q.Sources = q.Sources.withDefaults()
+	if q.Bucket != nil || q.LogAccount != nil {
 		return q
 	}
 	if q.ObjectLock.Mode == "" {
@@ -206,9 +217,21 @@ func setDefault(field *int, value int) {
 // validate examines props whose defaults are filled in.
 func (p *Props) validate() error {
 	var faults check.Faults
-	if p.Bucket != nil {
-		p.refuseBucketFields(&faults)
-	} else {
+	if p.Sources != nil {
+		faults.Merge("Sources", p.Sources.validate())
+	}
+	switch {
+	case p.LogAccount != nil:
+		if p.Bucket != nil {
+			faults.Add("Bucket", "takes the logs in place of the LogAccount's", "leave out one of the two")
+		}
+		if p.Sources != nil {
+			faults.Add("Sources", "would send the records of other accounts here, while LogAccount takes this one's away", "let the sources name the log account itself")
+		}
+		p.refuseBucketFields("LogAccount", &faults)
+	case p.Bucket != nil:
+		p.refuseBucketFields("Bucket", &faults)
+	default:
 		p.validateLock(&faults)
 		p.validateLifecycle(&faults)
 		p.validateReplica(&faults)
@@ -229,8 +252,8 @@ func checkRetention(faults *check.Faults, field string, days int) {
 	}
 }
 
-func (p *Props) refuseBucketFields(faults *check.Faults) {
-	const fix = "leave it out, or leave out Bucket to have one made"
+func (p *Props) refuseBucketFields(instead string, faults *check.Faults) {
+	fix := "leave it out, or leave out " + instead + " to have one made"
 	for _, field := range []struct {
 		name string
 		set  bool
@@ -247,7 +270,7 @@ func (p *Props) refuseBucketFields(faults *check.Faults) {
 		{"Replica", p.Replica != ReplicaTarget{}},
 	} {
 		if field.set {
-			faults.Add(field.name, "describes a bucket made here, but Bucket brings another", fix)
+			faults.Add(field.name, "describes a bucket made here, but "+instead+" brings another", fix)
 		}
 	}
 }

@@ -126,7 +126,7 @@ func (w *Watch) AddBreakGlass(way BreakGlass) {
 	t := w.teller(w.breakGlass, name)
 	rule := t.add("Used", "Tells that break-glass access was used", notice.BreakGlass(name, w.documents(documents)))
 	t.alarms = append(t.alarms, w.alarm(t.scope, "InUse", breakGlassUsed(name), &condition{
-		metric: rule.count("Invocations", ""), at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING,
+		metric: rule.count("Invocations", ""), at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: security, runbook: "break-glass",
 	}))
 	t.widgets("Break-glass: "+name, "Break-glass sessions: "+name)
 }
@@ -175,7 +175,7 @@ func (w *Watch) AddHours(of Hours) {
 			Expression:   jsii.String(unopened),
 			UsingMetrics: &map[string]awscloudwatch.IMetric{"failed": failed, "lost": lost},
 		}),
-		at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING,
+		at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: availability, runbook: "hours-not-opened",
 	})
 }
 
@@ -228,7 +228,7 @@ func (w *Watch) teller(parent constructs.Construct, id string) *teller {
 		w.AllowEventBridge()
 		if !w.existingTrail {
 			tree.Warn(w, "watch-no-trail", "notices of sessions come from CloudTrail by EventBridge, and only while the account has a trail "+
-				"that logs management events in this region: make one, and say so by ExistingTrail")
+				"that logs management events in this region: make one with package trail and pass it as Trail, or say by ExistingTrail that there is one")
 		}
 	}
 	return &teller{watch: w, scope: constructs.NewConstruct(parent, &id)}
@@ -251,23 +251,9 @@ func (t *teller) add(id, description string, told notice.Rule) *rule {
 	r := &rule{name: made.Ref(), label: description}
 	t.rules = append(t.rules, r)
 	t.alarms = append(t.alarms, t.watch.alarm(t.scope, id+"Lost", noticesLost(strings.ToLower(description[:1])+description[1:]), &condition{
-		metric: r.count("FailedInvocations", ""), at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING,
+		metric: r.count("FailedInvocations", ""), at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: evidence, runbook: "notice-lost",
 	}))
 	return r
-}
-
-func (t *teller) widgets(title, counted string) {
-	t.watch.dashboard.AddWidgets(awscloudwatch.NewAlarmStatusWidget(&awscloudwatch.AlarmStatusWidgetProps{
-		Title: &title, Alarms: &t.alarms, Width: jsii.Number(12), Height: jsii.Number(6),
-	}), graph(counted, t.counts()))
-}
-
-func (t *teller) counts() []awscloudwatch.IMetric {
-	var list []awscloudwatch.IMetric
-	for _, r := range t.rules {
-		list = append(list, r.count("Invocations", r.label))
-	}
-	return list
 }
 
 // rule is an EventBridge rule on the default bus.

@@ -15,6 +15,7 @@ import (
 	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/policy"
+	"github.com/postern-cdk/postern/internal/runbook"
 	"github.com/postern-cdk/postern/internal/tree"
 )
 
@@ -23,9 +24,11 @@ type Watch struct {
 	constructs.Construct
 
 	scope     policy.Scope
+	trail     Trail
 	topic     awssns.ITopic
 	dashboard awscloudwatch.Dashboard
 	action    *publish
+	made      []made
 
 	breakGlass, hours                          constructs.Construct
 	existingTrail, eventsAllowed, toldByEvents bool
@@ -49,7 +52,7 @@ func New(scope constructs.Construct, id string, props *Props) *Watch {
 	w := &Watch{}
 	constructs.NewConstruct_Override(w, scope, &id)
 	w.scope = attach.ScopeOf(w)
-	w.existingTrail = p.ExistingTrail
+	w.trail, w.existingTrail = p.Trail, p.ExistingTrail || p.Trail != nil
 	w.topic = w.useTopic(&p)
 	w.action = &publish{topicARN: w.topic.TopicArn()}
 	for i, email := range p.Emails {
@@ -191,18 +194,18 @@ func (h *watched) alarms() {
 	h.instances = []awscloudwatch.IMetric{wanted, running}
 	h.alarm("InService", n.outOfService(o.OutOfServiceMinutes), &condition{
 		metric: h.expression(outOfService, 1, map[string]awscloudwatch.IMetric{desired: wanted, inService: running}),
-		at:     1, periods: o.OutOfServiceMinutes, missing: awscloudwatch.TreatMissingData_BREACHING,
+		at:     1, periods: o.OutOfServiceMinutes, missing: awscloudwatch.TreatMissingData_BREACHING, class: availability, runbook: "in-service",
 	})
 
 	failed := h.metric("AWS/EC2", "StatusCheckFailed", "Maximum", 1)
 	h.status = []awscloudwatch.IMetric{failed}
 	h.alarm("StatusCheck", n.statusCheck(), &condition{
-		metric: failed, at: 1, periods: 3, missing: awscloudwatch.TreatMissingData_NOT_BREACHING,
+		metric: failed, at: 1, periods: 3, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: availability, runbook: "status-check",
 	})
 
 	cpu := h.metric("AWS/EC2", "CPUUtilization", "Average", loadPeriodMinutes)
 	h.cpu = []awscloudwatch.IMetric{cpu}
-	h.load("Cpu", n.cpu(o.CpuPercent), cpu, o.CpuPercent)
+	h.load("Cpu", n.cpu(o.CpuPercent), cpu, &condition{at: o.CpuPercent, class: availability, runbook: "cpu"})
 
 	if o.LogGroup != nil {
 		h.promises()
@@ -214,13 +217,13 @@ func (h *watched) alarms() {
 	wanted = h.metric("AWS/AutoScaling", "GroupDesiredCapacity", "Maximum", silentPeriodMinutes)
 	h.alarm("AgentSilent", n.silent(o.SilentMinutes), &condition{
 		metric: h.expression(silent, silentPeriodMinutes, map[string]awscloudwatch.IMetric{desired: wanted, beats: h.agent[0]}),
-		at:     1, periods: o.SilentMinutes / silentPeriodMinutes, missing: awscloudwatch.TreatMissingData_BREACHING,
+		at:     1, periods: o.SilentMinutes / silentPeriodMinutes, missing: awscloudwatch.TreatMissingData_BREACHING, class: evidence, runbook: "agent-silent",
 	})
 	memory := h.metric(o.MetricsNamespace, "mem_used_percent", "Maximum", loadPeriodMinutes)
 	disk := h.metric(o.MetricsNamespace, "disk_used_percent", "Maximum", loadPeriodMinutes)
 	h.capacity = []awscloudwatch.IMetric{memory, disk}
-	h.load("Memory", n.memory(o.MemoryPercent), memory, o.MemoryPercent)
-	h.load("Disk", n.disk(o.DiskPercent), disk, o.DiskPercent)
+	h.load("Memory", n.memory(o.MemoryPercent), memory, &condition{at: o.MemoryPercent, class: availability, runbook: "memory"})
+	h.load("Disk", n.disk(o.DiskPercent), disk, &condition{at: o.DiskPercent, class: evidence, runbook: "disk"})
 }
 
 // promises alarms on what the host tells of itself, and on its telling nothing.
@@ -230,12 +233,12 @@ func (h *watched) promises() {
 	told := h.counted("Checks", anyCheck)
 	h.told = []awscloudwatch.IMetric{broken, told}
 	h.alarm("HostPromise", n.broken(), &condition{
-		metric: broken, at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING,
+		metric: broken, at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: evidence, runbook: "host-promise",
 	})
 	wanted := h.metric("AWS/AutoScaling", "GroupDesiredCapacity", "Maximum", promisePeriodMinutes)
 	h.alarm("HostUnproven", n.unproven(o.UnprovenMinutes), &condition{
 		metric: h.expression(unproven, promisePeriodMinutes, map[string]awscloudwatch.IMetric{desired: wanted, checks: told}),
-		at:     1, periods: o.UnprovenMinutes / promisePeriodMinutes, missing: awscloudwatch.TreatMissingData_BREACHING,
+		at:     1, periods: o.UnprovenMinutes / promisePeriodMinutes, missing: awscloudwatch.TreatMissingData_BREACHING, class: evidence, runbook: "host-unproven",
 	})
 }
 
@@ -257,10 +260,9 @@ func (h *watched) counted(id, pattern string) awscloudwatch.IMetric {
 
 // load alarms on use that lasts. No data is no load: that the host is gone or
 // silent is for other alarms to say.
-func (h *watched) load(id, description string, metric awscloudwatch.IMetric, percent int) {
-	h.alarm(id, description, &condition{
-		metric: metric, at: percent, periods: loadPeriods, missing: awscloudwatch.TreatMissingData_NOT_BREACHING,
-	})
+func (h *watched) load(id, description string, metric awscloudwatch.IMetric, c *condition) {
+	c.metric, c.periods, c.missing = metric, loadPeriods, awscloudwatch.TreatMissingData_NOT_BREACHING
+	h.alarm(id, description, c)
 }
 
 // condition goes off when metric is at or above a value for some periods.
@@ -269,14 +271,22 @@ type condition struct {
 	at      int
 	periods int
 	missing awscloudwatch.TreatMissingData
+	class   class
+	runbook runbook.Page // docs/runbooks/PAGE.md
 }
 
 func (h *watched) alarm(id, description string, c *condition) {
 	h.made = append(h.made, h.watch.alarm(h.scope, id, description, c))
 }
 
-// alarm tells when a condition begins to hold and when it is over.
+// alarm tells when a condition begins to hold and when it is over. Its text ends
+// with a full stop; where the runbook is, is added.
 func (w *Watch) alarm(scope constructs.Construct, id, description string, c *condition) awscloudwatch.Alarm {
+	if c.runbook != "" {
+		text, err := c.runbook.Description(description)
+		tree.Must("watch alarm", scope, id, err)
+		description = text
+	}
 	alarm := awscloudwatch.NewAlarm(scope, &id, &awscloudwatch.AlarmProps{
 		AlarmDescription:   &description,
 		Metric:             c.metric,
@@ -287,6 +297,7 @@ func (w *Watch) alarm(scope constructs.Construct, id, description string, c *con
 	})
 	alarm.AddAlarmAction(w.action)
 	alarm.AddOkAction(w.action)
+	w.made = append(w.made, made{alarm: alarm, class: c.class})
 	return alarm
 }
 
@@ -311,31 +322,5 @@ func (h *watched) expression(text string, minutes int, metrics map[string]awsclo
 		Expression:   &text,
 		Period:       h.period(minutes),
 		UsingMetrics: &metrics,
-	})
-}
-
-func (h *watched) widgets() {
-	name := h.options.Name
-	h.watch.dashboard.AddWidgets(awscloudwatch.NewAlarmStatusWidget(&awscloudwatch.AlarmStatusWidgetProps{
-		Title: &name, Alarms: &h.made, Width: jsii.Number(24), Height: jsii.Number(3),
-	}))
-	row := []awscloudwatch.IWidget{
-		graph(name+": instances", h.instances),
-		graph(name+": failed status checks", h.status),
-		graph(name+": CPU", h.cpu),
-	}
-	if h.told != nil {
-		row = append(row, graph(name+": checks and broken promises", h.told))
-	}
-	if !h.options.WithoutAgent {
-		row = append(row, graph(name+": memory and disk", h.capacity), graph(name+": agent", h.agent))
-	}
-	h.watch.dashboard.AddWidgets(row...)
-}
-
-func graph(title string, metrics []awscloudwatch.IMetric) awscloudwatch.IWidget {
-	return awscloudwatch.NewGraphWidget(&awscloudwatch.GraphWidgetProps{
-		Title: &title, Left: &metrics, Width: jsii.Number(12), Height: jsii.Number(6),
-		LeftYAxis: &awscloudwatch.YAxisProps{Min: jsii.Number(0), ShowUnits: jsii.Bool(false)},
 	})
 }
