@@ -10,9 +10,10 @@ import (
 )
 
 // ResourcePoliciesOf is the policies of the app's keys, buckets, topics, queues, log
-// groups and log destinations as JSON, by the ARN of what they belong to, with what they
-// refer to resolved: for another evaluator, or for IAM Access Analyzer's validate-policy.
-// A queue is named by its logical ID where it has no name.
+// groups and log destinations, and the trust policies of its roles, as JSON, by the ARN
+// of what they belong to, with what they refer to resolved: for another evaluator, or for
+// IAM Access Analyzer's validate-policy. A queue is named by its logical ID where it has
+// no name.
 func ResourcePoliciesOf(t testing.TB, app *App) map[string]string {
 	t.Helper()
 	texts := map[string]string{}
@@ -36,6 +37,9 @@ func ResourcePoliciesOf(t testing.TB, app *App) map[string]string {
 	}
 	for _, r := range app.resources("AWS::KMS::Key") {
 		put(r, own(r), r.at("KeyPolicy"))
+	}
+	for _, r := range app.resources("AWS::IAM::Role") {
+		put(r, own(r), r.at("AssumeRolePolicyDocument"))
 	}
 	for _, r := range app.resources("AWS::S3::BucketPolicy") {
 		put(r, "arn:"+app.Partition+":s3:::"+r.text("Bucket"), r.at("PolicyDocument"))

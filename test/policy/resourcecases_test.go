@@ -30,7 +30,7 @@ func (e *evidence) cases() []resourceCase {
 	var all []resourceCase
 	for _, part := range [][]resourceCase{
 		e.logsCases(), e.deliveryCases(), e.trailCases(), e.topicCases(), e.autoScalingCases(), e.accessLogCases(), e.inventoryCases(),
-		e.bastionCases(), e.replicationCases(), e.accountCases(), e.outsideCases(),
+		e.bastionCases(), e.replicationCases(), e.accountCases(), e.outsideCases(), e.sourceCases(), e.roleCases(),
 	} {
 		all = append(all, part...)
 	}
@@ -133,6 +133,28 @@ func (e *evidence) trailCases() []resourceCase {
 		e.ask(e.service("config.amazonaws.com", onBehalf(account, trail)), "kms:Decrypt", e.key, of(trail), false),
 		e.ask(e.service("config.amazonaws.com", onBehalf(account, trail)), "kms:GenerateDataKey", e.key, of(trail), false),
 	)
+	// One trail delivers to the bucket.
+	delivers := e.service(trails, onBehalf(account, e.trail))
+	object := e.bucket + "/trail/AWSLogs/" + account + "/CloudTrail/x.json.gz"
+	acl := iam.Context{"s3:x-amz-acl": "bucket-owner-full-control"}
+	all = append(all, e.each(delivers, objectChanges, object, acl, false)...)
+	all = append(all, e.each(delivers, append([]string{"s3:ListBucket"}, bucketChanges...), e.bucket, nil, false)...)
+	all = append(all,
+		e.ask(delivers, "s3:PutObject", object, acl, true),
+		e.ask(delivers, "s3:GetBucketAcl", e.bucket, nil, true),
+		e.ask(delivers, "s3:PutObject", object, nil, false),
+		e.ask(delivers, "s3:PutObject", object, acl.With(iam.Context{"aws:SecureTransport": "false"}), false),
+		e.ask(delivers, "s3:PutObject", e.bucket+"/trail/AWSLogs/"+otherAccount+"/CloudTrail/x.json.gz", acl, false),
+		e.ask(delivers, "s3:PutObject", e.bucket+"/sessions/x", acl, false),
+	)
+	for _, wrong := range []asker{
+		right.with("of another trail", nil),
+		e.service(trails, nil).with("for nobody", nil),
+		e.service(trails, onBehalf(otherAccount, e.elsewhere("cloudtrail", "trail/all"))).with("for another account", nil),
+		e.service("config.amazonaws.com", onBehalf(account, e.trail)),
+	} {
+		all = append(all, e.ask(wrong, "s3:PutObject", object, acl, false), e.ask(wrong, "s3:GetBucketAcl", e.bucket, nil, false))
+	}
 	for _, wrong := range []asker{
 		e.service(trails, onBehalf(otherAccount, e.elsewhere("cloudtrail", "trail/all"))).with("for another account", nil),
 		e.service(trails, onBehalf(account, e.ARN("cloudtrail", "channel/x"))).with("for something else", nil),

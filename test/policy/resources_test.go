@@ -77,10 +77,17 @@ func (e *evidence) ask(by asker, action, resource string, context iam.Context, w
 		on: on, by: by, want: want,
 		name: fmt.Sprintf("%s%s: %s on %s %s", e.label, by.name, action, resource, readable(all)),
 		question: question{
-			Policies: append([]string{}, by.rights...), Principal: principal, Action: action, Resource: resource, Account: account,
+			Policies: append([]string{}, by.rights...), Principal: principal, Action: action, Resource: resource, Account: e.ownerOf(on),
 			Context: all, ResourcePolicy: e.label + on,
 		},
 	}
+}
+
+func (e *evidence) ownerOf(arn string) string {
+	if owner := e.owners[arn]; owner != "" {
+		return owner
+	}
+	return account
 }
 
 // sent tells whether a request of an action carries a key. Those of KMS and S3 go with
