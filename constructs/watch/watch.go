@@ -29,6 +29,7 @@ type Watch struct {
 	dashboard awscloudwatch.Dashboard
 	action    *publish
 	made      []made
+	delivery  *delivery
 
 	breakGlass, hours                          constructs.Construct
 	existingTrail, eventsAllowed, toldByEvents bool

@@ -114,7 +114,7 @@ func TestSessionNotices(t *testing.T) {
 		want    string
 	}{
 		"nothing":    {SessionNotices{}, ""},
-		"everything": {SessionNotices{Quiet: []string{"Postern-Orders", "AWS-StartSSHSession", "${Token[TOKEN.7]}"}, Resumed: true}, ""},
+		"everything": {SessionNotices{Quiet: []string{"Postern-Orders", "AWS-StartSSHSession", "${Token[TOKEN.7]}"}, Resumed: true, Ended: true}, ""},
 		"all at once": {
 			SessionNotices{Quiet: []string{"Orders", "arn:aws:ssm:eu-west-1:111122223333:document/Orders", "Orders"}},
 			`Quiet[1]: "arn:aws:ssm:eu-west-1:111122223333:document/Orders" is no name of a session document: write the name alone, 3 to 128 letters, digits, hyphens, dots and underscores` +
@@ -244,7 +244,7 @@ func TestNoticesFit(t *testing.T) {
 		assert.Contains(t, text, n.group, name)
 		assert.NotContains(t, text, "%!", name)
 	}
-	for name, text := range map[string]string{"used": breakGlassUsed(n.host), "lost": noticesLost(n.host), "not opened": notOpened(n.host)} {
+	for name, text := range map[string]string{"used": breakGlassUsed(n.host), "not opened": notOpened(n.host)} {
 		assert.LessOrEqual(t, len(text), 1024, name)
 		assert.Contains(t, text, n.host, name)
 		assert.NotContains(t, text, "%!", name)

@@ -152,7 +152,7 @@ func message(t *testing.T, r notice.Rule, name string) string {
 	t.Helper()
 	var document any
 	require.NoError(t, json.Unmarshal(event(t, name), &document))
-	raw := variable.ReplaceAllStringFunc(r.Template, func(found string) string {
+	raw := variable.ReplaceAllStringFunc(r.Template(), func(found string) string {
 		path, known := r.Paths[strings.Trim(found, "<>")]
 		require.True(t, known, "%s has no path", found)
 		value, _ := at(t, document, path)
@@ -226,13 +226,13 @@ func TestNoFreeTextInMessages(t *testing.T) {
 // docs.aws.amazon.com/eventbridge/latest/APIReference/API_InputTransformer.html
 func TestTemplates(t *testing.T) {
 	for _, r := range rules() {
-		assert.LessOrEqual(t, len(r.Template), 8192)
+		assert.LessOrEqual(t, len(r.Template()), 8192)
 		used := map[string]string{}
-		for _, found := range variable.FindAllString(r.Template, -1) {
+		for _, found := range variable.FindAllString(r.Template(), -1) {
 			used[strings.Trim(found, "<>")] = ""
 		}
 		assert.Equal(t, slices.Sorted(maps.Keys(used)), slices.Sorted(maps.Keys(r.Paths)))
-		for _, line := range strings.Split(r.Template, "\n") {
+		for _, line := range strings.Split(r.Template(), "\n") {
 			_, err := strconv.Unquote(line)
 			assert.NoError(t, err, line)
 		}

@@ -1,6 +1,10 @@
 package report
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/postern-cdk/postern/internal/property"
+)
 
 func (r *Report) told() {
 	listeners := 0
@@ -12,7 +16,7 @@ func (r *Report) told() {
 			}
 		}
 		for _, inline := range topic.list("Subscription") {
-			who = append(who, text(at(inline, "Protocol"))+" "+text(at(inline, "Endpoint")))
+			who = append(who, property.Text(property.At(inline, "Protocol"))+" "+property.Text(property.At(inline, "Endpoint")))
 		}
 		who = sortedUnique(who)
 		listeners += len(who)
@@ -41,7 +45,7 @@ func (r *Report) alarms() {
 	}
 	var mute []string
 	for _, alarm := range alarms {
-		off := text(alarm.at("ActionsEnabled")) == "false"
+		off := property.Text(alarm.at("ActionsEnabled")) == "false"
 		if off || len(alarm.list("AlarmActions")) == 0 {
 			mute = append(mute, alarm.label("AlarmName"))
 		}

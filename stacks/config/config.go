@@ -33,6 +33,7 @@ type Config struct {
 	Tunnels         []Tunnel        `yaml:"tunnels"`
 	Operators       []Operator      `yaml:"operators"`
 	Watch           Watch           `yaml:"watch"`
+	MonthlyCost     MonthlyCost     `yaml:"monthlyCost"`
 }
 
 // Archive configures where the evidence is kept.
@@ -367,6 +368,12 @@ type WatchedSessions struct {
 	Resumed bool `yaml:"resumed"`
 	// Quiet are session documents whose sessions nobody is told of.
 	Quiet []string `yaml:"quiet"`
+}
+
+// MonthlyCost configures the figures of what each door costs a month.
+type MonthlyCost struct {
+	// Absent leaves the figures out of the outputs and of the template.
+	Absent bool `yaml:"absent"`
 }
 
 // Default is the configuration of an empty document. A field that it leaves at

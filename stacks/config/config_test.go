@@ -55,7 +55,7 @@ bastion:
   spot: "yes"
 `))
 	assert.EqualError(t, err, strings.Join([]string{
-		`bastian: "bastian" is not a key here: did you mean "bastion"? the keys here are name, account, region, tags, archive, network, endpoints, bastion, session, instanceConnect, targets, tunnels, operators, watch`,
+		`bastian: "bastian" is not a key here: did you mean "bastion"? the keys here are name, account, region, tags, archive, network, endpoints, bastion, session, instanceConnect, targets, tunnels, operators, watch, monthlyCost`,
 		`network.availabilityZones: "two" is not a whole number: write it as digits, without quotes or unit`,
 		`bastion.alowedCidrs: "alowedCidrs" is not a key here: did you mean "allowedCidrs"? the keys here are absent, address, allowedCidrs, allowedPrefixLists, allowEveryone, instanceType, image, maxInstanceLifetimeDays, noRotation, spot, schedule, dns, permissionsBoundaryArn, host`,
 		`bastion.spot: "yes" is neither true nor false: write true or false`,
