@@ -4,7 +4,6 @@
 //	evidence := archive.New(stack, "Archive", nil)
 //	t := trail.New(stack, "Trail", &trail.Props{
 //		Bucket:   evidence.Bucket(),
-//		Key:      evidence.Key(),
 //		LogGroup: evidence.AddLogGroup("Trail"),
 //	})
 //	watch.New(stack, "Watch", &watch.Props{Trail: t})
