@@ -13,7 +13,6 @@ import (
 
 	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
-	"github.com/postern-cdk/postern/internal/dashboard"
 	"github.com/postern-cdk/postern/internal/host/settings"
 	"github.com/postern-cdk/postern/internal/hostalarm"
 	"github.com/postern-cdk/postern/internal/policy"
@@ -32,14 +31,17 @@ type Watch struct {
 	delivery  *delivery
 
 	// What the dashboard shows.
-	hosts []*watched
-	made  []made
-	told  []dashboard.Widget
-	cost  string
+	hosts   []*watched
+	made    []made
+	queries *Queries
+	notices []noticed
+	cost    string
 
 	breakGlass, hours                          constructs.Construct
 	officeHours                                *OfficeHours
 	existingTrail, eventsAllowed, toldByEvents bool
+
+	logGroups LogGroups
 }
 
 var _ constructs.IConstruct = (*Watch)(nil)

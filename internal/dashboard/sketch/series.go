@@ -72,7 +72,7 @@ func at(metric string, time float64, random *rand.Rand) float64 {
 	case has("FailedKeys", "InvalidUsers"):
 		return few(0.06, 2) + math.Round(bump(0.72, 0.02, 9))
 	default:
-		return few(0.12, 2)
+		return few(0.05, 2)
 	}
 }
 
