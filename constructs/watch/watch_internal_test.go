@@ -305,6 +305,10 @@ func TestNoticesFit(t *testing.T) {
 		"outOfService": n.outOfService(1440), "silent": n.silent(1440), "statusCheck": n.statusCheck(),
 		"cpu": n.cpu(100), "memory": n.memory(100), "disk": n.disk(100),
 		"broken": n.broken(), "unproven": n.unproven(1440),
+		"failedKeys": n.failedKeys(maxLines), "invalidUsers": n.invalidUsers(maxLines), "sudo": n.sudo(maxLines), "integrity": n.integrity(),
+		"auditStopped": n.auditStopped(), "peopleFailed": n.peopleFailed(), "usersRefused": n.usersRefused(), "recordingGap": n.recordingGap(),
+		"diskFilled": n.diskFilled(), "noHealthyDoor": n.noHealthyDoor(1440),
+		"loginOutsideHours": n.loginOutsideHours(&OfficeHours{TimeZone: "America/Argentina/ComodRivadavia", From: "08:00", Until: "18:00"}),
 	} {
 		assert.LessOrEqual(t, len(text), 1024, name)
 		assert.Contains(t, text, n.host, name)
