@@ -60,6 +60,7 @@ func TestSessionNotices(t *testing.T) {
 				target := p["Targets"].([]any)[0].(map[string]any)
 				assert.Contains(t, textOf(t, target["Arn"]), `{"Ref":"WatchTopic`, id)
 				transformer := target["InputTransformer"].(map[string]any)
+				assert.Contains(t, textOf(t, target["DeadLetterConfig"]), `{"Arn":{"Fn::GetAtt":["WatchNoticesUndelivered`, id)
 				assert.Equal(t, "$.detail.sourceIPAddress", transformer["InputPathsMap"].(map[string]any)["from"])
 				assert.Contains(t, transformer["InputTemplate"], "End it: aws ssm terminate-session --session-id <session> --region <region>")
 			}
@@ -68,16 +69,15 @@ func TestSessionNotices(t *testing.T) {
 			assert.NotContains(t, statementBySid(t, policy, "EventBridgeRules"), "Condition")
 
 			alarms := byLogicalName(t, template, "AWS::CloudWatch::Alarm")
-			assert.Equal(t, []string{"WatchSessionsDefaultDocumentLost", "WatchSessionsStartedLost"}, slices.Sorted(maps.Keys(alarms)))
-			for id, alarm := range alarms {
-				p := alarm["Properties"].(map[string]any)
-				assert.Equal(t, "AWS/Events FailedInvocations Sum 300 1 1 notBreaching", fmt.Sprintf("%v %v %v %v %v %v %v",
-					p["Namespace"], p["MetricName"], p["Statistic"], p["Period"], p["Threshold"], p["EvaluationPeriods"], p["TreatMissingData"]), id)
-				assert.Contains(t, textOf(t, p["Dimensions"]), `{"Ref":"`+id[:len(id)-len("Lost")], id)
-				assert.Contains(t, textOf(t, p["AlarmActions"]), "WatchTopic", id)
-			}
+			assert.Equal(t, []string{"WatchNoticesLost"}, slices.Sorted(maps.Keys(alarms)), "one for all kinds of notices")
+			lost := alarms["WatchNoticesLost"]["Properties"].(map[string]any)
+			assert.Equal(t, "AWS/SQS ApproximateNumberOfMessagesVisible Maximum 300 1 1 notBreaching", fmt.Sprintf("%v %v %v %v %v %v %v",
+				lost["Namespace"], lost["MetricName"], lost["Statistic"], lost["Period"], lost["Threshold"], lost["EvaluationPeriods"], lost["TreatMissingData"]))
+			assert.Contains(t, textOf(t, lost["Dimensions"]), `{"Fn::GetAtt":["WatchNoticesUndelivered`)
+			assert.Contains(t, textOf(t, lost["AlarmActions"]), "WatchTopic")
+			assert.Contains(t, lost["AlarmDescription"], "docs/runbooks/notice-lost.md")
 			body := dashboardBody(t, template)
-			for _, want := range []string{"Sessions started", "Invocations", "WatchSessionsStarted", "WatchSessionsDefaultDocumentLost"} {
+			for _, want := range []string{"Sessions started", "Invocations", "WatchSessionsStarted", "WatchNoticesLost"} {
 				assert.Contains(t, body, want)
 			}
 			assert.Empty(t, warningsOf(stack))

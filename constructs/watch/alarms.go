@@ -23,16 +23,15 @@ const (
 // has no value where the group sends no metrics.
 const outOfService = "IF((" + desired + " > 0) AND (" + inService + " < 1), 1, 0)"
 
-// silent is 1 while the group wants instances and the agent sends nothing. No
-// data from the agent counts as no beats; where the group sends no metrics the
-// expression has no value.
+// silent is 1 while an instance is in service and the agent sends nothing: where
+// none is, another alarm tells, and nothing could be sent. No data from the agent
+// counts as no beats; where the group sends no metrics the expression has no value.
 //
 // docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
-const silent = "IF((" + desired + " > 0) AND (FILL(" + beats + ", 0) < 1), 1, 0)"
+const silent = "IF((" + inService + " > 0) AND (FILL(" + beats + ", 0) < 1), 1, 0)"
 
-// unproven is 1 while the group wants instances and no check is reported. The
-// line that would tell that nothing arrives does not arrive either.
-const unproven = "IF((" + desired + " > 0) AND (FILL(" + checks + ", 0) < 1), 1, 0)"
+// unproven is 1 while an instance is in service and no check is reported. The line that would tell that nothing arrives does not arrive either.
+const unproven = "IF((" + inService + " > 0) AND (FILL(" + checks + ", 0) < 1), 1, 0)"
 
 // What the host reports of its promises, as filter patterns.
 //
@@ -54,7 +53,7 @@ func (n alarmText) outOfService(minutes int) string {
 }
 
 func (n alarmText) silent(minutes int) string {
-	return fmt.Sprintf("%s may run unobserved: its CloudWatch agent has sent nothing for %d minutes though an instance should be running, "+
+	return fmt.Sprintf("%s may run unobserved: its CloudWatch agent has sent nothing for %d minutes though an instance is in service, "+
 		"so its logs may not arrive either. Start a session on the instance and look: systemctl status amazon-cloudwatch-agent. "+
 		"If somebody stopped it, treat the instance as compromised: keep it for analysis. "+
 		"Otherwise replace it: aws autoscaling start-instance-refresh --auto-scaling-group-name %s.", n.host, minutes, n.group)
@@ -92,7 +91,7 @@ func (n alarmText) broken() string {
 }
 
 func (n alarmText) unproven(minutes int) string {
-	return fmt.Sprintf("Nobody knows whether %s records and ships: it has reported no check for %d minutes though an instance should be running. "+
+	return fmt.Sprintf("Nobody knows whether %s records and ships: it has reported no check for %d minutes though an instance is in service. "+
 		"Start a session on the instance through Session Manager and look: systemctl status postern-check.timer postern-ship. "+
 		"If somebody stopped them, treat the instance as compromised: keep it for analysis. "+
 		"Otherwise replace it: aws autoscaling start-instance-refresh --auto-scaling-group-name %s.", n.host, minutes, n.group)

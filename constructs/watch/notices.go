@@ -7,7 +7,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
-	"github.com/aws/aws-cdk-go/awscdk/v2/interfaces/interfacesawscloudwatch"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -34,6 +33,10 @@ type SessionNotices struct {
 	// Resumed tells of sessions that are taken up again, too. The CLI's plugin does
 	// that by itself when a connection was lost, so it may be often.
 	Resumed bool
+
+	// Ended tells of sessions that somebody ends by a call, too, their own or another's.
+	// One that is left by exit, or times out, makes no call and is not told of.
+	Ended bool
 }
 
 // BreakGlass is a way in for emergencies. An operator with that intent is one.
@@ -78,14 +81,13 @@ func (n *SessionNotices) validate() error {
 // account has a trail that logs; see [Props.ExistingTrail]
 // (docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-auditing.html).
 //
-// Each kind of notice has an alarm for when one can't be delivered.
+// What can't be delivered goes to a queue, for all notices of the watch, and an alarm
+// says so.
 func (w *Watch) AddSessionNotices(options *SessionNotices) {
 	n := options.withDefaults()
 	err := n.validate()
-	if err == nil && w.Node().TryFindChild(jsii.String(sessionsID)) != nil {
-		var faults check.Faults
-		faults.Add("AddSessionNotices", "was called before, or a host has the name Sessions", "call it once, and give the host another name")
-		err = faults.Err()
+	if err == nil {
+		err = w.once("AddSessionNotices", sessionsID)
 	}
 	tree.Must("watch", w, sessionsID, err)
 
@@ -94,6 +96,9 @@ func (w *Watch) AddSessionNotices(options *SessionNotices) {
 	t.add("DefaultDocument", "Tells that a session was started with the account's default document", notice.SessionStartedByDefault())
 	if n.Resumed {
 		t.add("Resumed", "Tells that a session was resumed", notice.SessionResumed())
+	}
+	if n.Ended {
+		t.add("Ended", "Tells that a session was ended", notice.SessionEnded())
 	}
 	t.widgets("Sessions", "Sessions started")
 }
@@ -125,9 +130,9 @@ func (w *Watch) AddBreakGlass(way BreakGlass) {
 	}
 	t := w.teller(w.breakGlass, name)
 	rule := t.add("Used", "Tells that break-glass access was used", notice.BreakGlass(name, w.documents(documents)))
-	t.alarms = append(t.alarms, w.alarm(t.scope, "InUse", breakGlassUsed(name), &condition{
+	w.alarm(t.scope, "InUse", breakGlassUsed(name), &condition{
 		metric: rule.count("Invocations", ""), at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: security, runbook: "break-glass",
-	}))
+	})
 	t.widgets("Break-glass: "+name, "Break-glass sessions: "+name)
 }
 
@@ -196,12 +201,6 @@ func breakGlassUsed(name string) string {
 		"take the user or role its rights, and keep the records.", name)
 }
 
-func noticesLost(what string) string {
-	return fmt.Sprintf("A notice was lost. EventBridge could not deliver what it should tell: %s. "+
-		"See whether the policy of the topic lets events.amazonaws.com publish, and that of its key lets it use the key. "+
-		"What was not told is in CloudTrail: aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventSource,AttributeValue=ssm.amazonaws.com.", what)
-}
-
 // documents spells names out as a call may have them.
 func (w *Watch) documents(names []string) []notice.Document {
 	var list []notice.Document
@@ -216,16 +215,16 @@ func (w *Watch) documents(names []string) []notice.Document {
 
 // teller is one scope of notices while it is made.
 type teller struct {
-	watch  *Watch
-	scope  constructs.Construct
-	rules  []*rule
-	alarms []interfacesawscloudwatch.IAlarmRef
+	watch *Watch
+	scope constructs.Construct
+	rules []*rule
 }
 
 func (w *Watch) teller(parent constructs.Construct, id string) *teller {
 	if !w.toldByEvents {
 		w.toldByEvents = true
 		w.AllowEventBridge()
+		w.delivery = w.newDelivery()
 		if !w.existingTrail {
 			tree.Warn(w, "watch-no-trail", "notices of sessions come from CloudTrail by EventBridge, and only while the account has a trail "+
 				"that logs management events in this region: make one with package trail and pass it as Trail, or say by ExistingTrail that there is one")
@@ -235,24 +234,14 @@ func (w *Watch) teller(parent constructs.Construct, id string) *teller {
 }
 
 func (t *teller) add(id, description string, told notice.Rule) *rule {
-	paths := map[string]*string{}
-	for name, path := range told.Paths {
-		paths[name] = &path
-	}
 	made := awsevents.NewCfnRule(t.scope, &id, &awsevents.CfnRuleProps{
 		Description:  &description,
 		EventPattern: told.Pattern,
-		State:        jsii.String("ENABLED"), // StartSession is no read-only call, which would need more
-		Targets: []any{&awsevents.CfnRule_TargetProperty{
-			Id: jsii.String("Topic"), Arn: t.watch.topic.TopicArn(),
-			InputTransformer: &awsevents.CfnRule_InputTransformerProperty{InputPathsMap: paths, InputTemplate: &told.Template},
-		}},
+		State:        jsii.String("ENABLED"), // no call that is told of only reads, which would need more
+		Targets:      t.watch.delivery.targets(told.Words),
 	})
 	r := &rule{name: made.Ref(), label: description}
 	t.rules = append(t.rules, r)
-	t.alarms = append(t.alarms, t.watch.alarm(t.scope, id+"Lost", noticesLost(strings.ToLower(description[:1])+description[1:]), &condition{
-		metric: r.count("FailedInvocations", ""), at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: evidence, runbook: "notice-lost",
-	}))
 	return r
 }
 

@@ -114,7 +114,7 @@ func TestSessionNotices(t *testing.T) {
 		want    string
 	}{
 		"nothing":    {SessionNotices{}, ""},
-		"everything": {SessionNotices{Quiet: []string{"Postern-Orders", "AWS-StartSSHSession", "${Token[TOKEN.7]}"}, Resumed: true}, ""},
+		"everything": {SessionNotices{Quiet: []string{"Postern-Orders", "AWS-StartSSHSession", "${Token[TOKEN.7]}"}, Resumed: true, Ended: true}, ""},
 		"all at once": {
 			SessionNotices{Quiet: []string{"Orders", "arn:aws:ssm:eu-west-1:111122223333:document/Orders", "Orders"}},
 			`Quiet[1]: "arn:aws:ssm:eu-west-1:111122223333:document/Orders" is no name of a session document: write the name alone, 3 to 128 letters, digits, hyphens, dots and underscores` +
@@ -151,19 +151,19 @@ func TestExpressions(t *testing.T) {
 		"group metrics off":            {outOfService, metrics{}, missing},
 		"in service unknown":           {outOfService, metrics{desired: 1}, missing},
 
-		"agent reports":                 {silent, metrics{desired: 1, beats: 5}, 0},
-		"agent reported once":           {silent, metrics{desired: 1, beats: 1}, 0},
-		"agent silent":                  {silent, metrics{desired: 1}, 1},
-		"silent, scaled to zero":        {silent, metrics{desired: 0}, 0},
-		"last report, scaled to zero":   {silent, metrics{desired: 0, beats: 2}, 0},
-		"silent, wanted is not known":   {silent, metrics{}, missing},
-		"reporting, wanted not known":   {silent, metrics{beats: 5}, missing},
-		"silent though two are running": {silent, metrics{desired: 2}, 1},
+		"agent reports":                  {silent, metrics{inService: 1, beats: 5}, 0},
+		"agent reported once":            {silent, metrics{inService: 1, beats: 1}, 0},
+		"agent silent":                   {silent, metrics{inService: 1}, 1},
+		"silent, nobody in service":      {silent, metrics{inService: 0}, 0},
+		"last report, nobody in service": {silent, metrics{inService: 0, beats: 2}, 0},
+		"silent, service is not known":   {silent, metrics{}, missing},
+		"reporting, service not known":   {silent, metrics{beats: 5}, missing},
+		"silent though two are running":  {silent, metrics{inService: 2}, 1},
 
-		"checks arrive":            {unproven, metrics{desired: 1, checks: 12}, 0},
-		"no check arrives":         {unproven, metrics{desired: 1}, 1},
-		"no check, scaled to zero": {unproven, metrics{desired: 0}, 0},
-		"no check, wanted unknown": {unproven, metrics{}, missing},
+		"checks arrive":               {unproven, metrics{inService: 1, checks: 12}, 0},
+		"no check arrives":            {unproven, metrics{inService: 1}, 1},
+		"no check, nobody in service": {unproven, metrics{inService: 0}, 0},
+		"no check, service unknown":   {unproven, metrics{}, missing},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, known := evaluate(t, test.expression, test.metrics)
@@ -244,7 +244,7 @@ func TestNoticesFit(t *testing.T) {
 		assert.Contains(t, text, n.group, name)
 		assert.NotContains(t, text, "%!", name)
 	}
-	for name, text := range map[string]string{"used": breakGlassUsed(n.host), "lost": noticesLost(n.host), "not opened": notOpened(n.host)} {
+	for name, text := range map[string]string{"used": breakGlassUsed(n.host), "not opened": notOpened(n.host)} {
 		assert.LessOrEqual(t, len(text), 1024, name)
 		assert.Contains(t, text, n.host, name)
 		assert.NotContains(t, text, "%!", name)

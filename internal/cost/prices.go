@@ -38,6 +38,7 @@ const (
 	NetworkLB          Part = "elb/network-load-balancer"
 	Key                Part = "kms/key"
 	Alarm              Part = "cloudwatch/alarm"
+	CompositeAlarm     Part = "cloudwatch/composite-alarm"
 	Dashboard          Part = "cloudwatch/dashboard"
 	CustomMetric       Part = "cloudwatch/metric"
 	LogIngest          Part = "logs/ingest"
@@ -101,6 +102,7 @@ var table = map[Part]Price{
 	InstanceConnect:    {0, Hour, "EC2 Instance Connect Endpoint, cross-zone transfer apart", eiceDocs},
 	NetworkLB:          {0.0225, Hour, "Network Load Balancer, plus $0.006 an NLCU hour", elbPricing},
 	Key:                {1, Month, "customer managed key, plus $0.03 for 10,000 requests", kmsPricing},
+	CompositeAlarm:     {0.50, Month, "composite alarm", cloudWatchPricing},
 	Alarm:              {0.10, Month, "standard-resolution alarm metric", cloudWatchPricing},
 	Dashboard:          {3, Month, "dashboard after the first three of the account", cloudWatchPricing},
 	CustomMetric:       {0.30, Month, "custom metric", cloudWatchPricing},

@@ -6,12 +6,9 @@ import (
 
 // Rule is one EventBridge rule with a message that a person reads.
 type Rule struct {
+	Words
 	// Pattern is the event pattern, ready to be marshalled.
 	Pattern map[string]any
-	// Paths are where in the event the variables of the template are found.
-	Paths map[string]string
-	// Template is the message: one quoted text a line, as SNS sends it on.
-	Template string
 }
 
 // The calls to Systems Manager that begin a session or take one up again.
@@ -80,9 +77,8 @@ func SessionStarted(quiet []Document) Rule {
 		documents = []any{map[string]any{"anything-but": spellings(quiet)}}
 	}
 	return Rule{
-		Pattern:  call(startSession, map[string]any{"documentName": documents}),
-		Paths:    join(caller, started, document),
-		Template: lines("Session started: <who> on <target>", told("<target>, with document <document>")),
+		Pattern: called(startSession, map[string]any{"documentName": documents}),
+		Words:   say(join(caller, started, document), "Session started: <who> on <target>", told("<target>, with document <document>")),
 	}
 }
 
@@ -90,11 +86,22 @@ func SessionStarted(quiet []Document) Rule {
 // default decides then whether and where they are logged.
 func SessionStartedByDefault() Rule {
 	return Rule{
-		Pattern: call(startSession, map[string]any{"documentName": absent}),
-		Paths:   join(caller, started),
-		Template: lines("Session started with the default document of the account: <who> on <target>",
+		Pattern: called(startSession, map[string]any{"documentName": absent}),
+		Words: say(join(caller, started), "Session started with the default document of the account: <who> on <target>",
 			told("<target>, with document SSM-SessionManagerRunShell"),
 			"A policy that names its documents and checks them (ssm:SessionDocumentAccessCheck) does not allow this: see which one did."),
+	}
+}
+
+// SessionEnded tells of sessions that somebody ended by a call. One that is left, or
+// times out, ends without.
+//
+// docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-auditing.html
+func SessionEnded() Rule {
+	return Rule{
+		Pattern: called("TerminateSession", nil),
+		Words: say(join(caller, resumed), "Session ended: <session> by <who>",
+			origin, "Look closer: aws ssm describe-sessions --state History --filters key=SessionId,value=<session> --region <region>"),
 	}
 }
 
@@ -102,9 +109,8 @@ func SessionStartedByDefault() Rule {
 // somebody else may get into one.
 func SessionResumed() Rule {
 	return Rule{
-		Pattern: call(resumeSession, nil),
-		Paths:   join(caller, resumed),
-		Template: lines("Session resumed: <session> by <who>",
+		Pattern: called(resumeSession, nil),
+		Words: say(join(caller, resumed), "Session resumed: <session> by <who>",
 			origin, look, end),
 	}
 }
@@ -113,9 +119,8 @@ func SessionResumed() Rule {
 // they are.
 func BreakGlass(name string, documents []Document) Rule {
 	return Rule{
-		Pattern: call(startSession, map[string]any{"documentName": spellings(documents)}),
-		Paths:   join(caller, started, document),
-		Template: lines("BREAK-GLASS ACCESS IN USE: "+name+": <who> on <target>",
+		Pattern: called(startSession, map[string]any{"documentName": spellings(documents)}),
+		Words: say(join(caller, started, document), "BREAK-GLASS ACCESS IN USE: "+name+": <who> on <target>",
 			told("<target>, with document <document>"),
 			"If nobody declared an emergency, end the session now, take the role or user its rights, and keep the records."),
 	}
@@ -133,18 +138,8 @@ func told(where string) string {
 	return strings.Join([]string{origin, "To: " + where + ". Session: <session>.", look, end}, "\n")
 }
 
-// lines makes a template of lines. EventBridge takes a text only in quotes, and
-// several lines only as several texts.
-func lines(texts ...string) string {
-	all := strings.Split(strings.Join(texts, "\n"), "\n")
-	for i, line := range all {
-		all[i] = `"` + line + `"`
-	}
-	return strings.Join(all, "\n")
-}
-
-// call matches the calls of one name that succeeded.
-func call(name string, parameters map[string]any) map[string]any {
+// called matches the calls of one name that succeeded.
+func called(name string, parameters map[string]any) map[string]any {
 	detail := map[string]any{
 		"eventSource": []any{"ssm.amazonaws.com"},
 		"eventName":   []any{name},

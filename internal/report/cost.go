@@ -65,6 +65,7 @@ func (r *Report) items() []cost.Item {
 	add(cost.Key, float64(len(inv.of("AWS::KMS::Key"))), "")
 	alarms := inv.of("AWS::CloudWatch::Alarm")
 	add(cost.Alarm, float64(len(alarms)), "")
+	add(cost.CompositeAlarm, float64(len(inv.of("AWS::CloudWatch::CompositeAlarm"))), "")
 	add(cost.CustomMetric, float64(customMetrics(alarms)), "those that alarms watch, at least")
 	add(cost.Dashboard, float64(len(inv.of("AWS::CloudWatch::Dashboard"))), "")
 	if len(inv.of("AWS::Logs::LogGroup")) > 0 {

@@ -1,0 +1,202 @@
+package watch
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/postern-cdk/postern/internal/check"
+	"github.com/postern-cdk/postern/internal/notice"
+	"github.com/postern-cdk/postern/internal/tree"
+)
+
+// The IDs below which notices of calls stand.
+const (
+	tamperingID     = "Tampering"
+	tunnelsID       = "Tunnels"
+	serialConsoleID = "SerialConsole"
+	attemptsID      = "Attempts"
+	rootID          = "Root"
+)
+
+// TamperNotices names what nobody should change without others being told. Its zero
+// value, and nil, stand for what is told of in any account; see
+// [Watch.AddTamperNotices].
+type TamperNotices struct {
+	// Buckets hold records, such as that of an archive: their policy, lifecycle, lock,
+	// versioning, encryption, replication and the like are told of.
+	Buckets []awss3.IBucket
+
+	// Keys encrypt records: their deletion, disabling, policy and rotation are told of.
+	Keys []awskms.IKey
+
+	// LogGroups take records: their deletion, retention, subscriptions, metric filters,
+	// key and masking are told of.
+	LogGroups []awslogs.ILogGroup
+
+	// Documents are session documents, by name. Those that sessions use by default
+	// are always told of.
+	Documents []string
+}
+
+func (n *TamperNotices) withDefaults() TamperNotices {
+	if n == nil {
+		return TamperNotices{}
+	}
+	return *n
+}
+
+func (n *TamperNotices) validate() error {
+	var faults check.Faults
+	for i, b := range n.Buckets {
+		if b == nil {
+			faults.Addf(fmt.Sprintf("Buckets[%d]", i), "pass a bucket, or leave it out", "is nil")
+		}
+	}
+	for i, k := range n.Keys {
+		if k == nil {
+			faults.Addf(fmt.Sprintf("Keys[%d]", i), "pass a key, or leave it out", "is nil")
+		}
+	}
+	for i, g := range n.LogGroups {
+		if g == nil {
+			faults.Addf(fmt.Sprintf("LogGroups[%d]", i), "pass a log group, or leave it out", "is nil")
+		}
+	}
+	for i, name := range n.Documents {
+		if !check.Token(name) && !documentName.MatchString(name) {
+			faults.Addf(fmt.Sprintf("Documents[%d]", i), "write the name alone, 3 to 128 letters, digits, hyphens, dots and underscores",
+				"%q is no name of a session document", name)
+		}
+	}
+	return faults.Err()
+}
+
+// protected spells out what is told of. What is named twice is told of once.
+func (n *TamperNotices) protected() notice.Protected {
+	var p notice.Protected
+	add := func(list *[]string, name string) {
+		if !slices.Contains(*list, name) {
+			*list = append(*list, name)
+		}
+	}
+	for _, b := range n.Buckets {
+		add(&p.Buckets, *b.BucketName())
+	}
+	for _, k := range n.Keys {
+		add(&p.KeyIDs, *k.KeyId())
+	}
+	for _, g := range n.LogGroups {
+		add(&p.LogGroups, *g.LogGroupName())
+	}
+	for _, name := range n.Documents {
+		add(&p.Documents, name)
+	}
+	return p
+}
+
+// AddTamperNotices tells people when somebody changes what keeps records or lets
+// people in. options may be nil. In any account and region these are told of:
+//
+//   - trails: stopped, deleted, changed, or other events selected
+//   - flow logs deleted; the deletion protection of a log group taken off
+//   - the account's default session document, and settings of Systems Manager
+//   - EC2 Instance Connect Endpoints made or changed; the serial console switched on
+//   - port 22 or 3389, or all ports, opened in a security group to addresses or a
+//     prefix list
+//   - the rules, alarms and functions of this stack, and the topic
+//
+// and what options names. Each notice says who, what, when, from where, and how to
+// look closer. Calls that were refused are not told of here.
+//
+// A deployment that changes what is named is told of, too, but for what it puts in
+// place of the watch itself.
+//
+// Two limits: a rule that is switched off cannot tell of that, so another one does;
+// who switches off both at once is seen in CloudTrail only. And what is told here
+// comes from CloudTrail, so that a trail must have logged it: the stop of the last
+// trail is the last that is told.
+func (w *Watch) AddTamperNotices(options *TamperNotices) {
+	n := options.withDefaults()
+	err := n.validate()
+	if err == nil {
+		err = w.once("AddTamperNotices", tamperingID)
+	}
+	tree.Must("watch", w, tamperingID, err)
+
+	t := w.teller(w, tamperingID)
+	p := n.protected()
+	itself := t.add("Watch", "Tells that rules or alarms of the watch were changed", notice.WatchTampered(notice.Prefix(*awscdk.Stack_Of(w).StackName())))
+	t.add("Topics", "Tells that who gets messages was changed", notice.TopicsTampered(w.topicArns()))
+	for i, rule := range notice.RecordsTampered(p, *itself.name) {
+		id := "Records"
+		if i > 0 {
+			id += strconv.Itoa(i + 1)
+		}
+		t.add(id, "Tells that what keeps records was changed", rule)
+	}
+	t.add("Doors", "Tells that what lets people in was changed", notice.DoorsTampered(p))
+	t.add("Ports", "Tells that port 22 or 3389 was opened", notice.PortsOpened())
+	t.widgets("Tampering", "What was changed")
+}
+
+// AddTunnelNotices tells people of each tunnel that is opened through an EC2 Instance
+// Connect Endpoint, and of each SSH key that is pushed to an instance. SSH by either
+// makes both calls, or only the first with a key that is on the host.
+//
+// docs.aws.amazon.com/AWSEC2/latest/UserGuide/log-ec2-instance-connect-endpoint-using-cloudtrail.html
+func (w *Watch) AddTunnelNotices() {
+	tree.Must("watch", w, tunnelsID, w.once("AddTunnelNotices", tunnelsID))
+	t := w.teller(w, tunnelsID)
+	t.add("Opened", "Tells that a tunnel was opened", notice.TunnelOpened())
+	t.add("KeyPushed", "Tells that an SSH key was pushed", notice.KeyPushed())
+	t.widgets("Tunnels", "Tunnels opened, keys pushed")
+}
+
+// AddSerialConsoleNotices tells people loudly of each use of an instance's serial
+// console. It goes around security groups, SSH and what records sessions.
+//
+// docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-serial-console.html
+func (w *Watch) AddSerialConsoleNotices() {
+	tree.Must("watch", w, serialConsoleID, w.once("AddSerialConsoleNotices", serialConsoleID))
+	t := w.teller(w, serialConsoleID)
+	t.add("Used", "Tells that a serial console was used", notice.SerialConsole())
+	t.widgets("Serial console", "Uses of a serial console")
+}
+
+// AddFailedAttempts tells people of each call that would have started a session,
+// opened a tunnel or pushed a key and that IAM refused. What the caller asked for is
+// not in it: nobody has checked that text.
+func (w *Watch) AddFailedAttempts() {
+	tree.Must("watch", w, attemptsID, w.once("AddFailedAttempts", attemptsID))
+	t := w.teller(w, attemptsID)
+	t.add("Refused", "Tells that access was refused", notice.Refused())
+	t.widgets("Refused access", "Calls refused")
+}
+
+// AddRootNotices tells people whenever the account's root user signs in or changes
+// something. CloudTrail has logins of root in us-east-1 alone, whatever region the
+// watch is in.
+//
+// docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-aws-console-sign-in-events.html
+func (w *Watch) AddRootNotices() {
+	tree.Must("watch", w, rootID, w.once("AddRootNotices", rootID))
+	t := w.teller(w, rootID)
+	t.add("Used", "Tells that the root user was used", notice.RootUsed())
+	t.widgets("Root user", "What the root user did")
+}
+
+// once refuses a method that was called before.
+func (w *Watch) once(method, id string) error {
+	var faults check.Faults
+	if w.Node().TryFindChild(jsii.String(id)) != nil {
+		faults.Add(method, "was called before, or a host has the name "+id, "call it once, and give the host another name")
+	}
+	return faults.Err()
+}

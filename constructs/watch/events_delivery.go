@@ -1,0 +1,89 @@
+package watch
+
+import (
+	"time"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/postern-cdk/postern/internal/notice"
+	"github.com/postern-cdk/postern/internal/policy"
+	"github.com/postern-cdk/postern/internal/tree"
+)
+
+// deliveryID is where what all notices share stands.
+const deliveryID = "Notices"
+
+// delivery is how notices get to people, and where they are when they did not.
+type delivery struct {
+	watch    *Watch
+	scope    constructs.Construct
+	queueArn *string
+}
+
+// kept is how long the queue keeps what was not delivered, the most that SQS does.
+const kept = 14 * 24 * time.Hour
+
+// newDelivery makes the queue for what could not be delivered, and the alarm that
+// says so.
+func (w *Watch) newDelivery() *delivery {
+	d := &delivery{watch: w, scope: constructs.NewConstruct(w, jsii.String(deliveryID))}
+	queue := awscdk.NewCfnResource(d.scope, jsii.String("Undelivered"), &awscdk.CfnResourceProps{
+		Type: jsii.String("AWS::SQS::Queue"),
+		// EventBridge can use the key of SQS, and only the owners of a key of ours would
+		// have to let it.
+		Properties: &map[string]any{"SqsManagedSseEnabled": true, "MessageRetentionPeriod": int(kept.Seconds())},
+	})
+	tree.Acknowledge(queue, "It is a dead-letter queue itself.", "AwsSolutions-SQS3")
+	d.queueArn = awscdk.Token_AsString(queue.GetAtt(jsii.String("Arn"), awscdk.ResolutionTypeHint_STRING), nil)
+	statements := []any{}
+	for _, s := range policy.UndeliveredQueueStatements(w.scope, *d.queueArn) {
+		statements = append(statements, s.Object())
+	}
+	awscdk.NewCfnResource(d.scope, jsii.String("UndeliveredPolicy"), &awscdk.CfnResourceProps{
+		Type: jsii.String("AWS::SQS::QueuePolicy"),
+		Properties: &map[string]any{
+			"Queues":         []any{*queue.Ref()},
+			"PolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": statements},
+		},
+	})
+	w.alarm(d.scope, "Lost", noticesLost, &condition{
+		metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+			Namespace: jsii.String("AWS/SQS"), MetricName: jsii.String("ApproximateNumberOfMessagesVisible"), Statistic: jsii.String("Maximum"),
+			DimensionsMap: &map[string]*string{"QueueName": awscdk.Token_AsString(queue.GetAtt(jsii.String("QueueName"), awscdk.ResolutionTypeHint_STRING), nil)},
+		}),
+		at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: evidence, runbook: "notice-lost",
+	})
+	return d
+}
+
+const noticesLost = "A notice was lost: what EventBridge should have told is in the queue of this alarm instead, for 14 days, as the event that it is. " +
+	"Read it: aws sqs receive-message --queue-url URL --message-attribute-names All; the attributes say why it could not be delivered. " +
+	"See whether the policy of the topic lets events.amazonaws.com publish, and that of its key lets it use the key. " +
+	"The alarm ends when the queue is empty: delete a message when somebody has dealt with it."
+
+// targets are where a rule sends a message: each a way to people of its own.
+func (d *delivery) targets(words notice.Words) []any {
+	return []any{d.target("Topic", d.watch.topic.TopicArn(), words.Template(), words.Paths)}
+}
+
+// target tries for a day, and then puts the event into the queue.
+//
+// docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html
+func (d *delivery) target(id string, arn *string, template string, paths map[string]string) *awsevents.CfnRule_TargetProperty {
+	pointers := map[string]*string{}
+	for name, path := range paths {
+		pointers[name] = &path
+	}
+	return &awsevents.CfnRule_TargetProperty{
+		Id: &id, Arn: arn,
+		InputTransformer: &awsevents.CfnRule_InputTransformerProperty{InputPathsMap: pointers, InputTemplate: &template},
+		DeadLetterConfig: &awsevents.CfnRule_DeadLetterConfigProperty{Arn: d.queueArn},
+	}
+}
+
+// topicArns are all topics that messages go to.
+func (w *Watch) topicArns() []string { return []string{*w.topic.TopicArn()} }
