@@ -44,11 +44,22 @@
 // somebody gave is not in it: EventBridge puts text in as it is, and a quotation
 // mark could break the message. CloudTrail has it.
 //
+// [Watch.AddComplianceNotices] tells of resources that begin to break a rule of AWS
+// Config; package compliance makes such rules.
+//
 // [Watch.AddHours] alarms when doors that open at some hours of the week did not.
+//
+// # The account
+//
+// [Watch.AddAccountAlarms] alarms on what the CIS AWS Foundations Benchmark asks to be
+// told of, by what a trail writes to its log group: use of the root user, refused
+// calls, console logins, changes of policies, trails, keys, buckets, AWS Config and
+// networks. Each of the fourteen can be left out.
 //
 // # Cost
 //
-// $0.80 a month for the alarms of a host, by the metric; $0.20 for those on
+// $0.10 a month for each alarm on the account, and $0.30 for its metric in months in which
+// it counts. $0.80 a month for the alarms of a host, by the metric; $0.20 for those on
 // session notices, and $0.20 for each break-glass and for each operator's hours; $1 for the key where
 // none is given; $3 for the dashboard after the first three of the account.
 package watch

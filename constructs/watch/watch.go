@@ -36,8 +36,8 @@ type Watch struct {
 	told  []dashboard.Widget
 	cost  string
 
-	breakGlass, hours                          constructs.Construct
-	existingTrail, eventsAllowed, toldByEvents bool
+	breakGlass, hours                                         constructs.Construct
+	existingTrail, eventsAllowed, toldByEvents, askedForTrail bool
 }
 
 var _ constructs.IConstruct = (*Watch)(nil)

@@ -34,10 +34,10 @@ func main() {
 	w.AddAccountAlarms(nil, &watch.AccountAlarms{
 		RefusedCalls: 10, // consoles and SDKs try what they may not, now and then
 	})
-	compliance.New(watching, "Compliance", &compliance.Props{
+	w.AddComplianceNotices(compliance.New(watching, "Compliance", &compliance.Props{
 		ExistingRecorder: true, // by the landing zone; see the README
 		BlockedPorts:     []int{22, 3389, 5432},
-	})
+	}))
 
 	awscdk.NewCfnOutput(evidence, jsii.String("ValidateRecord"), &awscdk.CfnOutputProps{Value: jsii.String(calls.ValidateCommand())})
 	app.Synth(nil)
