@@ -274,10 +274,18 @@ func TestArchiveSatisfiesTheRulePacks(t *testing.T) {
 	for name, props := range map[string]*archive.Props{
 		"by default": nil,
 		"unlocked":   {ObjectLock: archive.ObjectLock{Mode: archive.LockOff}},
+		"listed":     {Inventory: &archive.Inventory{}},
+		"copied":     {Replica: archive.ReplicaTarget{BucketName: "mine", Region: "eu-central-1", KeyAlias: "alias/mine"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			stack := cdktest.StackIn(newJudgedApp(t), "Test")
-			archive.New(stack, "Archive", props).AddLogGroup("Sessions")
+			archive.New(stack, "Archive", props).AddLogGroupWith("Sessions", &archive.LogGroupOptions{Masking: &archive.Masking{}})
+			addRulePacks(stack)
+			assert.Empty(t, findings(stack))
+		})
+		t.Run("replica", func(t *testing.T) {
+			stack := cdktest.StackIn(newJudgedApp(t), "Test")
+			archive.NewReplica(stack, "Replica", nil)
 			addRulePacks(stack)
 			assert.Empty(t, findings(stack))
 		})

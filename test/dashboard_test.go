@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/postern-cdk/postern/constructs/endpoints"
+	"github.com/postern-cdk/postern/constructs/network"
 	"github.com/postern-cdk/postern/constructs/watch"
 	"github.com/postern-cdk/postern/internal/cdktest"
 	"github.com/postern-cdk/postern/internal/dashboard/sketch"
@@ -152,8 +154,16 @@ func TestDashboardShowsCost(t *testing.T) {
 func TestDashboardPictureIsCurrent(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	w := watch.New(stack, "Watch", &watch.Props{Emails: []string{"oncall@example.com"}, ExistingTrail: true})
-	w.AddHost(hostIn(stack, "Bastion"), &watch.HostOptions{LogGroup: awslogs.NewLogGroup(stack, jsii.String("Log"), nil)})
+	log := awslogs.NewLogGroup(stack, jsii.String("Log"), nil)
+	w.AddHost(hostIn(stack, "Bastion"), &watch.HostOptions{LogGroup: log})
+	w.AddEndpoints(endpoints.New(stack, "Endpoints", &endpoints.Props{Vpc: network.New(stack, "Network", nil).Vpc()}), nil)
 	w.AddSessionNotices(nil)
+	w.AddTunnelNotices()
+	w.AddTamperNotices(nil)
+	w.AddFailedAttempts()
+	w.AddQueries(&watch.QueryOptions{LogGroups: watch.LogGroups{
+		Hosts: []awslogs.ILogGroup{log}, Trail: []awslogs.ILogGroup{awslogs.NewLogGroup(stack, jsii.String("Trail"), nil)},
+	}})
 	w.ShowCost([]watch.CostLine{
 		{What: "Bastion, t4g.micro with an Elastic IP", USD: 10.42}, {What: "Alarms and metrics", USD: 6.7}, {What: "Key", USD: 1}, {What: "Dashboard", USD: 3},
 	}, "List prices of us-east-1 without data transfer, tax and discounts. By use: log data $0.50 a GB.")

@@ -332,7 +332,7 @@ func TestLogAccountSource(t *testing.T) {
 	})
 }
 
-// The two ends say the same: what a source asks for is what the log account allows.
+// Both ends, as CloudFormation gets them.
 func TestLogAccountGoldens(t *testing.T) {
 	app := cdktest.NewApp(t)
 	archive.New(evidenceIn(app), "Archive", &archive.Props{
@@ -341,7 +341,7 @@ func TestLogAccountGoldens(t *testing.T) {
 	stack := cdktest.StackIn(app, "Workload")
 	a := archive.New(stack, "Archive", &archive.Props{LogAccount: central(stack)})
 	a.AddLogGroup("Sessions")
-	golden(t, "logaccount", *app.Synth(nil).Directory())
+	golden(t, "constructs/logaccount", *app.Synth(nil).Directory())
 }
 
 func TestLogAccountWithImportedCollaborators(t *testing.T) {

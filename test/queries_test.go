@@ -92,7 +92,7 @@ func definitionsIn(t *testing.T, stack awscdk.Stack) map[string]map[string]any {
 // A query is saved where there is a log group that has something of what it reads.
 func TestQueriesOfWhatThereIs(t *testing.T) {
 	for kind, want := range map[string][]string{
-		"hosts":    {queries.CommandRuns, queries.FailedLogins, queries.HostAlarms, queries.PeopleChanges, queries.PersonSessions, queries.TargetAccess, queries.WhoConnected, queries.WhoDidWhat},
+		"hosts":    {queries.CommandRuns, queries.FailedLogins, queries.HostAlarms, queries.PeopleChanges, queries.PersonSessions, queries.SessionsNow, queries.TargetAccess, queries.WhoConnected, queries.WhoDidWhat},
 		"sessions": {queries.SessionOutput},
 		"trail":    {queries.AccessChanges, queries.KeysPushed, queries.PersonSessions, queries.RefusedAttempts, queries.SessionsOpened, queries.TargetAccess},
 		"flows":    {queries.Port22},

@@ -29,10 +29,14 @@ const abortUploadDays = 7
 const maxDays = 36500
 
 // S3 moves no object to STANDARD_IA before it is 30 days old, nor on to an
-// archive class before it has been there for 30.
+// archive class before it has been there for 30. The Glacier classes are charged
+// for 90 days at least.
 //
 // docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html
-const minInfrequentAccessDays = 30
+const (
+	minInfrequentAccessDays = 30
+	minGlacierDays          = 90
+)
 
 // Props says what an [Archive] is made of. Its zero value, and nil, make a key,
 // a locked log bucket and a bucket for that one's access logs.
@@ -80,10 +84,43 @@ type Props struct {
 	// still be read at once. 0 stands for never.
 	GlacierAfterDays int
 
+	// GlacierFlexibleAfterDays is the age in days at which objects move on to
+	// Glacier Flexible Retrieval, which gives up that records can be read at once:
+	// neither people nor queries read an object before it was restored, which takes
+	// minutes to 12 hours and is paid by the GB
+	// (docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects-retrieval-options.html).
+	// 0 stands for never.
+	//
+	// S3 charges at least 90 days of either Glacier class, so the next move comes 90
+	// days later or more.
+	GlacierFlexibleAfterDays int
+
+	// DeepArchiveAfterDays is the age in days at which objects move on to Glacier
+	// Deep Archive, the cheapest class: a restore takes 12 to 48 hours. 0 stands for
+	// never. S3 charges at least 180 days of it.
+	DeepArchiveAfterDays int
+
 	// ExpireAfterDays is the age in days at which objects are deleted, not less
 	// than the lock lasts and later than the moves to cheaper classes. 0 keeps them
 	// forever.
+	//
+	// An object under a legal hold, or with a longer retention of its own, stays
+	// until that ends: S3 deletes no version that is locked.
 	ExpireAfterDays int
+
+	// Inventory has S3 list regularly what the log bucket holds, with each object's
+	// lock: what an auditor asks for first, and what a batch job takes to place holds
+	// or to copy what was there before the Replica. Nil lists nothing.
+	Inventory *Inventory
+
+	// Replica is where S3 copies to what is written to the log bucket from then on,
+	// in another Region; see [NewReplica]. Its zero value copies nowhere.
+	//
+	// Deletions are not copied, so that who hides an object here doesn't hide the
+	// copy; retention and legal holds are. What is in the bucket already is copied
+	// by S3 Batch Replication only, which is started by hand
+	// (docs.aws.amazon.com/AmazonS3/latest/userguide/s3-batch-replication-batch.html).
+	Replica ReplicaTarget
 
 	// AccessLogRetentionDays is the age in days at which access logs are deleted.
 	// 0 stands for [DefaultAccessLogRetentionDays].
@@ -112,6 +149,20 @@ type ObjectLock struct {
 	// which nobody can take back, wants them spelled out, and the other modes have
 	// none.
 	Days int
+}
+
+// String says the lock in words.
+func (l ObjectLock) String() string {
+	switch l.Mode {
+	case LockGovernance:
+		return fmt.Sprintf("(locked for %d days; s3:BypassGovernanceRetention lifts it)", l.Days)
+	case LockCompliance:
+		return fmt.Sprintf("(locked for %d days; nobody lifts it)", l.Days)
+	case LockLegalHold:
+		return "(where a hold or retention was placed, locked)"
+	default:
+		return "(not locked)"
+	}
 }
 
 // LockMode is who can lift the lock of an object before its time.
@@ -183,6 +234,7 @@ func (p *Props) validate() error {
 	default:
 		p.validateLock(&faults)
 		p.validateLifecycle(&faults)
+		p.validateReplica(&faults)
 		if p.AccessLogBucket == nil {
 			faults.Check("AccessLogRetentionDays", check.Between(p.AccessLogRetentionDays, 1, maxDays))
 		} else if p.AccessLogRetentionDays != 0 {
@@ -210,8 +262,12 @@ func (p *Props) refuseBucketFields(instead string, faults *check.Faults) {
 		{"ObjectLock", p.ObjectLock != ObjectLock{}},
 		{"InfrequentAccessAfterDays", p.InfrequentAccessAfterDays != 0},
 		{"GlacierAfterDays", p.GlacierAfterDays != 0},
+		{"GlacierFlexibleAfterDays", p.GlacierFlexibleAfterDays != 0},
+		{"DeepArchiveAfterDays", p.DeepArchiveAfterDays != 0},
 		{"ExpireAfterDays", p.ExpireAfterDays != 0},
 		{"AccessLogRetentionDays", p.AccessLogRetentionDays != 0},
+		{"Inventory", p.Inventory != nil},
+		{"Replica", p.Replica != ReplicaTarget{}},
 	} {
 		if field.set {
 			faults.Add(field.name, "describes a bucket made here, but "+instead+" brings another", fix)
@@ -236,17 +292,41 @@ func (p *Props) validateLock(faults *check.Faults) {
 
 var lockNames = map[LockMode]string{LockLegalHold: "LockLegalHold, which locks nothing by itself", LockOff: "LockOff"}
 
+// move is an age at which objects go to a cheaper class.
+type move struct {
+	field, class string
+	days         int
+	stay         int // how long they stay there at least
+}
+
+// moves are those that are asked for, in the order in which S3 makes them.
+func (p *Props) moves() []move {
+	var asked []move
+	for _, m := range []move{
+		{"InfrequentAccessAfterDays", "STANDARD_IA", p.InfrequentAccessAfterDays, minInfrequentAccessDays},
+		{"GlacierAfterDays", "GLACIER_IR", p.GlacierAfterDays, minGlacierDays},
+		{"GlacierFlexibleAfterDays", "GLACIER", p.GlacierFlexibleAfterDays, minGlacierDays},
+		{"DeepArchiveAfterDays", "DEEP_ARCHIVE", p.DeepArchiveAfterDays, 0},
+	} {
+		if m.days != 0 {
+			asked = append(asked, m)
+		}
+	}
+	return asked
+}
+
 func (p *Props) validateLifecycle(faults *check.Faults) {
 	faults.Check("InfrequentAccessAfterDays", check.Between(p.InfrequentAccessAfterDays, minInfrequentAccessDays, maxDays))
-	last, lastName := p.InfrequentAccessAfterDays, "InfrequentAccessAfterDays"
-	if p.GlacierAfterDays != 0 {
-		if least := last + minInfrequentAccessDays; p.GlacierAfterDays < least || p.GlacierAfterDays > maxDays {
-			faults.Addf("GlacierAfterDays", fmt.Sprintf("use %d to %d", least, maxDays),
-				"%d is out of range: objects stay in STANDARD_IA for %d days or more, from InfrequentAccessAfterDays %d on",
-				p.GlacierAfterDays, minInfrequentAccessDays, last)
+	moves := p.moves()
+	for i, m := range moves[1:] {
+		before := moves[i]
+		if least := before.days + before.stay; m.days < least || m.days > maxDays {
+			faults.Addf(m.field, fmt.Sprintf("use %d to %d", least, maxDays),
+				"%d is out of range: objects stay in %s for %d days or more, from %s %d on",
+				m.days, before.class, before.stay, before.field, before.days)
 		}
-		last, lastName = p.GlacierAfterDays, "GlacierAfterDays"
 	}
+	last, lastName := moves[len(moves)-1].days, moves[len(moves)-1].field
 	if p.ExpireAfterDays == 0 {
 		return
 	}

@@ -36,7 +36,7 @@ const (
 	third    = dashboard.Columns / 3
 	half     = dashboard.Columns / 2
 	graphs   = 6 // rows of the grid
-	answers  = 6
+	answers  = 5
 	shown    = 20 // rows of an answer
 	hour     = 3600
 	minute   = 60
@@ -52,6 +52,9 @@ func (w *Watch) rows() []dashboard.Row {
 	for _, h := range w.hosts {
 		rows = append(rows, h.rows()...)
 	}
+	for _, s := range w.sessions {
+		rows = append(rows, s.rows()...)
+	}
 	return append(rows, w.below())
 }
 
@@ -59,6 +62,9 @@ func (w *Watch) heading() string {
 	var names []string
 	for _, h := range w.hosts {
 		names = append(names, h.name)
+	}
+	for _, s := range w.sessions {
+		names = append(names, s.name)
 	}
 	watching := "No host is watched yet."
 	if len(names) > 0 {
@@ -116,34 +122,55 @@ func (w *Watch) states() dashboard.Row {
 	}{{"Evidence in doubt", evidence}, {"Security in doubt", security}, {"Doors", availability}} {
 		if arns := lists[column.kind]; len(arns) > 0 {
 			row = append(row, dashboard.Alarms{
-				Size: dashboard.Size{Width: third, Height: min(2+(longest+2)/3, 8)}, Title: column.title, Arns: arns,
+				Size: dashboard.Size{Width: third, Height: min(1+(longest+1)/2, 8)}, Title: column.title, Arns: arns,
 			})
 		}
 	}
 	return row
 }
 
-// who is answers to saved queries: who is in, who came, who was refused, what hosts
-// complain of.
+// who is answers to saved queries: who came in by which door, who was refused, what
+// hosts complain of. Where no queries are saved, those that hosts alone can answer.
 func (w *Watch) who() []dashboard.Row {
-	hosts := w.recorded()
-	if len(hosts) == 0 {
-		return nil
-	}
-	answer := func(title, id string) dashboard.Log {
-		return dashboard.Log{
-			Size: dashboard.Size{Width: half, Height: answers}, Title: title, Groups: hosts, Query: queries.ByID(id).Top(shown),
+	var list []dashboard.Log
+	for _, answer := range []struct{ title, id string }{
+		{"Sessions now", queries.SessionsNow},
+		{"Who connected", queries.WhoConnected},
+		{"Sessions and tunnels opened", queries.SessionsOpened},
+		{"Refused attempts to come in", queries.RefusedAttempts},
+		{"Failed logins by source", queries.FailedLogins},
+		{"What hosts complain of", queries.HostAlarms},
+		{"People added and removed", queries.PeopleChanges},
+	} {
+		query := queries.ByID(answer.id)
+		if groups := w.groups(&query); len(groups) > 0 {
+			list = append(list, dashboard.Log{
+				Size: dashboard.Size{Width: half, Height: answers}, Title: answer.title, Groups: groups, Query: query.Top(shown),
+			})
 		}
 	}
-	return []dashboard.Row{
-		{answer("Who connected", queries.WhoConnected), answer("Failed logins by source", queries.FailedLogins)},
-		{answer("What hosts complain of", queries.HostAlarms), answer("People added and removed", queries.PeopleChanges)},
+	var row dashboard.Row
+	for i, log := range list {
+		if i == len(list)-1 && i%2 == 0 {
+			log.Width = dashboard.Columns
+		}
+		row = append(row, log)
 	}
+	return []dashboard.Row{row}
 }
 
-// recorded are the log groups that hosts write to.
-func (w *Watch) recorded() []string {
+// groups are the names of the log groups that have what a query reads.
+func (w *Watch) groups(query *queries.Query) []string {
 	var names []string
+	if w.queries != nil {
+		for _, name := range w.queries.read(query) {
+			names = append(names, *name)
+		}
+		return names
+	}
+	if !slices.Equal(query.Sources, []queries.Source{queries.Hosts}) {
+		return nil
+	}
 	for _, h := range w.hosts {
 		if h.records != "" && !slices.Contains(names, h.records) {
 			names = append(names, h.records)
@@ -152,15 +179,41 @@ func (w *Watch) recorded() []string {
 	return names
 }
 
+// noticed is what people were told of one kind.
+type noticed struct {
+	label string
+	rules []string // their names
+}
+
 func (w *Watch) below() dashboard.Row {
 	var row dashboard.Row
-	for _, t := range w.told {
-		row = append(row, t)
+	if len(w.notices) > 0 {
+		told := dashboard.Graph{
+			Size: dashboard.Size{Width: dashboard.Columns - third, Height: graphs}, Title: "What people were told of", Stacked: true, Unit: "notices an hour",
+		}
+		for i, n := range w.notices {
+			told.Metrics = append(told.Metrics, n.metrics(fmt.Sprintf("n%d", i))...)
+		}
+		row = append(row, told)
 	}
 	if w.cost != "" {
 		row = append(row, dashboard.Text{Size: dashboard.Size{Width: third, Height: graphs}, Markdown: w.cost})
 	}
 	return row
+}
+
+// metrics are one line: the sum of all rules.
+func (n noticed) metrics(id string) []dashboard.Metric {
+	var list []dashboard.Metric
+	var ids []string
+	for i, rule := range n.rules {
+		ids = append(ids, fmt.Sprintf("%sr%d", id, i))
+		list = append(list, dashboard.Metric{
+			Namespace: "AWS/Events", Name: "Invocations", Dimensions: []dashboard.Dimension{{Name: "RuleName", Value: rule}},
+			Statistic: "Sum", Period: hour, ID: ids[i], Label: n.label, Hidden: true,
+		})
+	}
+	return append(list, dashboard.Metric{Expression: "SUM([" + strings.Join(ids, ", ") + "])", ID: id, Label: n.label, Period: hour})
 }
 
 // rows is one host: a title and two rows of graphs.
@@ -250,18 +303,13 @@ func (h *watched) own(id, statistic string, period int, label string, color dash
 	}
 }
 
-// widgets shows how often each rule of the teller had something to tell.
+// widgets shows how often the rules of the teller had something to tell.
 func (t *teller) widgets(_, counted string) {
-	var metrics []dashboard.Metric
+	n := noticed{label: counted}
 	for _, r := range t.rules {
-		metrics = append(metrics, dashboard.Metric{
-			Namespace: "AWS/Events", Name: "Invocations", Dimensions: []dashboard.Dimension{{Name: "RuleName", Value: *r.name}},
-			Statistic: "Sum", Period: hour, Label: strings.TrimPrefix(r.label, "Tells that "),
-		})
+		n.rules = append(n.rules, *r.name)
 	}
-	t.watch.told = append(t.watch.told, dashboard.Graph{
-		Size: dashboard.Size{Width: third, Height: graphs}, Title: counted, Metrics: metrics, Stacked: true, Unit: "messages",
-	})
+	t.watch.notices = append(t.watch.notices, n)
 }
 
 // CostLine is one line of what the ways in cost.

@@ -131,7 +131,7 @@ func (w *Watch) AddBreakGlass(way BreakGlass) {
 	t := w.teller(w.breakGlass, name)
 	rule := t.add("Used", "Tells that break-glass access was used", notice.BreakGlass(name, w.documents(documents)))
 	w.alarm(t.scope, "InUse", breakGlassUsed(name), &condition{
-		metric: rule.count("Invocations", ""), at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: security, runbook: "break-glass",
+		metric: rule.count("Invocations"), at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: security, runbook: "break-glass",
 	})
 	t.widgets("Break-glass: "+name, "Break-glass sessions: "+name)
 }
@@ -258,12 +258,12 @@ type rule struct {
 	label string
 }
 
-// count is a metric of the rule. An alarm takes it without a label.
+// count is a metric of the rule.
 //
 // docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
-func (r *rule) count(metric, label string) awscloudwatch.IMetric {
+func (r *rule) count(metric string) awscloudwatch.IMetric {
 	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-		Namespace: jsii.String("AWS/Events"), MetricName: &metric, Statistic: jsii.String("Sum"), Label: tree.Optional(label),
+		Namespace: jsii.String("AWS/Events"), MetricName: &metric, Statistic: jsii.String("Sum"),
 		DimensionsMap: &map[string]*string{"RuleName": r.name},
 	})
 }

@@ -158,6 +158,7 @@ func (w *Watch) AddQueries(options *QueryOptions) *Queries {
 			q.save(&query, groups)
 		}
 	}
+	w.queries = q
 	return q
 }
 

@@ -13,7 +13,6 @@ import (
 
 	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
-	"github.com/postern-cdk/postern/internal/dashboard"
 	"github.com/postern-cdk/postern/internal/policy"
 	"github.com/postern-cdk/postern/internal/runbook"
 	"github.com/postern-cdk/postern/internal/tree"
@@ -31,10 +30,12 @@ type Watch struct {
 	delivery  *delivery
 
 	// What the dashboard shows.
-	hosts []*watched
-	made  []made
-	told  []dashboard.Widget
-	cost  string
+	hosts    []*watched
+	sessions []*sessions
+	made     []made
+	queries  *Queries
+	notices  []noticed
+	cost     string
 
 	breakGlass, hours                                         constructs.Construct
 	existingTrail, eventsAllowed, toldByEvents, askedForTrail bool

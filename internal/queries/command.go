@@ -18,6 +18,6 @@ func Command(name string, parameters []Parameter, groups []string) string {
 	return fmt.Sprintf(`text=$(aws logs describe-query-definitions --query-definition-name-prefix '%s' --query 'queryDefinitions[0].queryString' --output text%s) && `+
 		`id=$(aws logs start-query --log-group-names %s --start-time "${from:-$(($(date +%%s) - 86400))}" --end-time "${to:-$(date +%%s)}" --query-string "$text" --query queryId --output text) && `+
 		`while aws logs get-query-results --query-id "$id" --query status --output text | grep -qE '^(Scheduled|Running)$'; do sleep 1; done && `+
-		`aws logs get-query-results --query-id "$id" --query 'results[].[[].value]' --output text`,
+		`aws logs get-query-results --query-id "$id" --query "results[*][?field!='@ptr'].join('=', [field, value])" --output text`,
 		name, filled.String(), strings.Join(groups, " "))
 }

@@ -217,7 +217,7 @@ func (c *canvas) graph(p *properties, b box) {
 			fmt.Fprintf(&d, "%s%.1f %.1f", map[bool]string{true: "M", false: "L"}[j == 0], area.x+area.w*float64(j)/(points-1), y(value))
 		}
 		if p.Stacked {
-			c.printf(`<path d="%sL%.1f %.1fL%.1f %.1fZ" fill="%s" fill-opacity="0.75"/>`, d.String(), area.x+area.w, area.y+area.h, area.x, area.y+area.h, l.color)
+			c.printf(`<path d="%sL%.1f %.1fL%.1f %.1fZ" fill="%s" fill-opacity="1"/>`, d.String(), area.x+area.w, area.y+area.h, area.x, area.y+area.h, l.color)
 		} else {
 			c.printf(`<path d="%s" fill="none" stroke="%s" stroke-width="1.6" stroke-linejoin="round"/>`, d.String(), l.color)
 		}
@@ -281,9 +281,9 @@ func (c *canvas) numbers(p *properties, b box) {
 
 // alarms are a chip each; one that is made up to have gone off comes first.
 func (c *canvas) alarms(arns []string, b box) {
-	across := 3.0
+	across := 2.0
 	if b.w > 500 {
-		across = 6
+		across = 4
 	}
 	const high, space = 30.0, 8.0
 	wide := (b.w - (across-1)*space) / across
@@ -297,7 +297,7 @@ func (c *canvas) alarms(arns []string, b box) {
 	}
 	for i, arn := range append(off, fine...) {
 		x, y := b.x+math.Mod(float64(i), across)*(wide+space), b.y+math.Floor(float64(i)/across)*(high+space)
-		if y+high > b.y+b.h+10 {
+		if y+high > b.y+b.h+16 {
 			return
 		}
 		color, tint, mark := green, "#f2f8f0", "✓"
