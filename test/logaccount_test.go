@@ -492,3 +492,14 @@ func TestLogAccountDeliveryIsWatched(t *testing.T) {
 	assert.Contains(t, textOf(t, silent["Metrics"]), `"IF(incoming \u003c 1, 1, 0)"`)
 	assert.Contains(t, textOf(t, silent["Metrics"]), `"IncomingRecords"`)
 }
+
+// A log group that a session document makes is of this account, and so is its key.
+func TestLogAccountKeyStaysThere(t *testing.T) {
+	stack := cdktest.StackIn(cdktest.NewApp(t), "Workload")
+	bucket := central(stack).Bucket()
+	session.NewPreferences(stack, "Shell", &session.PreferencesProps{Settings: session.Settings{Bucket: bucket}})
+	template := cdktest.Template(stack)
+	group := byLogicalName(t, template, "AWS::Logs::LogGroup")["ShellLogGroup"]["Properties"].(map[string]any)
+	assert.Contains(t, textOf(t, group["KmsKeyId"]), "ShellRecordsKey")
+	assert.Empty(t, warningsOf(stack))
+}
