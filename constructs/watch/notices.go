@@ -223,7 +223,6 @@ type teller struct {
 func (w *Watch) teller(parent constructs.Construct, id string) *teller {
 	if !w.toldByEvents {
 		w.toldByEvents = true
-		w.AllowEventBridge()
 		w.delivery = w.newDelivery()
 		if !w.existingTrail {
 			tree.Warn(w, "watch-no-trail", "notices of sessions come from CloudTrail by EventBridge, and only while the account has a trail "+
@@ -238,8 +237,8 @@ func (t *teller) add(id, description string, told notice.Rule) *rule {
 		Description:  &description,
 		EventPattern: told.Pattern,
 		State:        jsii.String("ENABLED"), // no call that is told of only reads, which would need more
-		Targets:      t.watch.delivery.targets(told.Words),
 	})
+	t.watch.delivery.connect(made, told.Words)
 	r := &rule{name: made.Ref(), label: description}
 	t.rules = append(t.rules, r)
 	return r

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
@@ -32,9 +33,45 @@ func TestValidate(t *testing.T) {
 		"everything": {Props{Key: someKey{}, Emails: []string{"a@example.com", "${Token[TOKEN.1]}"}, DashboardName: "Access_1-a"}, ""},
 		"own topic":  {Props{Topic: someTopic{}, Emails: []string{"a@example.com"}}, ""},
 
-		"topic and key": {
-			Props{Topic: someTopic{}, Key: someKey{}},
-			"Key: is for a topic made here, but Topic brings another: leave it out, or leave out Topic to have one made",
+		"topic and its key": {Props{Topic: someTopic{}, Key: someKey{}}, ""},
+		"chat": {Props{
+			Slack: &Slack{WorkspaceID: "T012ABCDEFG", ChannelID: "C012ABCDEFG"},
+			Teams: &Teams{TenantID: "1234abcd-12ab-34cd-56ef-1234567890ab", TeamID: "1234abcd-12ab-34cd-56ef-1234567890ab", ChannelID: "19%3Aab12cd34%40thread.tacv2"},
+		}, ""},
+		"chat of tokens": {Props{Slack: &Slack{WorkspaceID: "${Token[TOKEN.1]}", ChannelID: "${Token[TOKEN.2]}"}}, ""},
+		"chat without IDs": {
+			Props{Slack: &Slack{ChannelID: "#alarms"}, Teams: &Teams{TenantID: "contoso", ChannelID: "19:ab@thread.tacv2"}},
+			`Slack.WorkspaceID: "" is not the ID of a workspace: take it from the console of Amazon Q Developer in chat applications, such as T012ABCDEFG` + "\n" +
+				`Slack.ChannelID: "#alarms" is not the ID of a channel: take the end of the channel's link, such as C012ABCDEFG` + "\n" +
+				`Teams.TenantID: "contoso" is not the ID of a tenant: take tenantId of the channel's link, a UUID` + "\n" +
+				`Teams.TeamID: "" is not the ID of a team: take groupId of the channel's link, a UUID` + "\n" +
+				`Teams.ChannelID: "19:ab@thread.tacv2" is not the ID of a channel: take it from the channel's link as it is there, such as 19%3Aab12...%40thread.tacv2`,
+		},
+		"what is usual": {Props{
+			TimeZone: "Europe/Berlin", OfficeHours: []Window{{From: 8 * time.Hour, Until: 18 * time.Hour}, {Days: []time.Weekday{time.Saturday}, Until: 24 * time.Hour}},
+			KnownRanges: []string{"203.0.113.0/24", "2001:db8::/32", "${Token[TOKEN.1]}"}, FunctionFile: "notice.zip",
+		}, ""},
+		"nothing of it can be": {
+			Props{
+				TimeZone:     "Europe/Bielefeld",
+				OfficeHours:  []Window{{From: 18 * time.Hour, Until: 8 * time.Hour}, {Days: []time.Weekday{7}, From: -time.Hour, Until: 25 * time.Hour}, {Until: time.Second}},
+				KnownRanges:  []string{"203.0.113.0", "0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/8"},
+				FunctionFile: "${Token[TOKEN.1]}",
+			},
+			`TimeZone: "Europe/Bielefeld" is not a time zone: use a name of the IANA time zone database, such as Europe/Berlin, or none for UTC` + "\n" +
+				`OfficeHours[0].Until: 8h0m0s is not after From, 18h0m0s: put it after From; what goes past midnight is two windows` + "\n" +
+				`OfficeHours[1].From: -1h0m0s is no time of day: use whole minutes from 0 to 24h` + "\n" +
+				`OfficeHours[1].Until: 25h0m0s is no time of day: use whole minutes from 0 to 24h` + "\n" +
+				`OfficeHours[1].Days: 7 is no day of the week: use time.Sunday to time.Saturday` + "\n" +
+				`OfficeHours[2].Until: 1s is no time of day: use whole minutes from 0 to 24h` + "\n" +
+				`KnownRanges[0]: "203.0.113.0" is not a CIDR block: for this one address write 203.0.113.0/32` + "\n" +
+				`KnownRanges[1]: "0.0.0.0/0" is every address, so none would be unknown: name the addresses that people work from, or leave KnownRanges out` + "\n" +
+				`KnownRanges[3]: "10.0.0.0/8" is the same as KnownRanges[2]: leave it out` + "\n" +
+				`FunctionFile: is a token, and the file is read now: write the path of the file`,
+		},
+		"a file for nothing": {
+			Props{FunctionFile: "notice.zip"},
+			"FunctionFile: is for the function that TimeZone, OfficeHours and KnownRanges need, and none of them is set: set one of them, or leave it out",
 		},
 		"bad address": {
 			Props{Emails: []string{"a@example.com", "oncall"}},
