@@ -2,6 +2,7 @@ package watch
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
@@ -9,6 +10,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/postern-cdk/postern/internal/dashboard"
+	"github.com/postern-cdk/postern/internal/queries"
 	"github.com/postern-cdk/postern/internal/runbook"
 )
 
@@ -33,13 +35,13 @@ func (b *board) ToJson() *[]any {
 const (
 	third    = dashboard.Columns / 3
 	half     = dashboard.Columns / 2
-	quarter  = dashboard.Columns / 4
 	graphs   = 6 // rows of the grid
 	answers  = 6
 	shown    = 20 // rows of an answer
 	hour     = 3600
 	minute   = 60
 	lagLimit = 15000 // milliseconds: when the host's check gives up
+	labelled = 15    // percent that labels are apart at least
 )
 
 // rows is the whole dashboard: what is now, alarms, who, each host, what was told.
@@ -76,19 +78,23 @@ func (w *Watch) now() dashboard.Row {
 		}
 		late = append(late, h.own("Arrival", "Maximum", hour, h.name, dashboard.Blue))
 	}
-	size := dashboard.Size{Width: quarter, Height: 4}
-	var row dashboard.Row
+	var row []dashboard.Number
 	for _, number := range []dashboard.Number{
-		{Size: size, Title: "Instances in service", Metrics: open},
-		{Size: size, Title: "Logins", Metrics: accepted, Whole: true},
-		{Size: size, Title: "Refused logins", Metrics: refused, Whole: true},
-		{Size: size, Title: "Slowest record of the last hour, ms", Metrics: late},
+		{Title: "Instances in service", Metrics: open, Trend: true},
+		{Title: "Logins", Metrics: accepted, Whole: true},
+		{Title: "Refused logins", Metrics: refused, Whole: true},
+		{Title: "Slowest record of the last hour, ms", Metrics: late, Trend: true},
 	} {
 		if len(number.Metrics) > 0 {
 			row = append(row, number)
 		}
 	}
-	return row
+	var filled dashboard.Row
+	for _, number := range row {
+		number.Size = dashboard.Size{Width: dashboard.Columns / len(row), Height: 4}
+		filled = append(filled, number)
+	}
+	return filled
 }
 
 // states is the alarms, by what they put in doubt.
@@ -110,24 +116,90 @@ func (w *Watch) states() dashboard.Row {
 	}{{"Evidence in doubt", evidence}, {"Security in doubt", security}, {"Doors", availability}} {
 		if arns := lists[column.kind]; len(arns) > 0 {
 			row = append(row, dashboard.Alarms{
-				Size: dashboard.Size{Width: third, Height: min(2+(longest+1)/2, 8)}, Title: column.title, Arns: arns,
+				Size: dashboard.Size{Width: third, Height: min(1+(longest+1)/2, 8)}, Title: column.title, Arns: arns,
 			})
 		}
 	}
 	return row
 }
 
-func (w *Watch) who() []dashboard.Row { return nil }
+// who is answers to saved queries: who came in by which door, who was refused, what
+// hosts complain of. Where no queries are saved, those that hosts alone can answer.
+func (w *Watch) who() []dashboard.Row {
+	var row dashboard.Row
+	for _, answer := range []struct{ title, id string }{
+		{"Who connected", queries.WhoConnected},
+		{"Sessions and tunnels opened", queries.SessionsOpened},
+		{"Failed logins by source", queries.FailedLogins},
+		{"Refused attempts to come in", queries.RefusedAttempts},
+		{"What hosts complain of", queries.HostAlarms},
+		{"People added and removed", queries.PeopleChanges},
+	} {
+		query := queries.ByID(answer.id)
+		if groups := w.groups(&query); len(groups) > 0 {
+			row = append(row, dashboard.Log{
+				Size: dashboard.Size{Width: half, Height: answers}, Title: answer.title, Groups: groups, Query: query.Top(shown),
+			})
+		}
+	}
+	return []dashboard.Row{row}
+}
+
+// groups are the names of the log groups that have what a query reads.
+func (w *Watch) groups(query *queries.Query) []string {
+	var names []string
+	if w.queries != nil {
+		for _, name := range w.queries.read(query) {
+			names = append(names, *name)
+		}
+		return names
+	}
+	if !slices.Equal(query.Sources, []queries.Source{queries.Hosts}) {
+		return nil
+	}
+	for _, h := range w.hosts {
+		if h.records != "" && !slices.Contains(names, h.records) {
+			names = append(names, h.records)
+		}
+	}
+	return names
+}
+
+// noticed is what people were told of one kind.
+type noticed struct {
+	label string
+	rules []string // their names
+}
 
 func (w *Watch) below() dashboard.Row {
 	var row dashboard.Row
-	for _, t := range w.told {
-		row = append(row, t)
+	if len(w.notices) > 0 {
+		told := dashboard.Graph{
+			Size: dashboard.Size{Width: dashboard.Columns - third, Height: graphs}, Title: "What people were told of", Stacked: true, Unit: "notices an hour",
+		}
+		for i, n := range w.notices {
+			told.Metrics = append(told.Metrics, n.metrics(fmt.Sprintf("n%d", i))...)
+		}
+		row = append(row, told)
 	}
 	if w.cost != "" {
 		row = append(row, dashboard.Text{Size: dashboard.Size{Width: third, Height: graphs}, Markdown: w.cost})
 	}
 	return row
+}
+
+// metrics are one line: the sum of all rules.
+func (n noticed) metrics(id string) []dashboard.Metric {
+	var list []dashboard.Metric
+	var ids []string
+	for i, rule := range n.rules {
+		ids = append(ids, fmt.Sprintf("%sr%d", id, i))
+		list = append(list, dashboard.Metric{
+			Namespace: "AWS/Events", Name: "Invocations", Dimensions: []dashboard.Dimension{{Name: "RuleName", Value: rule}},
+			Statistic: "Sum", Period: hour, ID: ids[i], Label: n.label, Hidden: true,
+		})
+	}
+	return append(list, dashboard.Metric{Expression: "SUM([" + strings.Join(ids, ", ") + "])", ID: id, Label: n.label, Period: hour})
 }
 
 // rows is one host: a title and two rows of graphs.
@@ -190,12 +262,16 @@ func (h *watched) measured(id, pattern, value string) {
 	})
 }
 
-// capacityLines are one line where both alarms go off at the same value.
+// capacityLines are in the colors of what they are for. Where they are near each
+// other one label is enough, as two could not be read.
 func capacityLines(memory, disk int) []dashboard.Threshold {
-	if memory == disk {
-		return []dashboard.Threshold{{Value: float64(memory), Label: "alarm"}}
+	list := []dashboard.Threshold{
+		{Value: float64(memory), Label: "alarm: memory", Color: dashboard.Blue}, {Value: float64(disk), Label: "alarm: disk", Color: dashboard.Orange},
 	}
-	return []dashboard.Threshold{{Value: float64(memory), Label: "memory alarm"}, {Value: float64(disk), Label: "disk alarm"}}
+	if apart := memory - disk; apart < labelled && -apart < labelled {
+		list[0].Label, list[1].Label = "alarms", ""
+	}
+	return list
 }
 
 // grouped is a metric of the host's group.
@@ -213,18 +289,13 @@ func (h *watched) own(id, statistic string, period int, label string, color dash
 	}
 }
 
-// widgets shows how often each rule of the teller had something to tell.
+// widgets shows how often the rules of the teller had something to tell.
 func (t *teller) widgets(_, counted string) {
-	var metrics []dashboard.Metric
+	n := noticed{label: counted}
 	for _, r := range t.rules {
-		metrics = append(metrics, dashboard.Metric{
-			Namespace: "AWS/Events", Name: "Invocations", Dimensions: []dashboard.Dimension{{Name: "RuleName", Value: *r.name}},
-			Statistic: "Sum", Period: hour, Label: r.label,
-		})
+		n.rules = append(n.rules, *r.name)
 	}
-	t.watch.told = append(t.watch.told, dashboard.Graph{
-		Size: dashboard.Size{Width: third, Height: graphs}, Title: counted, Metrics: metrics, Stacked: true, Unit: "messages",
-	})
+	t.watch.notices = append(t.watch.notices, n)
 }
 
 // CostLine is one line of what the ways in cost.

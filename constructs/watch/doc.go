@@ -46,6 +46,30 @@
 //
 // [Watch.AddHours] alarms when doors that open at some hours of the week did not.
 //
+// # Queries
+//
+// [Watch.AddQueries] saves queries for CloudWatch Logs Insights in a folder of the
+// console, each over the log groups that have what it reads:
+//
+//	All sessions of a person              hosts, trail    asks for the person
+//	Who did what in a session             hosts           asks for the session
+//	All access to a target                hosts, trail    asks for the target
+//	Who ran a command                     hosts           asks for a part of it
+//	Logins on hosts                       hosts
+//	Sessions going on                     hosts
+//	Failed logins by source               hosts
+//	What a Session Manager session showed sessions        asks for the session
+//	Sessions and tunnels opened           trail
+//	SSH keys pushed                       trail
+//	Refused attempts to come in           trail
+//	Changes to access and to records      trail
+//	People added and removed              hosts
+//	What hosts complain of                hosts
+//	Port 22 connections by source         flow logs
+//
+// Those on CloudTrail's events need a trail with a log group. docs/guide/one-day.md
+// follows a person through a day with them.
+//
 // # Cost
 //
 // $0.80 a month for the alarms of a host, by the metric; $0.20 for those on

@@ -13,7 +13,6 @@ import (
 
 	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
-	"github.com/postern-cdk/postern/internal/dashboard"
 	"github.com/postern-cdk/postern/internal/function"
 	"github.com/postern-cdk/postern/internal/policy"
 	"github.com/postern-cdk/postern/internal/runbook"
@@ -35,13 +34,16 @@ type Watch struct {
 	chat      awssns.Topic  // nil where nobody chats
 
 	// What the dashboard shows.
-	hosts []*watched
-	made  []made
-	told  []dashboard.Widget
-	cost  string
+	hosts   []*watched
+	made    []made
+	queries *Queries
+	notices []noticed
+	cost    string
 
 	breakGlass, hours                          constructs.Construct
 	existingTrail, eventsAllowed, toldByEvents bool
+
+	logGroups LogGroups
 }
 
 var _ constructs.IConstruct = (*Watch)(nil)
@@ -197,6 +199,9 @@ func (w *Watch) AddHost(host Host, options *HostOptions) {
 	h := &watched{door: door{watch: w, scope: scope, name: o.Name}, path: *scope.Node().Path(), options: &o, periods: map[int]awscdk.Duration{}, notice: alarmText{host: o.Name, group: host.AutoScalingGroupName()}}
 	h.alarms()
 	h.gather()
+	if o.LogGroup != nil {
+		h.records = *o.LogGroup.LogGroupName()
+	}
 	w.hosts = append(w.hosts, h)
 }
 
@@ -222,6 +227,7 @@ func (p *publish) Bind(constructs.Construct, awscloudwatch.IAlarm) *awscloudwatc
 // watched is one host while its alarms and widgets are made.
 type watched struct {
 	door
+	records string // its log group, or ""
 	path    string
 	options *HostOptions
 	notice  alarmText

@@ -103,6 +103,8 @@ func rows(metrics []Metric) []any {
 type Threshold struct {
 	Value float64
 	Label string
+	// Color. "": red.
+	Color Color
 }
 
 // Graph shows metrics over time.
@@ -136,7 +138,13 @@ func (g Graph) body(region string) (string, map[string]any) {
 	if len(g.Thresholds) > 0 {
 		lines := []any{}
 		for _, t := range g.Thresholds {
-			lines = append(lines, map[string]any{"value": t.Value, "label": t.Label, "color": string(Red)})
+			color := t.Color
+			if color == "" {
+				color = Red
+			}
+			line := map[string]any{"value": t.Value, "color": string(color)}
+			put(line, "label", t.Label)
+			lines = append(lines, line)
 		}
 		properties["annotations"] = map[string]any{"horizontal": lines}
 	}

@@ -326,6 +326,8 @@ func (c *source) record(line []byte, now time.Time) (record, bool) {
 		number, _, _ := bytes.Cut(after, []byte(","))
 		if seconds, err := strconv.ParseFloat(string(number), 64); err == nil && !c.start.IsZero() && seconds >= 0 && seconds < 1e9 {
 			r.at = c.start.UnixMilli() + int64(seconds*1000)
+		} else if bytes.HasPrefix(line, []byte("{")) && !c.start.IsZero() {
+			r.at = c.start.UnixMilli() // the header, whose time no later line may fall short of
 		}
 	default:
 		_, after, found := bytes.Cut(line, []byte(`"time":"`))
