@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
@@ -164,7 +163,7 @@ func TestNoticesOfCallsSatisfyTheRulePacks(t *testing.T) {
 
 var usual = watch.Props{
 	Emails: []string{"a@example.com"}, ExistingTrail: true,
-	TimeZone: "Europe/Berlin", OfficeHours: []watch.Window{{From: 8 * time.Hour, Until: 18 * time.Hour}}, KnownRanges: []string{"203.0.113.0/24"},
+	TimeZone: "Europe/Berlin", OfficeHours: &watch.OfficeHours{From: "08:00", Until: "18:00"}, KnownRanges: []string{"203.0.113.0/24"},
 }
 
 func TestNoticesByTheFunction(t *testing.T) {

@@ -22,20 +22,9 @@ import (
 	"github.com/postern-cdk/postern/internal/tree"
 )
 
-// Window is some hours on some days of the week.
-type Window struct {
-	// Days it is on. Empty is Monday to Friday.
-	Days []time.Weekday
-	// From and Until are hours of the day, from 0 to 24 hours after midnight, in
-	// whole minutes. What goes past midnight is two windows.
-	From, Until time.Duration
-}
-
-var workdays = []time.Weekday{time.Monday, time.Tuesday, time.Wednesday, time.Thursday, time.Friday}
-
 // judges tells whether somebody has said what is usual.
 func (p *Props) judges() bool {
-	return p.TimeZone != "" || len(p.OfficeHours) > 0 || len(p.KnownRanges) > 0
+	return p.TimeZone != "" || p.OfficeHours != nil || len(p.KnownRanges) > 0
 }
 
 func (p *Props) validateUsual(faults *check.Faults) {
@@ -44,26 +33,8 @@ func (p *Props) validateUsual(faults *check.Faults) {
 	} else {
 		faults.Check("TimeZone", check.TimeZone(p.TimeZone))
 	}
-	for i, w := range p.OfficeHours {
-		field := fmt.Sprintf("OfficeHours[%d]", i)
-		whole := true
-		for _, hour := range []struct {
-			name  string
-			value time.Duration
-		}{{"From", w.From}, {"Until", w.Until}} {
-			if hour.value < 0 || hour.value > 24*time.Hour || hour.value%time.Minute != 0 {
-				faults.Addf(field+"."+hour.name, "use whole minutes from 0 to 24h", "%s is no time of day", hour.value)
-				whole = false
-			}
-		}
-		if whole && w.Until <= w.From {
-			faults.Addf(field+".Until", "put it after From; what goes past midnight is two windows", "%s is not after From, %s", w.Until, w.From)
-		}
-		for _, day := range w.Days {
-			if day < time.Sunday || day > time.Saturday {
-				faults.Addf(field+".Days", "use time.Sunday to time.Saturday", "%d is no day of the week", int(day))
-			}
-		}
+	if h := p.OfficeHours; h != nil && p.TimeZone != "" && h.TimeZone != p.TimeZone {
+		faults.Addf("TimeZone", "name it in one place", "%q is not that of OfficeHours, %q", p.TimeZone, h.TimeZone)
 	}
 	for i, cidr := range p.KnownRanges {
 		field := fmt.Sprintf("KnownRanges[%d]", i)
@@ -85,13 +56,24 @@ func (p *Props) validateUsual(faults *check.Faults) {
 // settings are what the function is told.
 func (p *Props) settings() notice.Settings {
 	s := notice.Settings{TimeZone: p.TimeZone, Known: p.KnownRanges}
-	for _, w := range p.OfficeHours {
-		days := w.Days
-		if len(days) == 0 {
-			days = workdays
-		}
-		s.Hours = append(s.Hours, notice.Window{Days: days, From: int(w.From.Minutes()), Until: int(w.Until.Minutes())})
+	h := p.OfficeHours
+	if h == nil {
+		return s
 	}
+	if s.TimeZone == "" {
+		s.TimeZone = h.TimeZone
+	}
+	const midnight = 24 * 60
+	from, until := h.windows()
+	if from < until {
+		s.Hours = []notice.Window{{Days: h.Days, From: from, Until: until}}
+		return s
+	}
+	after := make([]time.Weekday, len(h.Days))
+	for i, day := range h.Days {
+		after[i] = (day + 1) % 7
+	}
+	s.Hours = []notice.Window{{Days: h.Days, From: from, Until: midnight}, {Days: after, From: 0, Until: until}}
 	return s
 }
 

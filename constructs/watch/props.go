@@ -21,11 +21,19 @@ const (
 	DefaultDiskPercent         = 85
 	DefaultUnprovenMinutes     = 30
 	DefaultMetricsNamespace    = "Postern/Bastion"
+
+	DefaultFailedKeysPerTenMinutes   = 20
+	DefaultInvalidUsersPerTenMinutes = 5
+	DefaultSudoPerTenMinutes         = 1
+	DefaultUnhealthyMinutes          = 5
 )
 
 // An alarm looks back a day at most
 // (docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html).
 const maxMinutes = 24 * 60
+
+// maxLines in ten minutes: where more are nothing to report, nothing is.
+const maxLines = 100_000
 
 // Props says who is told and how. Its zero value, and nil, make a topic that
 // nobody has subscribed to yet.
@@ -66,16 +74,18 @@ type Props struct {
 	Teams *Teams
 
 	// TimeZone is where people are, such as "Europe/Berlin": notices have the time there,
-	// and OfficeHours are there. Empty is UTC.
+	// and OfficeHours are there where they name no other. Empty is that of OfficeHours,
+	// or UTC.
 	//
 	// TimeZone, OfficeHours and KnownRanges each have a function send the notices, in
 	// the same words, instead of EventBridge alone. It costs nothing at the usual
 	// numbers of calls, and one alarm ($0.10 a month).
 	TimeZone string
 
-	// OfficeHours are when people work. A notice of what happens at another time begins
-	// with ABNORMAL. None is all hours.
-	OfficeHours []Window
+	// OfficeHours are when people are expected to work: a login to a host outside of
+	// them is an alarm, and a notice of what happens then begins with ABNORMAL. Nil
+	// expects them at any time.
+	OfficeHours *OfficeHours
 
 	// KnownRanges are the addresses that people work from, as CIDR blocks. A notice of
 	// what comes from elsewhere begins with ABNORMAL, but for what AWS services do on
@@ -121,10 +131,29 @@ type HostOptions struct {
 	// 100. 0 stands for [DefaultDiskPercent].
 	DiskPercent int
 
-	// LogGroup takes what the host tells of its promises. Nil stands for the host's
-	// own, where it has a method LogGroup, as a bastion does; without one there are
-	// no alarms on promises.
+	// LogGroup takes what the host tells of its promises, of logins and of sudo. Nil
+	// stands for the host's own, where it has a method LogGroup, as a bastion does;
+	// without one there are no alarms on any of it.
 	LogGroup awslogs.ILogGroup
+
+	// FailedKeysPerTenMinutes is how many keys and one-time codes of people with an
+	// account may be refused before it is reported, 1 to 100000. A client offers all
+	// keys that its agent has, so that a few are nothing. 0 stands for
+	// [DefaultFailedKeysPerTenMinutes].
+	FailedKeysPerTenMinutes int
+
+	// InvalidUsersPerTenMinutes is how often somebody without an account may try
+	// before it is reported, 1 to 100000. 0 stands for
+	// [DefaultInvalidUsersPerTenMinutes].
+	InvalidUsersPerTenMinutes int
+
+	// SudoPerTenMinutes is how many uses of sudo are reported, granted or refused, 1
+	// to 100000. 0 stands for [DefaultSudoPerTenMinutes]: each.
+	SudoPerTenMinutes int
+
+	// UnhealthyMinutes is how long the load balancer of a host that has one may find
+	// no healthy instance, 1 to 1440. 0 stands for [DefaultUnhealthyMinutes].
+	UnhealthyMinutes int
 
 	// UnprovenMinutes is how long the host may report no check of its promises, a
 	// multiple of 10 from 20 to 1440. It checks itself every five minutes. 0 stands
@@ -153,7 +182,15 @@ func (p *Props) withDefaults() Props {
 	if p == nil {
 		return Props{}
 	}
-	return *p
+	q := *p
+	if q.OfficeHours != nil {
+		hours := q.OfficeHours.withDefaults()
+		if hours.TimeZone == "" {
+			hours.TimeZone = q.TimeZone
+		}
+		q.OfficeHours = &hours
+	}
+	return q
 }
 
 var (
@@ -179,6 +216,9 @@ func (p *Props) validate() error {
 			continue
 		}
 		seen[strings.ToLower(email)] = i
+	}
+	if p.OfficeHours != nil {
+		faults.Merge("OfficeHours", p.OfficeHours.validate())
 	}
 	if name := p.DashboardName; name != "" && !check.Token(name) && !dashboardName.MatchString(name) {
 		faults.Addf("DashboardName", `use letters, digits, "-" and "_", up to 255`, "%q is no name of a dashboard", name)
@@ -232,6 +272,10 @@ func (o *HostOptions) withDefaults() HostOptions {
 		{&q.MemoryPercent, DefaultMemoryPercent},
 		{&q.DiskPercent, DefaultDiskPercent},
 		{&q.UnprovenMinutes, DefaultUnprovenMinutes},
+		{&q.FailedKeysPerTenMinutes, DefaultFailedKeysPerTenMinutes},
+		{&q.InvalidUsersPerTenMinutes, DefaultInvalidUsersPerTenMinutes},
+		{&q.SudoPerTenMinutes, DefaultSudoPerTenMinutes},
+		{&q.UnhealthyMinutes, DefaultUnhealthyMinutes},
 	} {
 		if *field.value == 0 {
 			*field.value = field.fallback
@@ -258,6 +302,10 @@ func (o *HostOptions) validate() error {
 		faults.Addf("UnprovenMinutes", fmt.Sprintf("use a multiple of %d from %d to %d", promisePeriodMinutes, 2*promisePeriodMinutes, maxMinutes),
 			"%d can't be counted in steps of %d minutes", unproven, promisePeriodMinutes)
 	}
+	faults.Check("FailedKeysPerTenMinutes", check.Between(o.FailedKeysPerTenMinutes, 1, maxLines))
+	faults.Check("InvalidUsersPerTenMinutes", check.Between(o.InvalidUsersPerTenMinutes, 1, maxLines))
+	faults.Check("SudoPerTenMinutes", check.Between(o.SudoPerTenMinutes, 1, maxLines))
+	faults.Check("UnhealthyMinutes", check.Between(o.UnhealthyMinutes, 1, maxMinutes))
 	faults.Check("CpuPercent", check.Between(o.CpuPercent, 1, 100))
 	faults.Check("MemoryPercent", check.Between(o.MemoryPercent, 1, 100))
 	faults.Check("DiskPercent", check.Between(o.DiskPercent, 1, 100))

@@ -14,6 +14,8 @@ import (
 	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/function"
+	"github.com/postern-cdk/postern/internal/host/settings"
+	"github.com/postern-cdk/postern/internal/hostalarm"
 	"github.com/postern-cdk/postern/internal/policy"
 	"github.com/postern-cdk/postern/internal/runbook"
 	"github.com/postern-cdk/postern/internal/tree"
@@ -42,6 +44,7 @@ type Watch struct {
 	cost    string
 
 	breakGlass, hours                          constructs.Construct
+	officeHours                                *OfficeHours
 	existingTrail, eventsAllowed, toldByEvents bool
 
 	logGroups LogGroups
@@ -74,6 +77,7 @@ func New(scope constructs.Construct, id string, props *Props) *Watch {
 	constructs.NewConstruct_Override(w, scope, &id)
 	w.scope = attach.ScopeOf(w)
 	w.trail, w.existingTrail = p.Trail, p.ExistingTrail || p.Trail != nil
+	w.officeHours = p.OfficeHours
 	w.topic = w.useTopic(&p)
 	w.newChat(&p)
 	w.action = &publish{topicARN: w.topic.TopicArn()}
@@ -191,13 +195,27 @@ func (w *Watch) AddHost(host Host, options *HostOptions) {
 	if o.Name == "" {
 		o.Name = *host.Node().Id()
 	}
-	if telling, ok := host.(interface{ LogGroup() awslogs.ILogGroup }); ok && o.LogGroup == nil {
-		o.LogGroup = telling.LogGroup()
+	group := func(settings.Log) awslogs.ILogGroup { return o.LogGroup }
+	if o.LogGroup == nil {
+		if telling, ok := host.(interface{ LogGroup() awslogs.ILogGroup }); ok {
+			o.LogGroup = telling.LogGroup()
+		}
+		if telling, ok := host.(interface {
+			LogGroupOf(kind string) awslogs.ILogGroup
+		}); ok {
+			group = func(kind settings.Log) awslogs.ILogGroup { return telling.LogGroupOf(string(kind)) }
+		}
 	}
 	tree.Must("watch host", w, o.Name, w.validateHost(&o))
 
 	scope := constructs.NewConstruct(w, &o.Name)
 	h := &watched{door: door{watch: w, scope: scope, name: o.Name}, path: *scope.Node().Path(), options: &o, periods: map[int]awscdk.Duration{}, notice: alarmText{host: o.Name, group: host.AutoScalingGroupName()}}
+	h.group = group
+	if balanced, ok := host.(interface {
+		LoadBalancerNames() (loadBalancer, targetGroup string)
+	}); ok {
+		h.loadBalancer, h.targetGroup = balanced.LoadBalancerNames()
+	}
 	h.alarms()
 	h.gather()
 	if o.LogGroup != nil {
@@ -234,6 +252,11 @@ type watched struct {
 	notice  alarmText
 	periods map[int]awscdk.Duration
 
+	// group is where records of a kind go.
+	group func(settings.Log) awslogs.ILogGroup
+	// loadBalancer and targetGroup are dimensions, or "".
+	loadBalancer, targetGroup string
+
 	instances, status, cpu, told, agent, capacity []awscloudwatch.IMetric
 }
 
@@ -247,6 +270,10 @@ func (h *watched) alarms() {
 		at:     1, periods: o.OutOfServiceMinutes, missing: awscloudwatch.TreatMissingData_BREACHING, class: availability, runbook: "in-service",
 	})
 
+	if h.loadBalancer != "" {
+		h.balanced(wanted)
+	}
+
 	failed := h.metric("AWS/EC2", "StatusCheckFailed", "Maximum", 1)
 	h.status = []awscloudwatch.IMetric{failed}
 	h.alarm("StatusCheck", n.statusCheck(), &condition{
@@ -259,6 +286,7 @@ func (h *watched) alarms() {
 
 	if o.LogGroup != nil {
 		h.promises()
+		h.occurrences()
 	}
 	if o.WithoutAgent {
 		return
@@ -279,8 +307,8 @@ func (h *watched) alarms() {
 // promises alarms on what the host tells of itself, and on its telling nothing.
 func (h *watched) promises() {
 	o, n := h.options, h.notice
-	broken := h.counted("Broken", brokenPromise)
-	told := h.counted("Checks", anyCheck)
+	broken := h.counted(hostalarm.HostPromise)
+	told := h.counted(hostalarm.HostUnproven)
 	h.measured("Arrival", arrival, "$.ms")
 	h.told = []awscloudwatch.IMetric{broken, told}
 	h.alarm("HostPromise", n.broken(), &condition{
@@ -290,22 +318,6 @@ func (h *watched) promises() {
 	h.alarm("HostUnproven", n.unproven(o.UnprovenMinutes), &condition{
 		metric: h.expression(unproven, promisePeriodMinutes, map[string]awscloudwatch.IMetric{inService: running, checks: told}),
 		at:     1, periods: o.UnprovenMinutes / promisePeriodMinutes, missing: awscloudwatch.TreatMissingData_BREACHING, class: evidence, runbook: "host-unproven",
-	})
-}
-
-// counted is how many lines of the host's log group match a pattern. The metric
-// has no dimension, as it could only come from the lines; its name tells the host.
-func (h *watched) counted(id, pattern string) awscloudwatch.IMetric {
-	namespace, name := h.options.MetricsNamespace, id+" "+h.path
-	awslogs.NewCfnMetricFilter(h.scope, jsii.String(id), &awslogs.CfnMetricFilterProps{
-		LogGroupName:  h.options.LogGroup.LogGroupName(),
-		FilterPattern: &pattern,
-		MetricTransformations: []any{&awslogs.CfnMetricFilter_MetricTransformationProperty{
-			MetricNamespace: &namespace, MetricName: &name, MetricValue: jsii.String("1"),
-		}},
-	})
-	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-		Namespace: &namespace, MetricName: &name, Statistic: jsii.String("Sum"), Period: h.period(promisePeriodMinutes),
 	})
 }
 
