@@ -23,6 +23,7 @@ type Watch struct {
 	constructs.Construct
 
 	scope     policy.Scope
+	trail     Trail
 	topic     awssns.ITopic
 	dashboard awscloudwatch.Dashboard
 	action    *publish
@@ -58,7 +59,7 @@ func New(scope constructs.Construct, id string, props *Props) *Watch {
 	w := &Watch{}
 	constructs.NewConstruct_Override(w, scope, &id)
 	w.scope = attach.ScopeOf(w)
-	w.existingTrail = p.ExistingTrail
+	w.trail, w.existingTrail = p.Trail, p.ExistingTrail || p.Trail != nil
 	w.topic = w.useTopic(&p)
 	w.action = &publish{topicARN: w.topic.TopicArn()}
 	for i, email := range p.Emails {
