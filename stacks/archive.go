@@ -90,5 +90,6 @@ func (s *archiveStack) export(c *config.Config) {
 var lockModes = map[config.ObjectLock]archive.LockMode{
 	config.ObjectLockGovernance: archive.LockGovernance,
 	config.ObjectLockCompliance: archive.LockCompliance,
+	config.ObjectLockLegalHold:  archive.LockLegalHold,
 	config.ObjectLockOff:        archive.LockOff,
 }

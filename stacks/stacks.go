@@ -12,6 +12,7 @@ import (
 	"github.com/postern-cdk/postern/constructs/bastion"
 	"github.com/postern-cdk/postern/constructs/endpoints"
 	"github.com/postern-cdk/postern/constructs/instanceconnect"
+	"github.com/postern-cdk/postern/constructs/monthlycost"
 	"github.com/postern-cdk/postern/constructs/network"
 	"github.com/postern-cdk/postern/constructs/watch"
 	"github.com/postern-cdk/postern/stacks/config"
@@ -23,6 +24,7 @@ type Postern struct {
 	network *networkStack
 	access  *accessStack
 	watch   *watchStack
+	cost    *monthlycost.MonthlyCost
 	stacks  []awscdk.Stack
 }
 
@@ -46,6 +48,7 @@ func New(scope constructs.Construct, c *config.Config) *Postern {
 		p.stacks = append(p.stacks, p.network)
 	}
 	p.stacks = append(p.stacks, p.access, p.watch)
+	p.addMonthlyCost(c)
 	return p
 }
 
@@ -78,6 +81,10 @@ func (p *Postern) InstanceConnect() *instanceconnect.Endpoint { return p.access.
 
 // Watch is what tells people.
 func (p *Postern) Watch() *watch.Watch { return p.watch.watch }
+
+// MonthlyCost is what the parts cost a month, known after the synthesis, or nil
+// where the configuration leaves it out.
+func (p *Postern) MonthlyCost() *monthlycost.MonthlyCost { return p.cost }
 
 // Stacks lists the stacks in the order in which they are deployed: Archive,
 // Network, Access and Watch, without those that nothing is left for because

@@ -185,6 +185,16 @@ func TestArchiveWithoutLock(t *testing.T) {
 	assert.Equal(t, map[string]any{"Status": "Enabled"}, bucket["VersioningConfiguration"])
 }
 
+// Without a default, nothing is locked until a hold or a retention is placed, which
+// only a bucket with Object Lock takes.
+func TestArchiveForLegalHolds(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	archive.New(stack, "Archive", &archive.Props{ObjectLock: archive.ObjectLock{Mode: archive.LockLegalHold}})
+	bucket := byLogicalName(t, cdktest.Template(stack), "AWS::S3::Bucket")["ArchiveBucket"]["Properties"].(map[string]any)
+	assert.Equal(t, true, bucket["ObjectLockEnabled"])
+	assert.NotContains(t, bucket, "ObjectLockConfiguration")
+}
+
 func TestArchiveWithImportedCollaborators(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	archive.New(stack, "Archive", &archive.Props{
@@ -264,10 +274,18 @@ func TestArchiveSatisfiesTheRulePacks(t *testing.T) {
 	for name, props := range map[string]*archive.Props{
 		"by default": nil,
 		"unlocked":   {ObjectLock: archive.ObjectLock{Mode: archive.LockOff}},
+		"listed":     {Inventory: &archive.Inventory{}},
+		"copied":     {Replica: archive.ReplicaTarget{BucketName: "mine", Region: "eu-central-1", KeyAlias: "alias/mine"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			stack := cdktest.StackIn(newJudgedApp(t), "Test")
-			archive.New(stack, "Archive", props).AddLogGroup("Sessions")
+			archive.New(stack, "Archive", props).AddLogGroupWith("Sessions", &archive.LogGroupOptions{Masking: &archive.Masking{}})
+			addRulePacks(stack)
+			assert.Empty(t, findings(stack))
+		})
+		t.Run("replica", func(t *testing.T) {
+			stack := cdktest.StackIn(newJudgedApp(t), "Test")
+			archive.NewReplica(stack, "Replica", nil)
 			addRulePacks(stack)
 			assert.Empty(t, findings(stack))
 		})

@@ -179,6 +179,7 @@ func TestStacks(t *testing.T) {
 		{"match their goldens", stacksMatchTheirGoldens},
 		{"are the same without feature flags", stacksWithoutFeatureFlags},
 		{"pass cfn-lint", stacksPassCfnLint},
+		{"cost what their outputs say", costMatchesTheTemplates},
 		{"refer one way", stacksReferOneWay},
 		{"are safe and useful by default", defaultIsSafeAndUseful},
 		{"are configured", configurationReachesTheTemplates},

@@ -29,10 +29,14 @@ const abortUploadDays = 7
 const maxDays = 36500
 
 // S3 moves no object to STANDARD_IA before it is 30 days old, nor on to an
-// archive class before it has been there for 30.
+// archive class before it has been there for 30. The Glacier classes are charged
+// for 90 days at least.
 //
 // docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html
-const minInfrequentAccessDays = 30
+const (
+	minInfrequentAccessDays = 30
+	minGlacierDays          = 90
+)
 
 // Props says what an [Archive] is made of. Its zero value, and nil, make a key,
 // a locked log bucket and a bucket for that one's access logs.
@@ -49,6 +53,16 @@ type Props struct {
 	// access logs and policy are then yours: the fields below that describe a
 	// bucket must be empty.
 	Bucket awss3.IBucket
+
+	// LogAccount is the archive of another account, which takes all records, and
+	// what is logged to the groups of [Archive.AddLogGroup], beyond the reach of this
+	// account: made by [FromLogAccount]. No bucket is made then, and the fields below
+	// that describe one must be empty. The log groups stay here, too, to be searched.
+	LogAccount *LogAccount
+
+	// Sources are other accounts whose records this archive takes, which makes its
+	// account their log account. Nil: none.
+	Sources *Sources
 
 	// AccessLogBucket takes the server access logs of the log bucket in place of
 	// one made here. It must have default encryption SSE-S3 and no Object Lock,
@@ -70,10 +84,43 @@ type Props struct {
 	// still be read at once. 0 stands for never.
 	GlacierAfterDays int
 
+	// GlacierFlexibleAfterDays is the age in days at which objects move on to
+	// Glacier Flexible Retrieval, which gives up that records can be read at once:
+	// neither people nor queries read an object before it was restored, which takes
+	// minutes to 12 hours and is paid by the GB
+	// (docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects-retrieval-options.html).
+	// 0 stands for never.
+	//
+	// S3 charges at least 90 days of either Glacier class, so the next move comes 90
+	// days later or more.
+	GlacierFlexibleAfterDays int
+
+	// DeepArchiveAfterDays is the age in days at which objects move on to Glacier
+	// Deep Archive, the cheapest class: a restore takes 12 to 48 hours. 0 stands for
+	// never. S3 charges at least 180 days of it.
+	DeepArchiveAfterDays int
+
 	// ExpireAfterDays is the age in days at which objects are deleted, not less
 	// than the lock lasts and later than the moves to cheaper classes. 0 keeps them
 	// forever.
+	//
+	// An object under a legal hold, or with a longer retention of its own, stays
+	// until that ends: S3 deletes no version that is locked.
 	ExpireAfterDays int
+
+	// Inventory has S3 list regularly what the log bucket holds, with each object's
+	// lock: what an auditor asks for first, and what a batch job takes to place holds
+	// or to copy what was there before the Replica. Nil lists nothing.
+	Inventory *Inventory
+
+	// Replica is where S3 copies to what is written to the log bucket from then on,
+	// in another Region; see [NewReplica]. Its zero value copies nowhere.
+	//
+	// Deletions are not copied, so that who hides an object here doesn't hide the
+	// copy; retention and legal holds are. What is in the bucket already is copied
+	// by S3 Batch Replication only, which is started by hand
+	// (docs.aws.amazon.com/AmazonS3/latest/userguide/s3-batch-replication-batch.html).
+	Replica ReplicaTarget
 
 	// AccessLogRetentionDays is the age in days at which access logs are deleted.
 	// 0 stands for [DefaultAccessLogRetentionDays].
@@ -98,8 +145,24 @@ type ObjectLock struct {
 	// Mode is [LockGovernance] where empty.
 	Mode LockMode
 	// Days is how many days after it was written an object stays locked, 1 to
-	// 36500. 0 stands for [DefaultLockDays].
+	// 36500. 0 stands for [DefaultLockDays] with LockGovernance; LockCompliance,
+	// which nobody can take back, wants them spelled out, and the other modes have
+	// none.
 	Days int
+}
+
+// String says the lock in words.
+func (l ObjectLock) String() string {
+	switch l.Mode {
+	case LockGovernance:
+		return fmt.Sprintf("(locked for %d days; s3:BypassGovernanceRetention lifts it)", l.Days)
+	case LockCompliance:
+		return fmt.Sprintf("(locked for %d days; nobody lifts it)", l.Days)
+	case LockLegalHold:
+		return "(where a hold or retention was placed, locked)"
+	default:
+		return "(not locked)"
+	}
 }
 
 // LockMode is who can lift the lock of an object before its time.
@@ -112,6 +175,11 @@ const (
 	// LockCompliance lets nobody lift a lock: not the root user, not AWS Support.
 	// What was written can't be deleted, and is paid for, until its time is over.
 	LockCompliance LockMode = "compliance"
+	// LockLegalHold locks no object by itself, but lets each be locked: by a legal
+	// hold, which lasts until it is taken off (s3:PutObjectLegalHold), or by a
+	// retention of its own (s3:PutObjectRetention). Until then whoever may delete
+	// objects may delete evidence.
+	LockLegalHold LockMode = "legal-hold"
 	// LockOff gives up the lock: whoever may delete objects may delete evidence.
 	// Versioning alone remains.
 	LockOff LockMode = "off"
@@ -123,13 +191,14 @@ func (p *Props) withDefaults() Props {
 		q = *p
 	}
 	setDefault(&q.LogRetentionDays, DefaultLogRetentionDays)
-	if q.Bucket != nil {
+	q.Sources = q.Sources.withDefaults()
+	if q.Bucket != nil || q.LogAccount != nil {
 		return q
 	}
 	if q.ObjectLock.Mode == "" {
 		q.ObjectLock.Mode = LockGovernance
 	}
-	if q.ObjectLock.Mode != LockOff {
+	if q.ObjectLock.Mode == LockGovernance {
 		setDefault(&q.ObjectLock.Days, DefaultLockDays)
 	}
 	setDefault(&q.InfrequentAccessAfterDays, DefaultInfrequentAccessAfterDays)
@@ -148,11 +217,24 @@ func setDefault(field *int, value int) {
 // validate examines props whose defaults are filled in.
 func (p *Props) validate() error {
 	var faults check.Faults
-	if p.Bucket != nil {
-		p.refuseBucketFields(&faults)
-	} else {
+	if p.Sources != nil {
+		faults.Merge("Sources", p.Sources.validate())
+	}
+	switch {
+	case p.LogAccount != nil:
+		if p.Bucket != nil {
+			faults.Add("Bucket", "takes the logs in place of the LogAccount's", "leave out one of the two")
+		}
+		if p.Sources != nil {
+			faults.Add("Sources", "would send the records of other accounts here, while LogAccount takes this one's away", "let the sources name the log account itself")
+		}
+		p.refuseBucketFields("LogAccount", &faults)
+	case p.Bucket != nil:
+		p.refuseBucketFields("Bucket", &faults)
+	default:
 		p.validateLock(&faults)
 		p.validateLifecycle(&faults)
+		p.validateReplica(&faults)
 		if p.AccessLogBucket == nil {
 			faults.Check("AccessLogRetentionDays", check.Between(p.AccessLogRetentionDays, 1, maxDays))
 		} else if p.AccessLogRetentionDays != 0 {
@@ -160,15 +242,18 @@ func (p *Props) validate() error {
 				"%d is for a bucket made here, but AccessLogBucket brings another", p.AccessLogRetentionDays)
 		}
 	}
-	if _, ok := retention(p.LogRetentionDays); !ok {
-		faults.Addf("LogRetentionDays", nearestRetention(p.LogRetentionDays),
-			"%d is no retention period of CloudWatch Logs", p.LogRetentionDays)
-	}
+	checkRetention(&faults, "LogRetentionDays", p.LogRetentionDays)
 	return faults.Err()
 }
 
-func (p *Props) refuseBucketFields(faults *check.Faults) {
-	const fix = "leave it out, or leave out Bucket to have one made"
+func checkRetention(faults *check.Faults, field string, days int) {
+	if _, ok := retention(days); !ok {
+		faults.Addf(field, nearestRetention(days), "%d is no retention period of CloudWatch Logs", days)
+	}
+}
+
+func (p *Props) refuseBucketFields(instead string, faults *check.Faults) {
+	fix := "leave it out, or leave out " + instead + " to have one made"
 	for _, field := range []struct {
 		name string
 		set  bool
@@ -177,38 +262,71 @@ func (p *Props) refuseBucketFields(faults *check.Faults) {
 		{"ObjectLock", p.ObjectLock != ObjectLock{}},
 		{"InfrequentAccessAfterDays", p.InfrequentAccessAfterDays != 0},
 		{"GlacierAfterDays", p.GlacierAfterDays != 0},
+		{"GlacierFlexibleAfterDays", p.GlacierFlexibleAfterDays != 0},
+		{"DeepArchiveAfterDays", p.DeepArchiveAfterDays != 0},
 		{"ExpireAfterDays", p.ExpireAfterDays != 0},
 		{"AccessLogRetentionDays", p.AccessLogRetentionDays != 0},
+		{"Inventory", p.Inventory != nil},
+		{"Replica", p.Replica != ReplicaTarget{}},
 	} {
 		if field.set {
-			faults.Add(field.name, "describes a bucket made here, but Bucket brings another", fix)
+			faults.Add(field.name, "describes a bucket made here, but "+instead+" brings another", fix)
 		}
 	}
 }
 
 func (p *Props) validateLock(faults *check.Faults) {
 	lock := p.ObjectLock
-	faults.Check("ObjectLock.Mode", check.OneOf(lock.Mode, LockGovernance, LockCompliance, LockOff))
+	faults.Check("ObjectLock.Mode", check.OneOf(lock.Mode, LockGovernance, LockCompliance, LockLegalHold, LockOff))
 	switch {
-	case lock.Mode != LockOff:
+	case lock.Mode == LockCompliance && lock.Days == 0:
+		faults.Add("ObjectLock.Days", "is empty, but Mode is LockCompliance, which nobody can shorten or lift, not even AWS",
+			fmt.Sprintf("spell out how many days nothing can be deleted, such as %d, or choose LockGovernance", DefaultLockDays))
+	case lock.Mode == LockGovernance || lock.Mode == LockCompliance:
 		faults.Check("ObjectLock.Days", check.Between(lock.Days, 1, maxDays))
-	case lock.Days != 0:
-		faults.Addf("ObjectLock.Days", "leave it out, or choose a Mode that locks",
-			"%d days are given, but Mode is LockOff", lock.Days)
+	case lock.Days != 0 && lockNames[lock.Mode] != "":
+		faults.Addf("ObjectLock.Days", "leave it out, or choose LockGovernance or LockCompliance",
+			"%d days are given, but Mode is %s", lock.Days, lockNames[lock.Mode])
 	}
+}
+
+var lockNames = map[LockMode]string{LockLegalHold: "LockLegalHold, which locks nothing by itself", LockOff: "LockOff"}
+
+// move is an age at which objects go to a cheaper class.
+type move struct {
+	field, class string
+	days         int
+	stay         int // how long they stay there at least
+}
+
+// moves are those that are asked for, in the order in which S3 makes them.
+func (p *Props) moves() []move {
+	var asked []move
+	for _, m := range []move{
+		{"InfrequentAccessAfterDays", "STANDARD_IA", p.InfrequentAccessAfterDays, minInfrequentAccessDays},
+		{"GlacierAfterDays", "GLACIER_IR", p.GlacierAfterDays, minGlacierDays},
+		{"GlacierFlexibleAfterDays", "GLACIER", p.GlacierFlexibleAfterDays, minGlacierDays},
+		{"DeepArchiveAfterDays", "DEEP_ARCHIVE", p.DeepArchiveAfterDays, 0},
+	} {
+		if m.days != 0 {
+			asked = append(asked, m)
+		}
+	}
+	return asked
 }
 
 func (p *Props) validateLifecycle(faults *check.Faults) {
 	faults.Check("InfrequentAccessAfterDays", check.Between(p.InfrequentAccessAfterDays, minInfrequentAccessDays, maxDays))
-	last, lastName := p.InfrequentAccessAfterDays, "InfrequentAccessAfterDays"
-	if p.GlacierAfterDays != 0 {
-		if least := last + minInfrequentAccessDays; p.GlacierAfterDays < least || p.GlacierAfterDays > maxDays {
-			faults.Addf("GlacierAfterDays", fmt.Sprintf("use %d to %d", least, maxDays),
-				"%d is out of range: objects stay in STANDARD_IA for %d days or more, from InfrequentAccessAfterDays %d on",
-				p.GlacierAfterDays, minInfrequentAccessDays, last)
+	moves := p.moves()
+	for i, m := range moves[1:] {
+		before := moves[i]
+		if least := before.days + before.stay; m.days < least || m.days > maxDays {
+			faults.Addf(m.field, fmt.Sprintf("use %d to %d", least, maxDays),
+				"%d is out of range: objects stay in %s for %d days or more, from %s %d on",
+				m.days, before.class, before.stay, before.field, before.days)
 		}
-		last, lastName = p.GlacierAfterDays, "GlacierAfterDays"
 	}
+	last, lastName := moves[len(moves)-1].days, moves[len(moves)-1].field
 	if p.ExpireAfterDays == 0 {
 		return
 	}

@@ -47,6 +47,7 @@ type Bastion struct {
 	open              bool
 
 	bucket       awss3.IBucket // records
+	recordPrefix string        // of the records in it
 	peopleBucket awss3.IBucket
 	peoplePrefix string
 	keys         awskms.IKey
@@ -97,8 +98,9 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 	// is asked for once.
 	b := &Bastion{
 		scope: attach.ScopeOf(scope), peoplePrefix: p.Host.People.prefix(), sudoers: slices.Clone(p.Host.People.Sudo),
-		rules: map[string]string{},
+		rules: map[string]string{}, recordPrefix: recordPrefix + attach.Folder(scope, p.Bucket),
 	}
+	tree.Must("bastion", scope, id, placed(b.recordPrefix))
 	made, err := build(&p)
 	tree.Must("bastion", scope, id, err)
 	stack := awscdk.Stack_Of(scope)
@@ -195,10 +197,8 @@ func (b *Bastion) render(p *Props, stack, sha256 string) (*host.UserData, error)
 	config.BundleBucket = late(func() *string { return b.bundle.BucketName })
 	config.BundleKey = late(func() *string { return b.bundle.ObjectKey })
 	config.RecordBucket = late(func() *string { return b.bucket.BucketName() })
-	config.PeopleBucket = config.RecordBucket
-	if p.Host.People.Bucket != nil {
-		config.PeopleBucket = *p.Host.People.Bucket.BucketName()
-	}
+	config.Choices.Recording.Prefix = b.recordPrefix
+	config.PeopleBucket = late(func() *string { return b.peopleBucket.BucketName() })
 	if b.parameters != "" {
 		config.ParameterPath = b.parameters
 		config.KeyID = late(func() *string { return b.keys.KeyArn() })

@@ -158,5 +158,5 @@ func (b *Bastion) ReplayScript() string {
 func (b *Bastion) replay(session, day string) string {
 	return fmt.Sprintf(`to=$(mktemp -d) && aws s3 cp --region %s --recursive --exclude "*" --include "*/%s/*" "s3://%s/%s%s/" "$to" && `+
 		`cat "$to"/*/%s/*.cast > "$to/session.cast" && asciinema play "$to/session.cast"`,
-		b.scope.Region, session, *b.bucket.BucketName(), recordPrefix, day, session)
+		b.scope.Region, session, *b.bucket.BucketName(), b.recordPrefix, day, session)
 }

@@ -73,7 +73,7 @@ const (
 type People struct {
 	// Bucket with the public keys. Whoever may write to it lets people in.
 	// Defaults to the bucket of the records, where versioning tells who was let
-	// in when.
+	// in when; where that belongs to a log account, to a new one.
 	Bucket awss3.IBucket
 	// Prefix of the objects, with a slash at its end. Defaults to "public-keys/".
 	Prefix string

@@ -191,7 +191,8 @@ type Props struct {
 	Key awskms.IKey
 	// Host is what runs on the instance. The zero value is the safest.
 	Host Host
-	// Bucket is where records are locked away, below "sessions/". Defaults to that
+	// Bucket is where records are locked away, below "sessions/", in that of an
+	// archive.LogAccount below "sessions/ACCOUNT/". Defaults to that
 	// of a new archive.Archive, which outlives the stack. The role may write to it
 	// and neither read, replace nor delete what is there. An imported bucket that is
 	// encrypted under a KMS key must name it:

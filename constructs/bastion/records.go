@@ -11,6 +11,7 @@ import (
 
 	"github.com/postern-cdk/postern/constructs/archive"
 	"github.com/postern-cdk/postern/internal/asset"
+	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/host/bundle"
 	"github.com/postern-cdk/postern/internal/tree"
@@ -47,9 +48,28 @@ func (b *Bastion) makeRecords(p *Props, made bundle.Bundle) {
 		b.bucket = archive.New(b, "Archive", &archive.Props{Key: b.keys}).Bucket()
 	}
 	b.peopleBucket = p.Host.People.Bucket
-	if b.peopleBucket == nil {
+	switch {
+	case b.peopleBucket != nil:
+	case attach.Arranged(b.bucket):
+		// A log account takes records and gives nothing back. Keys are no evidence:
+		// whoever manages people may delete them, and versions tell who did.
+		b.peopleBucket = archive.New(b, "People", &archive.Props{
+			Key: b.keys, ObjectLock: archive.ObjectLock{Mode: archive.LockOff},
+		}).Bucket()
+	default:
 		b.peopleBucket = b.bucket
 	}
+}
+
+// placed refuses records that would be put nowhere: the host is told where before
+// the account is known.
+func placed(recordPrefix string) error {
+	var faults check.Faults
+	if check.Token(recordPrefix) {
+		faults.Add("Bucket", "belongs to a log account, where each account's records are below its number, and the stack doesn't say what account it is for",
+			"give the stack an Env with Account and Region")
+	}
+	return faults.Err()
 }
 
 // upload has a deploy put the bundle where the host fetches it.
@@ -79,13 +99,13 @@ func (b *Bastion) recordStatements(p *Props) []any {
 	statements := []any{
 		// A key of the bootstrap bucket lets in everybody of the account through S3.
 		allow("Bundle", []string{object(*b.bundle.BucketName, *b.bundle.ObjectKey)}, nil, "s3:GetObject"),
-		allow("Records", []string{records + "/" + recordPrefix + "*"}, nil, "s3:PutObject"),
+		allow("Records", []string{records + "/" + b.recordPrefix + "*"}, nil, "s3:PutObject"),
 		allow("PeopleNames", []string{people}, is("s3:prefix", b.peoplePrefix), "s3:ListBucket"),
 		allow("PeopleKeys", read, nil, "s3:GetObject"),
 	}
 	recordKey := b.keyOf("Bucket", b.bucket)
 	peopleKey := recordKey
-	if p.Host.People.Bucket != nil {
+	if b.peopleBucket != b.bucket {
 		peopleKey = b.keyOf("Host.People.Bucket", b.peopleBucket)
 	}
 	if recordKey != nil {

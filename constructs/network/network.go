@@ -35,6 +35,7 @@ func New(scope constructs.Construct, id string, props *Props) *Network {
 		err = p.validateZones(scope)
 	}
 	tree.Must("network", scope, id, err)
+	tree.Must("network", scope, id, p.placed())
 
 	n := &Network{props: p, vpc: p.Vpc}
 	constructs.NewConstruct_Override(n, scope, &id)
@@ -223,6 +224,9 @@ func (n *Network) newFlowLogRole() awsiam.Role {
 // https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-permissions.html.
 func (n *Network) allowDelivery() {
 	scope, bucket := attach.ScopeOf(n), n.props.FlowLogs.Bucket
+	if attach.Arranged(bucket) {
+		return
+	}
 	if !attach.ToBucket(bucket, policy.LogDeliveryBucketStatements(scope, *bucket.BucketArn(), n.folder())) {
 		tree.Warn(n, "flow-log-bucket-imported",
 			"FlowLogs.Bucket is imported, so its policy can't be extended here: let its owner allow delivery.logs.amazonaws.com "+
@@ -231,6 +235,16 @@ func (n *Network) allowDelivery() {
 	if key := bucket.EncryptionKey(); key != nil {
 		attach.ToKey(key, policy.LogDeliveryKeyStatements(scope))
 	}
+}
+
+// placed refuses a folder in the bucket of a log account that its policy doesn't
+// know.
+func (p *Props) placed() error {
+	var faults check.Faults
+	if l := p.FlowLogs; l != nil && l.Prefix != "" && attach.Arranged(l.Bucket) {
+		faults.Addf("FlowLogs.Prefix", "leave it out", `the Bucket's log account takes flow logs below "AWSLogs/ACCOUNT/" only, and not below %q`, l.Prefix)
+	}
+	return faults.Err()
 }
 
 func (n *Network) folder() string { return strings.Trim(n.props.FlowLogs.Prefix, "/") }

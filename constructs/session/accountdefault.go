@@ -142,6 +142,7 @@ func NewAccountDefault(scope constructs.Construct, id string, props *AccountDefa
 		file, err = p.function()
 	}
 	tree.Must("session account default", scope, id, err)
+	tree.Must("session account default", scope, id, p.Settings.placed())
 
 	a := &AccountDefault{}
 	constructs.NewConstruct_Override(a, scope, &id)
@@ -225,7 +226,7 @@ func (a *AccountDefault) newFunction(sh *shell, file function.File) awscdk.CfnRe
 // logKey is the key of the records, or a new one where they have none that is known.
 func (a *AccountDefault) logKey(sh *shell) awskms.IKey {
 	key := sh.bucketKey
-	if key == nil {
+	if key == nil || attach.Arranged(sh.bucket) {
 		if made, ok := a.Node().TryFindChild(jsii.String("RecordsKey")).(awskms.Key); ok {
 			return made
 		}

@@ -80,6 +80,7 @@ var _ constructs.IConstruct = (*Preferences)(nil)
 func NewPreferences(scope constructs.Construct, id string, props *PreferencesProps) *Preferences {
 	p := props.withDefaults()
 	tree.Must("session preferences", scope, id, p.validate())
+	tree.Must("session preferences", scope, id, p.Settings.placed())
 
 	n := &Preferences{targets: p.Targets}
 	constructs.NewConstruct_Override(n, scope, &id)

@@ -47,6 +47,8 @@ type Settings struct {
 
 	// Prefix is the folder in Bucket, such as "audit/sessions", without slashes
 	// around. A bastion's own folders, "sessions" and "public-keys", are refused.
+	// In the bucket of an archive.LogAccount, transcripts are in the folder with this
+	// account's number of the default one, and no other is taken.
 	// Defaults to [DefaultPrefix].
 	Prefix string
 

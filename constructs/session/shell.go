@@ -1,6 +1,8 @@
 package session
 
 import (
+	"strings"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/postern-cdk/postern/constructs/archive"
 	"github.com/postern-cdk/postern/internal/attach"
+	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/policy"
 	"github.com/postern-cdk/postern/internal/survey"
 	"github.com/postern-cdk/postern/internal/tree"
@@ -43,6 +46,9 @@ func newShell(scope constructs.Construct, s Settings) *shell {
 	}
 	if sh.bucket != nil {
 		sh.bucketKey = sh.keyOf(sh.bucket)
+		if folder := attach.Folder(scope, sh.bucket); folder != "" {
+			sh.settings.Prefix = s.Prefix + "/" + strings.TrimSuffix(folder, "/")
+		}
 	}
 	switch {
 	case sh.logGroup != nil:
@@ -74,11 +80,22 @@ func newShell(scope constructs.Construct, s Settings) *shell {
 	return sh
 }
 
+// placed refuses a folder in the bucket of a log account that its policy doesn't
+// know.
+func (s *Settings) placed() error {
+	var faults check.Faults
+	if s.Bucket != nil && s.Prefix != DefaultPrefix && attach.Arranged(s.Bucket) {
+		faults.Addf("Prefix", "leave it out", "the Bucket's log account takes transcripts below %q only, and not below %q", DefaultPrefix+"/ACCOUNT", s.Prefix)
+	}
+	return faults.Err()
+}
+
 // newLogGroup is beside a bucket that was given: under the bucket's key, so that
-// one key has the records, or under a new one where it has none.
+// one key has the records, or under a new one where it has none, or one in a log
+// account.
 func (sh *shell) newLogGroup() awslogs.ILogGroup {
 	key := sh.bucketKey
-	if key == nil {
+	if key == nil || attach.Arranged(sh.bucket) {
 		key = awskms.NewKey(sh.scope, jsii.String("RecordsKey"), &awskms.KeyProps{
 			Description:       jsii.String("Encrypts the records of sessions"),
 			EnableKeyRotation: jsii.Bool(true),

@@ -227,7 +227,7 @@ func (w *Watch) teller(parent constructs.Construct, id string) *teller {
 		w.delivery = w.newDelivery()
 		if !w.existingTrail {
 			tree.Warn(w, "watch-no-trail", "notices of sessions come from CloudTrail by EventBridge, and only while the account has a trail "+
-				"that logs management events in this region: make one, and say so by ExistingTrail")
+				"that logs management events in this region: make one with package trail and pass it as Trail, or say by ExistingTrail that there is one")
 		}
 	}
 	return &teller{watch: w, scope: constructs.NewConstruct(parent, &id)}

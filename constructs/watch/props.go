@@ -52,9 +52,15 @@ type Props struct {
 	// Emails are addresses to subscribe to the topic. SNS asks each to confirm.
 	Emails []string
 
+	// Trail is the CloudTrail trail that notices come from by EventBridge, and in
+	// whose log group the alarms of [Watch.AddAccountAlarms] count: one that package
+	// trail made or stands for. Without it, and without ExistingTrail, a warning says
+	// that no notices will come.
+	Trail Trail
+
 	// ExistingTrail says that a CloudTrail trail of the account, or of its
-	// organization, logs management events in this region. Notices of sessions come
-	// from it, so without it a warning says that none will come.
+	// organization, logs management events in this region, where Trail does not name
+	// it.
 	ExistingTrail bool
 
 	// OfficeHours are when people are expected to log in to hosts: a login outside of
@@ -132,6 +138,15 @@ type HostOptions struct {
 	WithoutAgent bool
 }
 
+// Trail is a CloudTrail trail that logs management events in this region. One of
+// package trail is such, made or imported.
+type Trail interface {
+	// TrailArn is its ARN.
+	TrailArn() string
+	// LogGroup takes the events, too. It is nil where there is none.
+	LogGroup() awslogs.ILogGroup
+}
+
 func (p *Props) withDefaults() Props {
 	if p == nil {
 		return Props{}
@@ -156,6 +171,9 @@ func (p *Props) validate() error {
 	if p.Topic != nil && p.Key != nil {
 		faults.Add("Key", "is for a topic made here, but Topic brings another",
 			"leave it out, or leave out Topic to have one made")
+	}
+	if p.Trail != nil && p.ExistingTrail {
+		faults.Add("ExistingTrail", "says that there is a trail, but Trail names it", "leave it out")
 	}
 	seen := map[string]int{}
 	for i, email := range p.Emails {

@@ -25,23 +25,23 @@ type Watch struct {
 	constructs.Construct
 
 	scope     policy.Scope
+	trail     Trail
 	topic     awssns.ITopic
 	dashboard awscloudwatch.Dashboard
 	action    *publish
 	delivery  *delivery
 
 	// What the dashboard shows.
-	hosts   []*watched
-	made    []made
-	queries *Queries
-	notices []noticed
-	cost    string
+	hosts    []*watched
+	sessions []*sessions
+	made     []made
+	queries  *Queries
+	notices  []noticed
+	cost     string
 
 	breakGlass, hours                          constructs.Construct
 	officeHours                                *OfficeHours
 	existingTrail, eventsAllowed, toldByEvents bool
-
-	logGroups LogGroups
 }
 
 var _ constructs.IConstruct = (*Watch)(nil)
@@ -62,7 +62,7 @@ func New(scope constructs.Construct, id string, props *Props) *Watch {
 	w := &Watch{}
 	constructs.NewConstruct_Override(w, scope, &id)
 	w.scope = attach.ScopeOf(w)
-	w.existingTrail = p.ExistingTrail
+	w.trail, w.existingTrail = p.Trail, p.ExistingTrail || p.Trail != nil
 	w.officeHours = p.OfficeHours
 	w.topic = w.useTopic(&p)
 	w.action = &publish{topicARN: w.topic.TopicArn()}

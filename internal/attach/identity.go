@@ -2,6 +2,7 @@ package attach
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/postern-cdk/postern/internal/policy"
@@ -62,4 +63,37 @@ func conditions(s policy.Statement) *map[string]*map[string]any {
 		all[operator] = &values
 	}
 	return &all
+}
+
+// NewRole makes a role that the service in trust may take. All statements are
+// about the same service.
+func NewRole(scope constructs.Construct, id, description string, trust []policy.Statement) awsiam.Role {
+	role := awsiam.NewRole(scope, &id, &awsiam.RoleProps{
+		Description: &description,
+		AssumedBy: awsiam.NewServicePrincipal(jsii.String(trust[0].Principal["Service"][0]), &awsiam.ServicePrincipalOpts{
+			Conditions: anyConditions(trust[0]),
+		}),
+	})
+	for _, s := range trust[1:] {
+		s.Sid = ""
+		role.AssumeRolePolicy().AddStatements(parse(s))
+	}
+	return role
+}
+
+func anyConditions(s policy.Statement) *map[string]any {
+	all := map[string]any{}
+	for operator, keys := range *conditions(s) {
+		all[operator] = *keys
+	}
+	return &all
+}
+
+// Document is a policy of statements.
+func Document(statements []policy.Statement) awsiam.PolicyDocument {
+	list := make([]any, len(statements))
+	for i, s := range statements {
+		list[i] = s.Object()
+	}
+	return awsiam.PolicyDocument_FromJson(map[string]any{"Version": "2012-10-17", "Statement": list})
 }

@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -72,7 +73,7 @@ func TestEventBridgeStatementsHaveNoSourceCondition(t *testing.T) {
 	statements := append(policy.TopicKeyStatements(here), policy.EventTopicStatements("arn:aws:sns:eu-west-1:111122223333:T")...)
 	seen := 0
 	for _, s := range statements {
-		if s.Principal["Service"] != "events.amazonaws.com" {
+		if !slices.Equal(s.Principal["Service"], policy.Values{"events.amazonaws.com"}) {
 			continue
 		}
 		seen++
@@ -167,7 +168,7 @@ func TestKeyStatementsAreNarrow(t *testing.T) {
 			for _, action := range s.Action {
 				assert.NotEqual(t, "kms:*", action)
 			}
-			if s.Principal["AWS"] == "*" {
+			if slices.Contains(s.Principal["AWS"], "*") {
 				assert.NotEmpty(t, s.Condition["ArnEquals"]["aws:PrincipalArn"])
 				assert.NotEmpty(t, s.Condition["StringEquals"]["kms:CallerAccount"])
 			}

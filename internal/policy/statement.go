@@ -28,13 +28,14 @@ const (
 )
 
 // Principal names who a statement is about, by kind: "AWS" or "Service".
-type Principal map[string]string
+type Principal map[string]Values
 
 // Condition holds, by operator, the keys and the values a request must have: for
 // each key any one of its values, and all keys together.
 type Condition map[string]map[string]Values
 
-// Values are the values of a condition key. One alone is written without a list.
+// Values are those of a condition key, or principals of a kind. One alone is written
+// without a list.
 type Values []string
 
 // MarshalJSON implements json.Marshaler.
@@ -56,11 +57,11 @@ func (v *Values) UnmarshalJSON(data []byte) error {
 }
 
 // service is an AWS service acting on its own behalf.
-func service(name string) Principal { return Principal{"Service": name} }
+func service(name string) Principal { return Principal{"Service": {name}} }
 
 // anyone is every AWS principal. A statement that uses it must narrow it by
 // condition.
-func anyone() Principal { return Principal{"AWS": "*"} }
+func anyone() Principal { return Principal{"AWS": {"*"}} }
 
 // Lines is a list of statements to paste into a policy, one a line.
 func Lines(statements []Statement) string {

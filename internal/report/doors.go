@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/postern-cdk/postern/internal/property"
 )
 
 // States of a door.
@@ -77,12 +79,12 @@ func (u rule) ports() string {
 }
 
 func newRule(group string, properties any, peerKey, prefixListKey string) rule {
-	u := rule{group: group, protocol: strings.ToLower(text(at(properties, "IpProtocol")))}
-	u.from, _ = number(at(properties, "FromPort"))
-	u.to, _ = number(at(properties, "ToPort"))
-	u.peer = text(at(properties, peerKey))
+	u := rule{group: group, protocol: strings.ToLower(property.Text(property.At(properties, "IpProtocol")))}
+	u.from, _ = property.Number(property.At(properties, "FromPort"))
+	u.to, _ = property.Number(property.At(properties, "ToPort"))
+	u.peer = property.Text(property.At(properties, peerKey))
 	for _, key := range []string{"CidrIp", "CidrIpv6", prefixListKey} {
-		if s := text(at(properties, key)); s != "" {
+		if s := property.Text(property.At(properties, key)); s != "" {
 			u.network = s
 		}
 	}
@@ -234,7 +236,7 @@ func (r *Report) instanceConnect() []Row {
 	for _, endpoint := range endpoints {
 		row := Row{What: "EC2 Instance Connect Endpoint", State: closed}
 		var targets []string
-		for _, group := range texts(endpoint.list("SecurityGroupIds")) {
+		for _, group := range property.Texts(endpoint.list("SecurityGroupIds")) {
 			for _, u := range egress {
 				if u.group != group || nowhere(u.network) || (!u.covers(22) && !u.covers(3389)) {
 					continue

@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"strings"
+
+	"github.com/postern-cdk/postern/internal/property"
 )
 
 // host is an Auto Scaling group with the launch template that it starts.
@@ -18,30 +20,19 @@ func (h host) data(path ...string) any {
 	return h.template.at(append([]string{"LaunchTemplateData"}, path...)...)
 }
 
-// public says that instances get a public address of their own at launch.
-func (h host) public() bool {
-	interfaces, _ := h.data("NetworkInterfaces").([]any)
-	for _, i := range interfaces {
-		if yes(at(i, "AssociatePublicIpAddress")) {
-			return true
-		}
-	}
-	return false
-}
-
 // volumes lists sizes in GB, and whether all are encrypted.
 func (h host) volumes() (sizes []float64, encrypted bool) {
 	mappings, _ := h.data("BlockDeviceMappings").([]any)
 	encrypted = len(mappings) > 0
 	for _, mapping := range mappings {
-		ebs := at(mapping, "Ebs")
+		ebs := property.At(mapping, "Ebs")
 		if ebs == nil {
 			continue
 		}
-		if size, ok := number(at(ebs, "VolumeSize")); ok {
+		if size, ok := property.Number(property.At(ebs, "VolumeSize")); ok {
 			sizes = append(sizes, size)
 		}
-		encrypted = encrypted && yes(at(ebs, "Encrypted"))
+		encrypted = encrypted && property.Yes(property.At(ebs, "Encrypted"))
 	}
 	return sizes, encrypted
 }
@@ -54,19 +45,19 @@ func (inv *Inventory) hosts() []host {
 		if size == nil {
 			size = group.at("MinSize")
 		}
-		h.desired, _ = number(size)
+		h.desired, _ = property.Number(size)
 		spec := group.at("LaunchTemplate")
 		if mixed := group.at("MixedInstancesPolicy"); mixed != nil {
-			spec = at(mixed, "LaunchTemplate", "LaunchTemplateSpecification")
-			overrides, _ := at(mixed, "LaunchTemplate", "Overrides").([]any)
+			spec = property.At(mixed, "LaunchTemplate", "LaunchTemplateSpecification")
+			overrides, _ := property.At(mixed, "LaunchTemplate", "Overrides").([]any)
 			for _, override := range overrides {
-				if s := text(at(override, "InstanceType")); s != "" {
+				if s := property.Text(property.At(override, "InstanceType")); s != "" {
 					h.types = append(h.types, s)
 				}
 			}
-			_, h.spot = at(mixed, "InstancesDistribution", "SpotAllocationStrategy").(string)
+			_, h.spot = property.At(mixed, "InstancesDistribution", "SpotAllocationStrategy").(string)
 		}
-		id, name := text(at(spec, "LaunchTemplateId")), text(at(spec, "LaunchTemplateName"))
+		id, name := property.Text(property.At(spec, "LaunchTemplateId")), property.Text(property.At(spec, "LaunchTemplateName"))
 		for _, template := range inv.of("AWS::EC2::LaunchTemplate") {
 			if (id != "" && template.Identifier == id) || (name != "" && template.text("LaunchTemplateName") == name) {
 				h.template = template
@@ -75,7 +66,7 @@ func (inv *Inventory) hosts() []host {
 		if h.data("InstanceMarketOptions", "MarketType") == "spot" {
 			h.spot = true
 		}
-		if s := text(h.data("InstanceType")); s != "" && len(h.types) == 0 {
+		if s := property.Text(h.data("InstanceType")); s != "" && len(h.types) == 0 {
 			h.types = []string{s}
 		}
 		hosts = append(hosts, h)
@@ -93,9 +84,9 @@ func (r *Report) hosts() {
 			continue
 		}
 		var good []string
-		if text(h.data("MetadataOptions", "HttpTokens")) == "required" {
+		if property.Text(h.data("MetadataOptions", "HttpTokens")) == "required" {
 			hops := "hop limit of the image"
-			if n, ok := number(h.data("MetadataOptions", "HttpPutResponseHopLimit")); ok {
+			if n, ok := property.Number(h.data("MetadataOptions", "HttpPutResponseHopLimit")); ok {
 				hops = fmt.Sprintf("hop limit %.0f", n)
 			}
 			good = append(good, "IMDSv2 only, "+hops)

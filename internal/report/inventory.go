@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/postern-cdk/postern/internal/cost"
+	"github.com/postern-cdk/postern/internal/property"
 )
 
 // Inventory is what was found.
@@ -42,7 +45,7 @@ type Output struct {
 
 // Types are the resource types that the report reads. Others don't change it.
 func Types() []string {
-	return []string{
+	return sortedUnique(append(cost.Types(),
 		"AWS::AutoScaling::AutoScalingGroup",
 		"AWS::AutoScaling::ScheduledAction",
 		"AWS::CloudTrail::Trail",
@@ -68,7 +71,7 @@ func Types() []string {
 		"AWS::SNS::Subscription",
 		"AWS::SNS::Topic",
 		"AWS::SSM::Document",
-	}
+	))
 }
 
 func (inv *Inventory) of(resourceType string) []Resource {
@@ -81,29 +84,16 @@ func (inv *Inventory) of(resourceType string) []Resource {
 	return found
 }
 
-// at walks into nested properties: a string is a key, a number would be an
-// index, which nothing here needs.
-func at(value any, path ...string) any {
-	for _, key := range path {
-		object, ok := value.(map[string]any)
-		if !ok {
-			return nil
-		}
-		value = object[key]
-	}
-	return value
-}
+func (r Resource) at(path ...string) any { return property.At(r.Properties, path...) }
 
-func (r Resource) at(path ...string) any { return at(r.Properties, path...) }
-
-func (r Resource) text(path ...string) string { return text(r.at(path...)) }
+func (r Resource) text(path ...string) string { return property.Text(r.at(path...)) }
 
 func (r Resource) list(path ...string) []any {
 	l, _ := r.at(path...).([]any)
 	return l
 }
 
-func (r Resource) yes(path ...string) bool { return yes(r.at(path...)) }
+func (r Resource) yes(path ...string) bool { return property.Yes(r.at(path...)) }
 
 // name is the shortest thing that a reader recognises.
 func (r Resource) name(properties ...string) string {
@@ -131,37 +121,6 @@ func (r Resource) label(properties ...string) string {
 
 // hash ends the logical ID of what the CDK names.
 var hash = regexp.MustCompile(`[0-9A-F]{8}$`)
-
-// text renders a scalar; templates may hold 22 or "22" for the same number.
-func text(value any) string {
-	switch v := value.(type) {
-	case string:
-		return v
-	case bool:
-		return strconv.FormatBool(v)
-	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64)
-	case int:
-		return strconv.Itoa(v)
-	default:
-		return ""
-	}
-}
-
-func yes(value any) bool { return strings.EqualFold(text(value), "true") }
-
-func number(value any) (float64, bool) {
-	n, err := strconv.ParseFloat(text(value), 64)
-	return n, err == nil
-}
-
-func texts(list []any) []string {
-	var out []string
-	for _, v := range list {
-		out = append(out, text(v))
-	}
-	return out
-}
 
 // plural counts things: "1 subnet", "2 subnets".
 func plural(n int, thing string) string {

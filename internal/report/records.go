@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/postern-cdk/postern/internal/property"
 )
 
 func (r *Report) records() {
@@ -62,12 +64,12 @@ func (r *Report) flowLogs() {
 func (r *Report) trails() {
 	for _, trail := range r.Inventory.of("AWS::CloudTrail::Trail") {
 		state := "on"
-		if !yes(trail.at("IsLogging")) {
+		if !property.Yes(trail.at("IsLogging")) {
 			state = "OFF"
 			r.fail("trail "+trail.name("TrailName")+" is not logging", "Set IsLogging")
 		}
 		detail := "to bucket " + trail.text("S3BucketName")
-		if yes(trail.at("EnableLogFileValidation")) {
+		if property.Yes(trail.at("EnableLogFileValidation")) {
 			detail += ", with validation"
 		}
 		r.Records = append(r.Records, Row{What: "Trail " + trail.label("TrailName"), State: state, Detail: detail})
@@ -85,13 +87,13 @@ func (r *Report) buckets() {
 	for _, bucket := range buckets {
 		name := bucket.label("BucketName")
 		retention := bucket.at("ObjectLockConfiguration", "Rule", "DefaultRetention")
-		mode := strings.ToLower(text(at(retention, "Mode")))
+		mode := strings.ToLower(property.Text(property.At(retention, "Mode")))
 		var particulars []string
 		state := "locked"
 		switch {
 		case mode != "":
-			period := text(at(retention, "Days")) + " days"
-			if years := text(at(retention, "Years")); years != "" {
+			period := property.Text(property.At(retention, "Days")) + " days"
+			if years := property.Text(property.At(retention, "Years")); years != "" {
 				period = years + " years"
 			}
 			particulars = append(particulars, fmt.Sprintf("Object Lock %s %s", mode, period))

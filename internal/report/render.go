@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strconv"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -42,7 +43,8 @@ func (r *Report) Render(w io.Writer, colours bool) error {
 	p.rows("Hosts", r.Hosts)
 	p.rows("What is recorded", r.Records)
 	p.rows("Who is told", r.Told)
-	p.bill(r.Cost)
+	p.rows("What each costs a month", r.CostOf)
+	p.bill(r.Cost, len(r.CostOf) > 0)
 	p.commands(r.Commands)
 	p.verdict(r)
 	_, err := io.WriteString(w, p.b.String())
@@ -107,14 +109,21 @@ func (p *page) rows(title string, list []Row) {
 	})
 }
 
-func (p *page) bill(lines cost.Lines) {
+func (p *page) bill(lines cost.Lines, detailed bool) {
 	if len(lines) == 0 {
 		return
 	}
-	p.heading("What it costs a month")
+	if detailed {
+		p.heading("What that is made of")
+	} else {
+		p.heading("What it costs a month")
+	}
 	var rows []table.Row
 	var sources []string
 	for _, line := range lines {
+		if line.ByUse() && line.USD < 0.005 {
+			continue // which the sum has, and nobody would miss
+		}
 		sources = append(sources, line.Price.Source)
 		what, more, _ := strings.Cut(line.Price.What, ", ")
 		amount, note := dollars(line.USD), line.Note
@@ -126,12 +135,12 @@ func (p *page) bill(lines cost.Lines) {
 			what, amount = string(line.Part), "?"
 			note = join(note, "not in the price table")
 		case line.ByUse():
-			amount = "by use"
-			note = join(note, price(line.Price.USD)+" a "+unitName(line.Price.Unit))
+			amount = "~" + dollars(line.USD)
+			note = join(price(line.Price.USD)+" a "+unitName(line.Price.Unit), note)
 		}
 		quantity := ""
-		if line.Quantity > 0 {
-			quantity = fmt.Sprintf("%g", line.Quantity)
+		if line.Quantity > 0 && !line.Assumed {
+			quantity = strconv.FormatFloat(math.Round(line.Quantity*1000)/1000, 'f', -1, 64)
 			if line.Price.Unit == cost.GBMonth {
 				quantity += " GB"
 			}
@@ -142,7 +151,8 @@ func (p *page) bill(lines cost.Lines) {
 	if len(lines.Unknown()) > 0 {
 		total = "over " + total
 	}
-	rows = append(rows, table.Row{p.bold("Together, use and data transfer apart"), "", p.bold(total), ""})
+	rows = append(rows, table.Row{p.bold("Together, use and data transfer apart"), "", p.bold(total), ""},
+		table.Row{"By use, as assumed", "", "~" + dollars(lines.Use()), ""})
 	p.columns(rows, []table.ColumnConfig{
 		{Number: 1, WidthMax: 45, WidthMaxEnforcer: wrap},
 		{Number: 2, Align: pretty.AlignRight},

@@ -39,8 +39,10 @@ type Report struct {
 	Records   []Row
 	Told      []Row
 	Cost      cost.Lines
-	Commands  []Output
-	Findings  []Finding
+	// CostOf are the figures of doors and of what they share, as the stacks say.
+	CostOf   []Row
+	Commands []Output
+	Findings []Finding
 }
 
 // Make examines an inventory.
@@ -59,7 +61,8 @@ func Make(inv Inventory) *Report {
 	r.hosts()
 	r.records()
 	r.told()
-	r.Cost = cost.Estimate(r.items())
+	r.Cost = r.bill()
+	r.figures()
 	r.commands()
 	return r
 }

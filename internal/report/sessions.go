@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/postern-cdk/postern/internal/property"
 )
 
 // sessions lists what Session Manager offers by documents of their own name.
@@ -15,7 +17,7 @@ func (r *Report) sessions() {
 		}
 		content := contentOf(document)
 		name := document.name("Name")
-		switch kind := text(at(content, "sessionType")); kind {
+		switch kind := property.Text(property.At(content, "sessionType")); kind {
 		case "Standard_Stream":
 			r.shell(name, content)
 		case "Port":
@@ -39,7 +41,7 @@ func contentOf(document Resource) any {
 }
 
 func (r *Report) shell(name string, content any) {
-	in := func(key string) string { return text(at(content, "inputs", key)) }
+	in := func(key string) string { return property.Text(property.At(content, "inputs", key)) }
 	var to []string
 	for _, place := range []struct{ what, key, strict, resource, resourceName string }{
 		{"log group ", "cloudWatchLogGroupName", "cloudWatchEncryptionEnabled", "AWS::Logs::LogGroup", "LogGroupName"},
@@ -84,14 +86,14 @@ func (r *Report) shell(name string, content any) {
 }
 
 func port(name string, content any) Row {
-	number := text(at(content, "properties", "portNumber"))
+	number := property.Text(property.At(content, "properties", "portNumber"))
 	row := Row{What: "Tunnel " + name, State: open, Detail: "to port " + number}
-	if host := text(at(content, "properties", "host")); host != "" {
+	if host := property.Text(property.At(content, "properties", "host")); host != "" {
 		row.Detail += " of " + host
 	} else {
 		row.Detail += " of the host itself"
 	}
-	if text(at(content, "properties", "type")) == "" {
+	if property.Text(property.At(content, "properties", "type")) == "" {
 		row.What = "SSH by " + name
 	}
 	row.Detail += ", nowhere else; its content is not recorded by Session Manager"
@@ -118,7 +120,7 @@ func (r *Report) people() {
 			order = append(order, name)
 		}
 		for _, kind := range []struct{ key, one string }{{"Roles", "role"}, {"Groups", "group"}, {"Users", "user"}} {
-			for _, who := range texts(policy.list(kind.key)) {
+			for _, who := range property.Texts(policy.list(kind.key)) {
 				row.Detail = joined(row.Detail, kind.one+" "+who)
 			}
 		}
@@ -143,16 +145,16 @@ func allowed(document any, row *Row) []string {
 	}
 	var documents []string
 	starts, connects := false, false
-	statements, _ := at(document, "Statement").([]any)
+	statements, _ := property.At(document, "Statement").([]any)
 	for _, statement := range statements {
-		if text(at(statement, "Effect")) != "Allow" {
+		if property.Text(property.At(statement, "Effect")) != "Allow" {
 			continue
 		}
-		actions := oneOrMore(at(statement, "Action"))
+		actions := oneOrMore(property.At(statement, "Action"))
 		starts = starts || slices.Contains(actions, "ssm:StartSession")
 		connects = connects || slices.Contains(actions, "ec2-instance-connect:OpenTunnel")
 		if slices.Contains(actions, "ssm:GetDocument") {
-			for _, arn := range oneOrMore(at(statement, "Resource")) {
+			for _, arn := range oneOrMore(property.At(statement, "Resource")) {
 				documents = append(documents, "uses "+arn[strings.LastIndex(arn, "/")+1:])
 			}
 		}
@@ -184,9 +186,9 @@ func joined(lines string, more ...string) string {
 
 func oneOrMore(value any) []string {
 	if list, ok := value.([]any); ok {
-		return texts(list)
+		return property.Texts(list)
 	}
-	if one := text(value); one != "" {
+	if one := property.Text(value); one != "" {
 		return []string{one}
 	}
 	return nil

@@ -1,6 +1,10 @@
 package report
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/postern-cdk/postern/internal/property"
+)
 
 func (r *Report) told() {
 	listeners := 0
@@ -12,7 +16,7 @@ func (r *Report) told() {
 			}
 		}
 		for _, inline := range topic.list("Subscription") {
-			who = append(who, text(at(inline, "Protocol"))+" "+text(at(inline, "Endpoint")))
+			who = append(who, property.Text(property.At(inline, "Protocol"))+" "+property.Text(property.At(inline, "Endpoint")))
 		}
 		who = sortedUnique(who)
 		listeners += len(who)
@@ -71,5 +75,5 @@ func named(rules, name string) bool {
 }
 
 func acts(alarm Resource) bool {
-	return text(alarm.at("ActionsEnabled")) != "false" && len(alarm.list("AlarmActions")) > 0
+	return property.Text(alarm.at("ActionsEnabled")) != "false" && len(alarm.list("AlarmActions")) > 0
 }

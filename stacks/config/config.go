@@ -33,6 +33,7 @@ type Config struct {
 	Tunnels         []Tunnel        `yaml:"tunnels"`
 	Operators       []Operator      `yaml:"operators"`
 	Watch           Watch           `yaml:"watch"`
+	MonthlyCost     MonthlyCost     `yaml:"monthlyCost"`
 }
 
 // Archive configures where the evidence is kept.
@@ -42,10 +43,11 @@ type Archive struct {
 	KeyArn string `yaml:"keyArn"`
 	// BucketName is the name of a log bucket of yours. Defaults to a new one.
 	BucketName string `yaml:"bucketName"`
-	// ObjectLock is "governance" (the default), "compliance" or "off". Nobody, not
-	// even the account's root user, can shorten compliance mode.
+	// ObjectLock is "governance" (the default), "compliance", "legal-hold" or "off".
+	// Nobody, not even the account's root user, can shorten compliance mode.
 	ObjectLock ObjectLock `yaml:"objectLock"`
-	// ObjectLockDays is how long an object can't be deleted. Defaults to 365.
+	// ObjectLockDays is how long an object can't be deleted. Defaults to 365;
+	// compliance mode wants it spelled out.
 	ObjectLockDays int `yaml:"objectLockDays"`
 	// LogRetentionDays is how long log groups keep events. Defaults to 365.
 	LogRetentionDays int `yaml:"logRetentionDays"`
@@ -58,6 +60,7 @@ type ObjectLock string
 const (
 	ObjectLockGovernance ObjectLock = "governance"
 	ObjectLockCompliance ObjectLock = "compliance"
+	ObjectLockLegalHold  ObjectLock = "legal-hold"
 	ObjectLockOff        ObjectLock = "off"
 )
 
@@ -365,6 +368,12 @@ type WatchedSessions struct {
 	Resumed bool `yaml:"resumed"`
 	// Quiet are session documents whose sessions nobody is told of.
 	Quiet []string `yaml:"quiet"`
+}
+
+// MonthlyCost configures the figures of what each door costs a month.
+type MonthlyCost struct {
+	// Absent leaves the figures out of the outputs and of the template.
+	Absent bool `yaml:"absent"`
 }
 
 // Default is the configuration of an empty document. A field that it leaves at

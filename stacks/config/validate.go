@@ -92,12 +92,15 @@ func (w *Watch) validate(f *check.Faults) {
 func (a *Archive) validate(f *check.Faults) {
 	arn(f, "archive.keyArn", a.KeyArn, "kms")
 	matches(f, "archive.bucketName", a.BucketName, bucketPattern, "write the name of an S3 bucket, 3 to 63 lower-case letters, digits, dots and hyphens")
-	oneOf(f, "archive.objectLock", a.ObjectLock, ObjectLockGovernance, ObjectLockCompliance, ObjectLockOff)
+	oneOf(f, "archive.objectLock", a.ObjectLock, ObjectLockGovernance, ObjectLockCompliance, ObjectLockLegalHold, ObjectLockOff)
 	if a.ObjectLockDays != 0 {
 		f.Check("archive.objectLockDays", check.Between(a.ObjectLockDays, 1, 36500))
-		if a.ObjectLock == ObjectLockOff {
-			f.Addf("archive.objectLockDays", "remove it, or choose governance or compliance", "%d is set, but archive.objectLock is off", a.ObjectLockDays)
+		if a.ObjectLock == ObjectLockOff || a.ObjectLock == ObjectLockLegalHold {
+			f.Addf("archive.objectLockDays", "remove it, or choose governance or compliance", "%d is set, but archive.objectLock is %s", a.ObjectLockDays, a.ObjectLock)
 		}
+	} else if a.ObjectLock == ObjectLockCompliance {
+		f.Add("archive.objectLockDays", "is missing, but archive.objectLock is compliance, which nobody can shorten or lift, not even AWS",
+			"spell out how many days nothing can be deleted, such as 365, or choose governance")
 	}
 	if a.BucketName != "" && (a.ObjectLock != "" || a.ObjectLockDays != 0) {
 		f.Addf("archive.objectLock", "remove it here and set it on the bucket itself", "can't be set on %q, a bucket of yours", a.BucketName)

@@ -719,6 +719,27 @@ func TestWhoFillsTheDiskIsTheOnlyOneToGo(t *testing.T) {
 	}
 }
 
+// A file system has room for so many files, too: whoever takes them all is the only one to go.
+func TestWhoTakesAllFilesIsTheOnlyOneToGo(t *testing.T) {
+	l := newLab(t, func(c *settings.Choices) { c.Recording.MinFreeMiB = 128 })
+	require.Eventually(t, func() bool { _, err := os.Stat(settings.ShadowDir + "/.reserve"); return err == nil }, 5*time.Second, 20*time.Millisecond)
+	alice, bob := l.login("alice"), l.login("bob")
+	alice.send(`mkdir many; perl -e 'for (1..1e6) { open F, ">many/$_" or exit }'` + "\n")
+	require.Error(t, alice.ends())
+	assert.Contains(t, alice.out.String(), "Your files fill the disk")
+	assert.Equal(t, "disk-filled", l.ending(alice.id)["why"])
+	bob.run("/bin/echo still")
+	assert.NotContains(t, l.log.String(), "recording-failed")
+	l.login("carol").run("true")
+	again := l.connect("alice")
+	require.Error(t, again.Run(""))
+	assert.Contains(t, again.out.String(), "until its operators have made room")
+
+	require.NoError(t, os.RemoveAll("/home/alice/many"))
+	require.Eventually(t, func() bool { return strings.Contains(l.log.String(), "there is room on the disk again") }, 5*time.Second, 20*time.Millisecond)
+	l.login("alice").run("true")
+}
+
 // Not even the bytes that are kept free are there.
 func TestNoDiskAtAllShowsNothingUnrecorded(t *testing.T) {
 	l := newLab(t, func(c *settings.Choices) { c.Recording.MinFreeMiB = 0 })

@@ -77,7 +77,7 @@ type Recorder struct {
 	told     map[string]time.Time // alarms that would come again and again
 	running  sync.WaitGroup
 	greeting map[int]int // connections that no session is of yet, by user
-	barred   map[int]int64
+	barred   map[int]bool
 
 	reserve reserve
 }
@@ -153,11 +153,7 @@ func (r *Recorder) run(ctx context.Context, cgroup string) error {
 
 // tick looks after what nobody waits for.
 func (r *Recorder) tick(n int) {
-	err := r.check()
-	if short := (*shortage)(nil); errors.As(err, &short) && r.room() {
-		err = r.check()
-	}
-	if err != nil {
+	if err := r.able(); err != nil {
 		r.fail(err)
 	} else {
 		r.mend()
@@ -169,6 +165,15 @@ func (r *Recorder) tick(n int) {
 	if n%2 == 1 {
 		r.sweep()
 	}
+}
+
+// able tells why nothing can be recorded, after room was made where a disk is full.
+func (r *Recorder) able() error {
+	err := r.check()
+	if short := (*shortage)(nil); errors.As(err, &short) && r.room() {
+		err = r.check()
+	}
+	return err
 }
 
 // once tells whether something has not been told for an hour.
@@ -313,7 +318,7 @@ func (r *Recorder) check() error {
 			return err
 		}
 		if least := r.least(); free < least {
-			return &shortage{f.Name(), free, least}
+			return &shortage{folder: f.Name(), free: free, least: least}
 		}
 	}
 	if err := r.text.there(); err != nil {
@@ -329,7 +334,7 @@ func freeBytes(path string) (int64, error) {
 	}
 	// Each segment is a file.
 	if stat.Files > 0 && stat.Ffree < leastFiles {
-		return 0, fmt.Errorf("%s: there is room for %d more files only", path, stat.Ffree)
+		return 0, &shortage{folder: path, free: int64(stat.Ffree), least: leastFiles, files: true}
 	}
 	return int64(stat.Bavail) * stat.Bsize, nil //nolint:gosec // no disk has so many
 }

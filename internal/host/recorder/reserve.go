@@ -19,18 +19,22 @@ import (
 	"github.com/postern-cdk/postern/internal/host/settings"
 )
 
-// reserve is disk that nobody can take: half of the MinFreeMiB, in a file. A person can
-// fill a disk by one call of the kernel, and a record that finds it full would end with
-// all others. Where it is full, the reserve is given up, for records, and the sessions
-// of the person whose files fill it end. Whether the reserve is there is all its state:
-// it is made again where there is room.
+// reserve is disk that nobody can take: half of the MinFreeMiB, in a file, and inodes, in
+// empty ones. A person can fill a disk by one call of the kernel, and a record that finds
+// it full would end with all others. Where it is full, the reserve is given up, for
+// records, and the sessions of the person whose files fill it end. Whether the reserve is
+// there is all its state: it is made again where there is room.
 type reserve struct {
 	mu    sync.Mutex
 	whole atomic.Bool
 }
 
-// reserveFile is beside the records, once for each file system that has some.
-const reserveFile = ".reserve"
+// The reserve is beside the records, once for each file system that has some.
+const (
+	reserveFile   = ".reserve"
+	reserveFolder = ".reserve.files"
+	reserveFiles  = 2 * leastFiles
+)
 
 // How long the search for who fills a disk may take, while all sessions stand still,
 // and how deep it goes: who goes deeper hides something.
@@ -40,13 +44,17 @@ const (
 	searchers   = 8
 )
 
-// shortage is a disk that is too full.
+// shortage is a disk that is too full, of bytes or of files.
 type shortage struct {
 	folder      string
 	free, least int64
+	files       bool
 }
 
 func (s *shortage) Error() string {
+	if s.files {
+		return fmt.Sprintf("%s: there is room for %d more files, fewer than %d", s.folder, s.free, s.least)
+	}
 	return fmt.Sprintf("%s: %d MiB of disk are free, fewer than %d", s.folder, s.free>>20, s.least>>20)
 }
 
@@ -89,13 +97,21 @@ func (r *Recorder) keepReserve() {
 		r.mu.Lock()
 		known := len(r.barred) > 0
 		r.mu.Unlock()
-		if short := (*shortage)(nil); !known && errors.As(err, &short) && short.free < int64(r.settings.Recording.MinFreeMiB)<<20 {
-			r.bar(short.folder)
+		if short := (*shortage)(nil); !known && errors.As(err, &short) && short.free < r.dangerous(short) {
+			r.bar(short.folder, short.files)
 		}
 		return
 	}
 	r.reserve.whole.Store(true)
 	r.unbar()
+}
+
+// dangerous is below what somebody has to go, so that others can go on.
+func (r *Recorder) dangerous(s *shortage) int64 {
+	if s.files {
+		return leastFiles
+	}
+	return int64(r.settings.Recording.MinFreeMiB) << 20
 }
 
 func (r *Recorder) unbar() {
@@ -114,7 +130,7 @@ func (r *Recorder) fewFiles() bool {
 		var stat unix.Statfs_t
 		if unix.Statfs(r.path(dir), &stat) == nil && stat.Files > 0 && stat.Ffree < stat.Files/10 {
 			if r.once("inodes " + dir + time.Now().Format("1504")) {
-				r.bar(r.path(dir))
+				r.bar(r.path(dir), true)
 			}
 			return true
 		}
@@ -134,6 +150,9 @@ func (r *Recorder) allocate() error {
 			continue
 		}
 		seen[stat.Dev] = true
+		if err := allocateFiles(dir); err != nil {
+			return err
+		}
 		path := filepath.Join(dir, reserveFile)
 		// One from before may be there, whole.
 		var had unix.Stat_t
@@ -145,7 +164,7 @@ func (r *Recorder) allocate() error {
 			return err
 		}
 		if least := int64(r.settings.Recording.MinFreeMiB)<<20 + r.reserveSize(); free < least {
-			return &shortage{dir, free, least}
+			return &shortage{folder: dir, free: free, least: least}
 		}
 		file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|unix.O_NOFOLLOW, 0o600)
 		if err != nil {
@@ -158,10 +177,39 @@ func (r *Recorder) allocate() error {
 	return nil
 }
 
+// allocateFiles takes inodes, where the file system has a number of them.
+func allocateFiles(dir string) error {
+	folder := filepath.Join(dir, reserveFolder)
+	if had, err := os.ReadDir(folder); err == nil && len(had) >= reserveFiles {
+		return nil
+	}
+	var stat unix.Statfs_t
+	if err := unix.Statfs(dir, &stat); err != nil || stat.Files == 0 {
+		return err
+	}
+	if free := int64(stat.Ffree); free < leastFiles+reserveFiles { //nolint:gosec // no disk has so many
+		return &shortage{folder: dir, free: free, least: leastFiles + reserveFiles, files: true}
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	for n := range reserveFiles {
+		file, err := os.OpenFile(filepath.Join(folder, strconv.Itoa(n)), os.O_CREATE|os.O_WRONLY|unix.O_NOFOLLOW, 0o600)
+		if err != nil {
+			return err
+		}
+		if err := file.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // release gives the reserve to whoever writes next.
 func (r *Recorder) release() {
 	for _, dir := range []string{settings.LogDir, settings.ShadowDir} {
 		_ = os.Truncate(r.path(dir, reserveFile), 0)
+		_ = os.RemoveAll(r.path(dir, reserveFolder))
 	}
 	r.reserve.whole.Store(false)
 }
@@ -178,7 +226,8 @@ func (r *Recorder) room() bool {
 	defer r.cgroups.freeze(false)
 	for _, dir := range []string{settings.LogDir, settings.ShadowDir} {
 		if free, err := r.free(r.path(dir)); err != nil || free < r.least() {
-			r.bar(r.path(dir))
+			short := (*shortage)(nil)
+			r.bar(r.path(dir), errors.As(err, &short) && short.files)
 			break
 		}
 	}
@@ -195,21 +244,22 @@ func (r *Recorder) roomy() bool {
 	return true
 }
 
-// bar ends the sessions of the person whose files take most of the disk that a folder
-// is on, and lets none begin. Where nobody's are as large as the reserve, it is nobody.
-func (r *Recorder) bar(folder string) {
-	who, size := r.heaviest(folder)
-	if size < r.reserveSize() {
+// bar ends the sessions of the person who takes most of the disk that a folder is on,
+// of its bytes or its files, and lets none begin. Where nobody has as much as the
+// reserve, it is nobody.
+func (r *Recorder) bar(folder string, files bool) {
+	who, most := r.heaviest(folder, files)
+	if least := r.reserveSize(); !files && most.size < least || files && most.files < reserveFiles {
 		return
 	}
 	r.mu.Lock()
 	if r.barred == nil {
-		r.barred = map[int]int64{}
+		r.barred = map[int]bool{}
 	}
-	r.barred[who.uid] = size
+	r.barred[who.uid] = true
 	r.mu.Unlock()
 	r.log.Alarm("disk-filled", "a person's files fill the disk: their sessions end, and none begins until there is room again",
-		"person", who.name, "mib", size>>20, "folder", folder)
+		"person", who.name, "mib", most.size>>20, "files", most.files, "folder", folder)
 	for _, s := range r.all() {
 		if s.peer.uid == who.uid {
 			s.end(whyDisk)
@@ -220,12 +270,12 @@ func (r *Recorder) bar(folder string) {
 
 // heaviest is who has most on the file system of a folder, of those who have sessions
 // and of people as far as the time allows. Who can't be measured has the most.
-func (r *Recorder) heaviest(folder string) (account, int64) {
+func (r *Recorder) heaviest(folder string, files bool) (account, amount) {
 	ctx, cancel := context.WithTimeout(context.Background(), searchTime)
 	defer cancel()
 	var on unix.Stat_t
 	if unix.Stat(folder, &on) != nil {
-		return account{}, 0
+		return account{}, amount{}
 	}
 	ids := map[int][]string{}
 	for _, s := range r.all() {
@@ -249,7 +299,7 @@ func (r *Recorder) heaviest(folder string) (account, int64) {
 	}
 	var mu sync.Mutex
 	var most account
-	var largest int64
+	var largest amount
 	var searching sync.WaitGroup
 	turn := make(chan account)
 	// Each of those who have sessions at once: nobody can hide behind another's files.
@@ -263,8 +313,8 @@ func (r *Recorder) heaviest(folder string) (account, int64) {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		if u.size > largest {
-			most, largest = a, u.size
+		if files && u.files > largest.files || !files && u.size > largest.size {
+			most, largest = a, u.amount
 		}
 	}
 	for _, a := range here {
@@ -285,11 +335,15 @@ func (r *Recorder) heaviest(folder string) (account, int64) {
 	return most, largest
 }
 
+// amount is what files take of a file system.
+type amount struct{ size, files int64 }
+
 // usage is what somebody's files take of a file system.
 type usage struct {
+	amount
+
 	ctx    context.Context
 	device uint64
-	size   int64
 	seen   map[file]bool // of several names, or none
 }
 
@@ -306,8 +360,8 @@ func (u *usage) add(stat *unix.Stat_t) {
 		}
 		u.seen[f] = true
 	}
-	// An empty one takes an inode, of which a file system may have too few.
-	u.size = min(unmeasurable, u.size+max(stat.Blocks*512, 4096))
+	u.size = min(unmeasurable, u.size+stat.Blocks*512)
+	u.files = min(unmeasurable, u.files+1)
 }
 
 func (u *usage) home(path string) {
@@ -328,7 +382,7 @@ func (u *usage) home(path string) {
 func (u *usage) folder(dir *os.File, depth int) {
 	defer func() { _ = dir.Close() }()
 	if depth == searchDepth {
-		u.size = unmeasurable
+		u.amount = amount{unmeasurable, unmeasurable}
 		return
 	}
 	for u.ctx.Err() == nil && u.size < unmeasurable {

@@ -125,7 +125,7 @@ func labRoot(dir string) string {
 		check(err)
 		programs[name] = text
 	}
-	mount("tmpfs", dir, "tmpfs", 0, "size=3g")
+	mount("tmpfs", dir, "tmpfs", 0, "size=3g,nr_inodes=100000")
 	for _, part := range []string{"upper", "work", "root"} {
 		check(os.Mkdir(filepath.Join(dir, part), 0o755))
 	}

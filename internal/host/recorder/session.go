@@ -309,7 +309,7 @@ func (r *Recorder) prepare(conn *net.UnixConn, p *peer, streams [3]*os.File) (*s
 	_, _ = rand.Read(random[:])
 	s.id = s.start.UTC().Format("20060102T150405Z-") + hex.EncodeToString(random[:])
 	s.typed.Store(s.start.UnixNano())
-	if err := r.check(); err != nil {
+	if err := r.able(); err != nil {
 		r.fail(err)
 		return nil, refusedNow
 	}
@@ -331,7 +331,7 @@ func (r *Recorder) prepare(conn *net.UnixConn, p *peer, streams [3]*os.File) (*s
 		err = refusedStopping
 	case r.broken != nil:
 		err = refusedNow
-	case r.barred[p.uid] > 0:
+	case r.barred[p.uid]:
 		err = refusedDisk
 	case of >= maxOfOne || len(r.sessions) >= maxSessions:
 		err = refusedMany

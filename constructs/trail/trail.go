@@ -1,0 +1,235 @@
+package trail
+
+import (
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/postern-cdk/postern/constructs/archive"
+	"github.com/postern-cdk/postern/internal/attach"
+	"github.com/postern-cdk/postern/internal/check"
+	"github.com/postern-cdk/postern/internal/policy"
+	"github.com/postern-cdk/postern/internal/tree"
+)
+
+// Trail records who called which AWS API. It is made by [New], or stands for one
+// that there is already.
+type Trail struct {
+	constructs.Construct
+
+	props    Props
+	scope    policy.Scope
+	arn      string
+	name     string
+	region   string
+	bucket   awss3.IBucket
+	key      awskms.IKey
+	logGroup awslogs.ILogGroup
+}
+
+var _ constructs.IConstruct = (*Trail)(nil)
+
+// New makes a trail. props may be nil.
+func New(scope constructs.Construct, id string, props *Props) *Trail {
+	p := props.withDefaults()
+	tree.Must("trail", scope, id, p.validate())
+
+	t := &Trail{props: p}
+	constructs.NewConstruct_Override(t, scope, &id)
+	t.scope = attach.ScopeOf(t)
+	t.region = t.scope.Region
+	t.name = p.Name
+	if t.name == "" {
+		t.name = *awscdk.Names_UniqueResourceName(t, &awscdk.UniqueResourceNameOptions{
+			MaxLength: jsii.Number(maxName), Separator: jsii.String("-"),
+		})
+	}
+	// Spelled out, not asked of the resource: its bucket's policy names it, and it
+	// waits for that policy.
+	t.arn = t.scope.ARN("cloudtrail", "trail/"+t.name)
+	t.useBucket()
+	t.useKey()
+	t.useLogGroup()
+	t.newResource()
+	return t
+}
+
+// FromTrailArn stands for a trail that there is already, of the account or of its
+// organization, of which no log group is known. It must log the management events
+// of this Region.
+func FromTrailArn(scope constructs.Construct, id, trailArn string) *Trail {
+	return FromTrailAttributes(scope, id, &Attributes{TrailArn: trailArn})
+}
+
+// FromTrailAttributes stands for a trail that there is already, of the account or
+// of its organization. It must log the management events of this Region.
+func FromTrailAttributes(scope constructs.Construct, id string, attributes *Attributes) *Trail {
+	var a Attributes
+	if attributes != nil {
+		a = *attributes
+	}
+	tree.Must("trail", scope, id, a.validate())
+
+	t := &Trail{arn: a.TrailArn}
+	constructs.NewConstruct_Override(t, scope, &id)
+	t.region = part(t.arn, ":", 3)
+	t.name = part(t.arn, "/", 1)
+	if a.LogGroupName != "" {
+		t.logGroup = awslogs.LogGroup_FromLogGroupName(t, jsii.String("LogGroup"), &a.LogGroupName)
+	}
+	return t
+}
+
+// TrailArn is the ARN of the trail.
+func (t *Trail) TrailArn() string { return t.arn }
+
+// TrailName is the name of the trail.
+func (t *Trail) TrailName() string { return t.name }
+
+// LogGroup takes the events, too. It is nil where there is none.
+func (t *Trail) LogGroup() awslogs.ILogGroup { return t.logGroup }
+
+// Bucket takes the log files and digests. It is nil for a trail that was not made
+// here.
+func (t *Trail) Bucket() awss3.IBucket { return t.bucket }
+
+// Key encrypts the log files. It is nil for a trail that was not made here.
+func (t *Trail) Key() awskms.IKey { return t.key }
+
+// ValidateCommand checks by the digests that no log file of this month was changed
+// or taken away.
+//
+// docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-cli.html
+func (t *Trail) ValidateCommand() string {
+	return `aws cloudtrail validate-logs --trail-arn ` + t.arn + ` --start-time "$(date -u +%Y-%m-01T00:00:00Z)" --region ` + t.region
+}
+
+// part is a part of an ARN, which may be a token.
+func part(arn, separator string, index int) string {
+	if check.Token(arn) {
+		return *awscdk.Fn_Select(jsii.Number(float64(index)), awscdk.Fn_Split(&separator, &arn, nil))
+	}
+	return strings.Split(arn, separator)[index]
+}
+
+func (t *Trail) useBucket() {
+	t.bucket = t.props.Bucket
+	if t.bucket == nil {
+		t.bucket = archive.New(t, "Archive", &archive.Props{Key: t.props.Key}).Bucket()
+	}
+	if !attach.ToBucket(t.bucket, policy.TrailBucketStatements(t.scope, *t.bucket.BucketArn(), t.props.Prefix, t.arn, t.props.OrganizationID)) {
+		s := policy.Placeholders()
+		tree.Warn(t, "trail-bucket-policy",
+			"the policy of the imported Bucket can't be changed from here: see that it has these statements, or the trail can't be made:\n"+
+				policy.Lines(policy.TrailBucketStatements(s, "arn:"+s.Partition+":s3:::BUCKET", t.props.Prefix,
+					s.ARN("cloudtrail", "trail/"+t.name), t.props.OrganizationID)))
+	}
+}
+
+func (t *Trail) useKey() {
+	switch {
+	case t.props.Key != nil:
+		t.key = t.props.Key
+	case t.bucket.EncryptionKey() != nil:
+		t.key = t.bucket.EncryptionKey()
+	default:
+		t.key = awskms.NewKey(t, jsii.String("Key"), &awskms.KeyProps{
+			Description:       jsii.String("Encrypts the record of API calls"),
+			EnableKeyRotation: jsii.Bool(true),
+			RemovalPolicy:     awscdk.RemovalPolicy_RETAIN,
+		})
+	}
+	if !attach.ToKey(t.key, policy.TrailKeyStatements(t.scope)) {
+		tree.Warn(t, "trail-key-policy",
+			"the policy of the imported Key can't be changed from here: see that it has these statements, or the trail can't be made:\n"+
+				policy.Lines(policy.TrailKeyStatements(policy.Placeholders())))
+	}
+}
+
+func (t *Trail) useLogGroup() {
+	t.logGroup = t.props.LogGroup
+	if t.props.WithLogGroup {
+		t.logGroup = t.newLogGroup()
+	}
+}
+
+func (t *Trail) newLogGroup() awslogs.ILogGroup {
+	if !attach.ToKey(t.key, policy.LogGroupKeyStatements(t.scope)) {
+		tree.Warn(t, "trail-log-group-key-policy",
+			"the policy of the imported Key can't be changed from here: see that it has this statement, or the log group can't be made:\n"+
+				policy.Lines(policy.LogGroupKeyStatements(policy.Placeholders())))
+	}
+	return awslogs.NewLogGroup(t, jsii.String("LogGroup"), &awslogs.LogGroupProps{
+		EncryptionKey:             t.key,
+		Retention:                 awslogs.RetentionDays_ONE_YEAR,
+		RemovalPolicy:             awscdk.RemovalPolicy_RETAIN,
+		DeletionProtectionEnabled: jsii.Bool(true),
+	})
+}
+
+// newResource makes the trail by its type's name: the module awscloudtrail brings
+// in Lambda's, which everybody who imports this package would compile.
+func (t *Trail) newResource() {
+	properties := map[string]any{
+		"TrailName":                  t.name,
+		"IsLogging":                  true,
+		"IsMultiRegionTrail":         true,
+		"IncludeGlobalServiceEvents": true,
+		"EnableLogFileValidation":    true,
+		"S3BucketName":               *t.bucket.BucketName(),
+		"S3KeyPrefix":                t.props.Prefix,
+		"KMSKeyId":                   *t.key.KeyArn(),
+	}
+	if t.props.OrganizationID != "" {
+		properties["IsOrganizationTrail"] = true
+	}
+	if t.props.RecordObjects {
+		properties["AdvancedEventSelectors"] = selectors(*t.bucket.BucketArn(), t.props.Prefix)
+	} else {
+		properties["EventSelectors"] = managementEvents
+	}
+	if t.logGroup != nil {
+		properties["CloudWatchLogsLogGroupArn"] = t.scope.ARN("logs", "log-group:"+*t.logGroup.LogGroupName()+":*")
+		properties["CloudWatchLogsRoleArn"] = *t.newRole().RoleArn()
+	}
+	resource := awscdk.NewCfnResource(t, jsii.String("Resource"), &awscdk.CfnResourceProps{
+		Type: jsii.String("AWS::CloudTrail::Trail"), Properties: &properties,
+	})
+	resource.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN, nil)
+	// CloudTrail tries the bucket when the trail is made.
+	if statements := t.bucket.Policy(); statements != nil {
+		resource.Node().AddDependency(statements)
+	}
+	if t.logGroup == nil {
+		tree.Acknowledge(resource,
+			"The log group is by choice: it costs by the event, and EventBridge gets what notices are made of without it.",
+			"NIST.800.53.R5-CloudTrailCloudWatchLogsEnabled", "PCI.DSS.321-CloudTrailCloudWatchLogsEnabled")
+	}
+}
+
+func (t *Trail) newRole() awsiam.Role {
+	statements := []any{}
+	for _, s := range policy.TrailLogStatements(t.scope, *t.logGroup.LogGroupName(), t.props.OrganizationID) {
+		statements = append(statements, s.Object())
+	}
+	writer := awsiam.NewManagedPolicy(t, jsii.String("LogPolicy"), &awsiam.ManagedPolicyProps{
+		Description: jsii.String("Lets CloudTrail write to the log group of the trail " + t.name),
+		Document:    awsiam.PolicyDocument_FromJson(map[string]any{"Version": "2012-10-17", "Statement": statements}),
+	})
+	tree.Acknowledge(writer, "CloudTrail chooses the names of its streams; their beginning is fixed.", "AwsSolutions-IAM5")
+	role := awsiam.NewRole(t, jsii.String("LogRole"), &awsiam.RoleProps{
+		Description:     jsii.String("The trail " + t.name + " writes to its log group"),
+		AssumedBy:       awsiam.NewServicePrincipal(jsii.String("cloudtrail.amazonaws.com"), nil),
+		ManagedPolicies: &[]awsiam.IManagedPolicy{writer},
+	})
+	// The trail that stays could not write without them.
+	writer.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN)
+	role.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN)
+	return role
+}
