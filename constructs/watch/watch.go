@@ -13,6 +13,8 @@ import (
 
 	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
+	"github.com/postern-cdk/postern/internal/host/settings"
+	"github.com/postern-cdk/postern/internal/hostalarm"
 	"github.com/postern-cdk/postern/internal/policy"
 	"github.com/postern-cdk/postern/internal/runbook"
 	"github.com/postern-cdk/postern/internal/tree"
@@ -38,6 +40,7 @@ type Watch struct {
 	cost     string
 
 	breakGlass, hours                          constructs.Construct
+	officeHours                                *OfficeHours
 	existingTrail, eventsAllowed, toldByEvents bool
 }
 
@@ -60,6 +63,7 @@ func New(scope constructs.Construct, id string, props *Props) *Watch {
 	constructs.NewConstruct_Override(w, scope, &id)
 	w.scope = attach.ScopeOf(w)
 	w.trail, w.existingTrail = p.Trail, p.ExistingTrail || p.Trail != nil
+	w.officeHours = p.OfficeHours
 	w.topic = w.useTopic(&p)
 	w.action = &publish{topicARN: w.topic.TopicArn()}
 	for i, email := range p.Emails {
@@ -152,17 +156,33 @@ func (w *Watch) AddHost(host Host, options *HostOptions) {
 	if o.Name == "" {
 		o.Name = *host.Node().Id()
 	}
-	if telling, ok := host.(interface{ LogGroup() awslogs.ILogGroup }); ok && o.LogGroup == nil {
-		o.LogGroup = telling.LogGroup()
+	group := func(settings.Log) awslogs.ILogGroup { return o.LogGroup }
+	if o.LogGroup == nil {
+		if telling, ok := host.(interface{ LogGroup() awslogs.ILogGroup }); ok {
+			o.LogGroup = telling.LogGroup()
+		}
+		if telling, ok := host.(interface {
+			LogGroupOf(kind string) awslogs.ILogGroup
+		}); ok {
+			group = func(kind settings.Log) awslogs.ILogGroup { return telling.LogGroupOf(string(kind)) }
+		}
 	}
 	tree.Must("watch host", w, o.Name, w.validateHost(&o))
 
 	scope := constructs.NewConstruct(w, &o.Name)
 	h := &watched{door: door{watch: w, scope: scope, name: o.Name}, path: *scope.Node().Path(), options: &o, periods: map[int]awscdk.Duration{}, notice: alarmText{host: o.Name, group: host.AutoScalingGroupName()}}
+	h.group = group
+	if balanced, ok := host.(interface {
+		LoadBalancerNames() (loadBalancer, targetGroup string)
+	}); ok {
+		h.loadBalancer, h.targetGroup = balanced.LoadBalancerNames()
+	}
 	h.alarms()
 	h.gather()
 	if o.LogGroup != nil {
-		h.records = *o.LogGroup.LogGroupName()
+		for _, kind := range settings.Logs() {
+			h.records = append(h.records, *group(kind).LogGroupName())
+		}
 	}
 	w.hosts = append(w.hosts, h)
 }
@@ -189,50 +209,54 @@ func (p *publish) Bind(constructs.Construct, awscloudwatch.IAlarm) *awscloudwatc
 // watched is one host while its alarms and widgets are made.
 type watched struct {
 	door
-	records string // its log group, or ""
+	records []string // names of its log groups
 	path    string
 	options *HostOptions
 	notice  alarmText
 	periods map[int]awscdk.Duration
 
-	instances, status, cpu, told, agent, capacity []awscloudwatch.IMetric
+	// group is where records of a kind go.
+	group func(settings.Log) awslogs.ILogGroup
+	// loadBalancer and targetGroup are dimensions, or "".
+	loadBalancer, targetGroup string
 }
 
 func (h *watched) alarms() {
 	o, n := h.options, h.notice
 	wanted := h.metric("AWS/AutoScaling", "GroupDesiredCapacity", "Maximum", 1)
 	running := h.metric("AWS/AutoScaling", "GroupInServiceInstances", "Minimum", 1)
-	h.instances = []awscloudwatch.IMetric{wanted, running}
 	h.alarm("InService", n.outOfService(o.OutOfServiceMinutes), &condition{
 		metric: h.expression(outOfService, 1, map[string]awscloudwatch.IMetric{desired: wanted, inService: running}),
 		at:     1, periods: o.OutOfServiceMinutes, missing: awscloudwatch.TreatMissingData_BREACHING, class: availability, runbook: "in-service",
 	})
 
+	if h.loadBalancer != "" {
+		h.balanced(wanted)
+	}
+
 	failed := h.metric("AWS/EC2", "StatusCheckFailed", "Maximum", 1)
-	h.status = []awscloudwatch.IMetric{failed}
 	h.alarm("StatusCheck", n.statusCheck(), &condition{
 		metric: failed, at: 1, periods: 3, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: strain, runbook: "status-check",
 	})
 
 	cpu := h.metric("AWS/EC2", "CPUUtilization", "Average", loadPeriodMinutes)
-	h.cpu = []awscloudwatch.IMetric{cpu}
 	h.load("Cpu", n.cpu(o.CpuPercent), cpu, &condition{at: o.CpuPercent, class: strain, runbook: "cpu"})
 
 	if o.LogGroup != nil {
 		h.promises()
+		h.occurrences()
 	}
 	if o.WithoutAgent {
 		return
 	}
-	h.agent = []awscloudwatch.IMetric{h.metric(o.MetricsNamespace, "mem_used_percent", "SampleCount", silentPeriodMinutes)}
+	heard := h.metric(o.MetricsNamespace, "mem_used_percent", "SampleCount", silentPeriodMinutes)
 	running = h.metric("AWS/AutoScaling", "GroupInServiceInstances", "Maximum", silentPeriodMinutes)
 	h.alarm("AgentSilent", n.silent(o.SilentMinutes), &condition{
-		metric: h.expression(silent, silentPeriodMinutes, map[string]awscloudwatch.IMetric{inService: running, beats: h.agent[0]}),
+		metric: h.expression(silent, silentPeriodMinutes, map[string]awscloudwatch.IMetric{inService: running, beats: heard}),
 		at:     1, periods: o.SilentMinutes / silentPeriodMinutes, missing: awscloudwatch.TreatMissingData_BREACHING, class: evidence, runbook: "agent-silent",
 	})
 	memory := h.metric(o.MetricsNamespace, "mem_used_percent", "Maximum", loadPeriodMinutes)
 	disk := h.metric(o.MetricsNamespace, "disk_used_percent", "Maximum", loadPeriodMinutes)
-	h.capacity = []awscloudwatch.IMetric{memory, disk}
 	h.load("Memory", n.memory(o.MemoryPercent), memory, &condition{at: o.MemoryPercent, class: strain, runbook: "memory"})
 	h.load("Disk", n.disk(o.DiskPercent), disk, &condition{at: o.DiskPercent, class: evidence, runbook: "disk"})
 }
@@ -240,10 +264,9 @@ func (h *watched) alarms() {
 // promises alarms on what the host tells of itself, and on its telling nothing.
 func (h *watched) promises() {
 	o, n := h.options, h.notice
-	broken := h.counted("Broken", brokenPromise)
-	told := h.counted("Checks", anyCheck)
+	broken := h.counted(hostalarm.HostPromise)
+	told := h.counted(hostalarm.HostUnproven)
 	h.measured("Arrival", arrival, "$.ms")
-	h.told = []awscloudwatch.IMetric{broken, told}
 	h.alarm("HostPromise", n.broken(), &condition{
 		metric: broken, at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: evidence, runbook: "host-promise",
 	})
@@ -251,22 +274,6 @@ func (h *watched) promises() {
 	h.alarm("HostUnproven", n.unproven(o.UnprovenMinutes), &condition{
 		metric: h.expression(unproven, promisePeriodMinutes, map[string]awscloudwatch.IMetric{inService: running, checks: told}),
 		at:     1, periods: o.UnprovenMinutes / promisePeriodMinutes, missing: awscloudwatch.TreatMissingData_BREACHING, class: evidence, runbook: "host-unproven",
-	})
-}
-
-// counted is how many lines of the host's log group match a pattern. The metric
-// has no dimension, as it could only come from the lines; its name tells the host.
-func (h *watched) counted(id, pattern string) awscloudwatch.IMetric {
-	namespace, name := h.options.MetricsNamespace, id+" "+h.path
-	awslogs.NewCfnMetricFilter(h.scope, jsii.String(id), &awslogs.CfnMetricFilterProps{
-		LogGroupName:  h.options.LogGroup.LogGroupName(),
-		FilterPattern: &pattern,
-		MetricTransformations: []any{&awslogs.CfnMetricFilter_MetricTransformationProperty{
-			MetricNamespace: &namespace, MetricName: &name, MetricValue: jsii.String("1"),
-		}},
-	})
-	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-		Namespace: &namespace, MetricName: &name, Statistic: jsii.String("Sum"), Period: h.period(promisePeriodMinutes),
 	})
 }
 
