@@ -77,7 +77,7 @@ func TestEndpointsAreADoor(t *testing.T) {
 	assert.Contains(t, rule, "WatchSessionManagerSsmmessages")
 
 	for want, add := range map[string]func(){
-		`watch endpoints "Test/Watch/Session Manager": of: is nil: pass endpoints`:                                                         func() { w.AddEndpoints(nil, nil) },
+		`watch endpoints "Test/Watch/Session Manager": of: is nil: pass endpoints`:                                                          func() { w.AddEndpoints(nil, nil) },
 		`watch endpoints "Test/Watch/Session Manager": Name: the watch already has a "Session Manager": give it another in EndpointOptions`: func() { w.AddEndpoints(made, nil) },
 		"watch endpoints \"Test/Watch/a/b\": Name: \"a/b\" can't be the ID of a construct: use plain text without slashes\n" +
 			"DroppedPackets: -1 can't be a number of packets: use 1 or more": func() { w.AddEndpoints(made, &watch.EndpointOptions{Name: "a/b", DroppedPackets: -1}) },
