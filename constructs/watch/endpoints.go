@@ -80,7 +80,7 @@ var carriers = []endpoints.Service{endpoints.SSM, endpoints.SSMMessages, endpoin
 // counted where nobody uses it. Whether the agent of an instance answers is no
 // metric: a bastion's own checks tell that. options may be nil.
 //
-// EC2 Instance Connect Endpoint has no metrics at all, so it can't be added.
+// AWS documents no metric of EC2 Instance Connect Endpoint, so it can't be added.
 //
 // docs.aws.amazon.com/vpc/latest/privatelink/privatelink-cloudwatch-metrics.html
 func (w *Watch) AddEndpoints(of Endpoints, options *EndpointOptions) {
