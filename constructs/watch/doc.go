@@ -12,17 +12,32 @@
 // refused (docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html).
 // Each address must be confirmed by the link in the message that SNS sends to it.
 //
-// A dashboard with the state and the metrics of each host.
+// A dashboard: what is open and who is in now, alarms by what they put in doubt,
+// answers to saved queries, the health of each host, how late records arrive, what
+// people were told, and by [Watch.ShowCost] what it costs. It is drawn in
+// docs/dashboard.svg. Widgets of your own go below it.
 //
-// For each host six alarms, which report when they go off and when it is over:
+// For each host alarms, which report when they go off and when it is over:
 //
 //   - in service: the group wants an instance and has none
-//   - agent silent: an instance should run, but the CloudWatch agent sends nothing,
-//     so neither does what it ships: logs
+//   - agent silent: an instance is in service, but the CloudWatch agent sends nothing
 //   - status checks, CPU, memory, disk
+//   - where it names its log group, what its lines say, and that they come at all
 //
-// A host that is scaled to zero on purpose, by schedule or by hand, is quiet: the
-// first two compare with the capacity that the group wants.
+// A host that is scaled to zero on purpose, by schedule or by hand, is quiet.
+//
+// Each alarm's description ends with the address of its runbook, a page below
+// docs/runbooks with the first three commands.
+//
+// # One failure is one message
+//
+// An alarm on evidence or on security tells by itself, always. What only means that
+// nobody gets in is told by the composite alarm Door of the host, once, and once
+// when it is over; a strain that lets people in by the composite alarm Strained,
+// which is quiet while the door is down. Silence counts only while an instance is in
+// service, so that one that is gone is told of once. [Watch.AddEndpoints] makes a
+// door of the endpoints of Session Manager. AWS documents no metric of EC2 Instance
+// Connect Endpoint: its calls are told of by notices.
 //
 // The alarms read group metrics, which the Auto Scaling group must have switched
 // on, and what the agent sends with the dimension AutoScalingGroupName alone.
@@ -117,10 +132,11 @@
 //
 // # Cost
 //
-// $0.10 a month for each alarm on the account, and $0.30 for its metric in months in which
-// it counts. The alarms of a host are $0.10 for each metric that they look at, and its own
-// metrics $0.30 each in months in which they count; $0.10 for that on notices, whatever is
-// told of, and $0.10 more with the function; $0.10 for each break-glass and $0.20 for each
-// operator's hours; $0.40 for those on a delivery; $1 for the key where
+// $1.00 a month for the composite alarms of a host, and $0.80 for its metric
+// alarms, by the metric; $0.10 more for each alarm on its lines, and $0.30 for each metric
+// of its own in months in which it counts. $0.10 for each alarm on the account, and $0.30
+// for its metric likewise. $0.10 for that on notices, whatever is told of, and $0.10 more
+// with the function; $0.10 for each break-glass and $0.20 for each operator's hours; $0.40
+// for those on a delivery; $1 for the key where
 // none is given; $3 for the dashboard after the first three of the account.
 package watch
