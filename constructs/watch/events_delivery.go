@@ -22,7 +22,6 @@ type delivery struct {
 	watch    *Watch
 	scope    constructs.Construct
 	queueArn *string
-	lost     awscloudwatch.Alarm
 }
 
 // kept is how long the queue keeps what was not delivered, the most that SQS does.
@@ -51,7 +50,7 @@ func (w *Watch) newDelivery() *delivery {
 			"PolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": statements},
 		},
 	})
-	d.lost = w.alarm(d.scope, "Lost", noticesLost, &condition{
+	w.alarm(d.scope, "Lost", noticesLost, &condition{
 		metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
 			Namespace: jsii.String("AWS/SQS"), MetricName: jsii.String("ApproximateNumberOfMessagesVisible"), Statistic: jsii.String("Maximum"),
 			DimensionsMap: &map[string]*string{"QueueName": awscdk.Token_AsString(queue.GetAtt(jsii.String("QueueName"), awscdk.ResolutionTypeHint_STRING), nil)},

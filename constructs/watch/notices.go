@@ -7,7 +7,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
-	"github.com/aws/aws-cdk-go/awscdk/v2/interfaces/interfacesawscloudwatch"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -131,9 +130,9 @@ func (w *Watch) AddBreakGlass(way BreakGlass) {
 	}
 	t := w.teller(w.breakGlass, name)
 	rule := t.add("Used", "Tells that break-glass access was used", notice.BreakGlass(name, w.documents(documents)))
-	t.alarms = append(t.alarms, w.alarm(t.scope, "InUse", breakGlassUsed(name), &condition{
-		metric: rule.count("Invocations", ""), at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: security, runbook: "break-glass",
-	}))
+	w.alarm(t.scope, "InUse", breakGlassUsed(name), &condition{
+		metric: rule.count("Invocations"), at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: security, runbook: "break-glass",
+	})
 	t.widgets("Break-glass: "+name, "Break-glass sessions: "+name)
 }
 
@@ -181,7 +180,7 @@ func (w *Watch) AddHours(of Hours) {
 			Expression:   jsii.String(unopened),
 			UsingMetrics: &map[string]awscloudwatch.IMetric{"failed": failed, "lost": lost},
 		}),
-		at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: security, runbook: "hours-not-opened",
+		at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: availability, runbook: "hours-not-opened",
 	})
 }
 
@@ -216,10 +215,9 @@ func (w *Watch) documents(names []string) []notice.Document {
 
 // teller is one scope of notices while it is made.
 type teller struct {
-	watch  *Watch
-	scope  constructs.Construct
-	rules  []*rule
-	alarms []interfacesawscloudwatch.IAlarmRef
+	watch *Watch
+	scope constructs.Construct
+	rules []*rule
 }
 
 func (w *Watch) teller(parent constructs.Construct, id string) *teller {
@@ -232,10 +230,7 @@ func (w *Watch) teller(parent constructs.Construct, id string) *teller {
 				"that logs management events in this region: make one with package trail and pass it as Trail, or say by ExistingTrail that there is one")
 		}
 	}
-	return &teller{
-		watch: w, scope: constructs.NewConstruct(parent, &id),
-		alarms: []interfacesawscloudwatch.IAlarmRef{w.delivery.lost},
-	}
+	return &teller{watch: w, scope: constructs.NewConstruct(parent, &id)}
 }
 
 func (t *teller) add(id, description string, told notice.Rule) *rule {
@@ -256,12 +251,12 @@ type rule struct {
 	label string
 }
 
-// count is a metric of the rule. An alarm takes it without a label.
+// count is a metric of the rule.
 //
 // docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
-func (r *rule) count(metric, label string) awscloudwatch.IMetric {
+func (r *rule) count(metric string) awscloudwatch.IMetric {
 	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-		Namespace: jsii.String("AWS/Events"), MetricName: &metric, Statistic: jsii.String("Sum"), Label: tree.Optional(label),
+		Namespace: jsii.String("AWS/Events"), MetricName: &metric, Statistic: jsii.String("Sum"),
 		DimensionsMap: &map[string]*string{"RuleName": r.name},
 	})
 }

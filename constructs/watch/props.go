@@ -21,11 +21,19 @@ const (
 	DefaultDiskPercent         = 85
 	DefaultUnprovenMinutes     = 30
 	DefaultMetricsNamespace    = "Postern/Bastion"
+
+	DefaultFailedKeysPerTenMinutes   = 20
+	DefaultInvalidUsersPerTenMinutes = 5
+	DefaultSudoPerTenMinutes         = 1
+	DefaultUnhealthyMinutes          = 5
 )
 
 // An alarm looks back a day at most
 // (docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html).
 const maxMinutes = 24 * 60
+
+// maxLines in ten minutes: where more are nothing to report, nothing is.
+const maxLines = 100_000
 
 // Props says who is told and how. Its zero value, and nil, make a topic that
 // nobody has subscribed to yet.
@@ -54,6 +62,10 @@ type Props struct {
 	// organization, logs management events in this region, where Trail does not name
 	// it.
 	ExistingTrail bool
+
+	// OfficeHours are when people are expected to log in to hosts: a login outside of
+	// them is an alarm. Nil expects them at any time.
+	OfficeHours *OfficeHours
 
 	// DashboardName is the name of the dashboard: letters, digits, "-" and "_", up
 	// to 255. Empty lets CloudFormation choose one.
@@ -88,10 +100,29 @@ type HostOptions struct {
 	// 100. 0 stands for [DefaultDiskPercent].
 	DiskPercent int
 
-	// LogGroup takes what the host tells of its promises. Nil stands for the host's
-	// own, where it has a method LogGroup, as a bastion does; without one there are
-	// no alarms on promises.
+	// LogGroup takes what the host tells of its promises, of logins and of sudo. Nil
+	// stands for the host's own, where it has a method LogGroup, as a bastion does;
+	// without one there are no alarms on any of it.
 	LogGroup awslogs.ILogGroup
+
+	// FailedKeysPerTenMinutes is how many keys and one-time codes of people with an
+	// account may be refused before it is reported, 1 to 100000. A client offers all
+	// keys that its agent has, so that a few are nothing. 0 stands for
+	// [DefaultFailedKeysPerTenMinutes].
+	FailedKeysPerTenMinutes int
+
+	// InvalidUsersPerTenMinutes is how often somebody without an account may try
+	// before it is reported, 1 to 100000. 0 stands for
+	// [DefaultInvalidUsersPerTenMinutes].
+	InvalidUsersPerTenMinutes int
+
+	// SudoPerTenMinutes is how many uses of sudo are reported, granted or refused, 1
+	// to 100000. 0 stands for [DefaultSudoPerTenMinutes]: each.
+	SudoPerTenMinutes int
+
+	// UnhealthyMinutes is how long the load balancer of a host that has one may find
+	// no healthy instance, 1 to 1440. 0 stands for [DefaultUnhealthyMinutes].
+	UnhealthyMinutes int
 
 	// UnprovenMinutes is how long the host may report no check of its promises, a
 	// multiple of 10 from 20 to 1440. It checks itself every five minutes. 0 stands
@@ -120,7 +151,12 @@ func (p *Props) withDefaults() Props {
 	if p == nil {
 		return Props{}
 	}
-	return *p
+	q := *p
+	if q.OfficeHours != nil {
+		hours := q.OfficeHours.withDefaults()
+		q.OfficeHours = &hours
+	}
+	return q
 }
 
 var (
@@ -149,6 +185,9 @@ func (p *Props) validate() error {
 		}
 		seen[strings.ToLower(email)] = i
 	}
+	if p.OfficeHours != nil {
+		faults.Merge("OfficeHours", p.OfficeHours.validate())
+	}
 	if name := p.DashboardName; name != "" && !check.Token(name) && !dashboardName.MatchString(name) {
 		faults.Addf("DashboardName", `use letters, digits, "-" and "_", up to 255`, "%q is no name of a dashboard", name)
 	}
@@ -170,6 +209,10 @@ func (o *HostOptions) withDefaults() HostOptions {
 		{&q.MemoryPercent, DefaultMemoryPercent},
 		{&q.DiskPercent, DefaultDiskPercent},
 		{&q.UnprovenMinutes, DefaultUnprovenMinutes},
+		{&q.FailedKeysPerTenMinutes, DefaultFailedKeysPerTenMinutes},
+		{&q.InvalidUsersPerTenMinutes, DefaultInvalidUsersPerTenMinutes},
+		{&q.SudoPerTenMinutes, DefaultSudoPerTenMinutes},
+		{&q.UnhealthyMinutes, DefaultUnhealthyMinutes},
 	} {
 		if *field.value == 0 {
 			*field.value = field.fallback
@@ -196,6 +239,10 @@ func (o *HostOptions) validate() error {
 		faults.Addf("UnprovenMinutes", fmt.Sprintf("use a multiple of %d from %d to %d", promisePeriodMinutes, 2*promisePeriodMinutes, maxMinutes),
 			"%d can't be counted in steps of %d minutes", unproven, promisePeriodMinutes)
 	}
+	faults.Check("FailedKeysPerTenMinutes", check.Between(o.FailedKeysPerTenMinutes, 1, maxLines))
+	faults.Check("InvalidUsersPerTenMinutes", check.Between(o.InvalidUsersPerTenMinutes, 1, maxLines))
+	faults.Check("SudoPerTenMinutes", check.Between(o.SudoPerTenMinutes, 1, maxLines))
+	faults.Check("UnhealthyMinutes", check.Between(o.UnhealthyMinutes, 1, maxMinutes))
 	faults.Check("CpuPercent", check.Between(o.CpuPercent, 1, 100))
 	faults.Check("MemoryPercent", check.Between(o.MemoryPercent, 1, 100))
 	faults.Check("DiskPercent", check.Between(o.DiskPercent, 1, 100))
