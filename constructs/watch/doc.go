@@ -43,6 +43,33 @@
 // on, and what the agent sends with the dimension AutoScalingGroupName alone.
 // Where group metrics are missing, the alarm that depends on them goes off.
 //
+// # What happens on a host
+//
+// Where the host has a log group, as a bastion does, each of these is an alarm of its
+// own, made of the lines that the host delivers (the names are those of the alarms):
+//
+//	FailedKeys         keys or one-time codes of people are refused, [HostOptions.FailedKeysPerTenMinutes] (20)
+//	InvalidUsers       who has no account tries, [HostOptions.InvalidUsersPerTenMinutes] (5)
+//	LoginOutsideHours  a login outside of [Props.OfficeHours], where those are named
+//	Sudo               sudo is used, or refused, [HostOptions.SudoPerTenMinutes] (1)
+//	IntegrityChanged   programs or configuration differ from the baseline
+//	AuditStopped       the kernel's audit is off, or rules of it are gone
+//	PeopleFailed       people are not reconciled with the bucket of keys, or not for a while
+//	UsersRefused       an object of the bucket makes nobody, or somebody has no key left
+//	RecordingGap       something is not recorded, a record is missing, or records do not leave the host
+//	DiskFilled         the disk is full, so that sessions end
+//	HostPromise        any other alarm or failed check of the host
+//	HostUnproven       the host reports no check
+//	NoHealthyDoor      the load balancer of a bastion has no healthy instance
+//
+// One line counts for one alarm. What a person on the host writes to the journal
+// counts for none: the filters ask who spoke. A line that arrives late, after the host
+// could not deliver, may come too late for its own alarm; RecordingGap tells of that.
+//
+// Office hours are followed through daylight saving until 2037, by the clock of each
+// login in whole minutes. A zone that changes its rules is followed from the first
+// deployment with a newer time zone database.
+//
 // # Sessions
 //
 // [Watch.AddSessionNotices] tells of each session that somebody starts through
@@ -132,11 +159,13 @@
 //
 // # Cost
 //
-// $1.00 a month for the composite alarms of a host, and $0.80 for its metric
-// alarms, by the metric; $0.10 more for each alarm on its lines, and $0.30 for each metric
-// of its own in months in which it counts. $0.10 for each alarm on the account, and $0.30
-// for its metric likewise. $0.10 for that on notices, whatever is told of, and $0.10 more
-// with the function; $0.10 for each break-glass and $0.20 for each operator's hours; $0.40
-// for those on a delivery; $1 for the key where
+// $1.00 a month for the composite alarms of a host; $0.80 for its alarms, by the
+// metric that each reads; $1.20 for those on its lines, $0.10 for office hours, $0.20
+// behind a load balancer. Each metric that is made of lines costs $0.30 a month by the
+// hours in which there are such lines: the checks and how late records are always, the
+// others seldom. $0.10 for each alarm on the account, and $0.30 for its metric likewise.
+// $0.10 for that on notices, whatever is told of, and $0.10 more with the function; $0.10
+// for each break-glass and $0.20 for each operator's hours; $0.40 for those on a
+// delivery; $1 for the key where
 // none is given; $3 for the dashboard after the first three of the account.
 package watch
