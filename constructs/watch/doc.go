@@ -46,9 +46,13 @@
 //
 // [Watch.AddHours] alarms when doors that open at some hours of the week did not.
 //
+// [Watch.AddDelivery] alarms in a log account when log events of other accounts
+// don't get into its archive.
+//
 // # Cost
 //
 // $0.80 a month for the alarms of a host, by the metric; $0.20 for those on
-// session notices, and $0.20 for each break-glass and for each operator's hours; $1 for the key where
+// session notices, and $0.20 for each break-glass and for each operator's hours; $0.40
+// for those on a delivery; $1 for the key where
 // none is given; $3 for the dashboard after the first three of the account.
 package watch
