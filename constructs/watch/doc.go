@@ -80,10 +80,14 @@
 // Those on CloudTrail's events need a trail with a log group. docs/guide/one-day.md
 // follows a person through a day with them.
 //
+// [Watch.AddDelivery] alarms in a log account when log events of other accounts
+// don't get into its archive.
+//
 // # Cost
 //
 // $0.10 a month for each alarm on the account, and $0.30 for its metric in months in which
-// it counts. $0.80 a month for the alarms of a host, by the metric; $0.20 for those on
-// session notices, and $0.20 for each break-glass and for each operator's hours; $1 for the key where
+// it counts. The alarms of a host are $0.10 for each metric that they look at, and its own
+// metrics $0.30 each in months in which they count; $0.10 for the alarm on notices, and $0.10
+// for each break-glass and for each operator's hours; $0.40 for those on a delivery; $1 for the key where
 // none is given; $3 for the dashboard after the first three of the account.
 package watch

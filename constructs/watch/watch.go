@@ -13,6 +13,9 @@ import (
 
 	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
+	"github.com/postern-cdk/postern/internal/function"
+	"github.com/postern-cdk/postern/internal/host/settings"
+	"github.com/postern-cdk/postern/internal/hostalarm"
 	"github.com/postern-cdk/postern/internal/policy"
 	"github.com/postern-cdk/postern/internal/runbook"
 	"github.com/postern-cdk/postern/internal/tree"
@@ -28,6 +31,10 @@ type Watch struct {
 	dashboard awscloudwatch.Dashboard
 	action    *publish
 	delivery  *delivery
+	props     Props
+	file      function.File // of the function, where there is one
+	key       awskms.IKey   // of the topic, where it is known
+	chat      awssns.Topic  // nil where nobody chats
 
 	// What the dashboard shows.
 	hosts    []*watched
@@ -38,6 +45,7 @@ type Watch struct {
 	cost     string
 
 	breakGlass, hours                                         constructs.Construct
+	officeHours                                               *OfficeHours
 	existingTrail, eventsAllowed, toldByEvents, askedForTrail bool
 }
 
@@ -54,13 +62,23 @@ type Host interface {
 // New makes a watch that has no host yet. props may be nil.
 func New(scope constructs.Construct, id string, props *Props) *Watch {
 	p := props.withDefaults()
-	tree.Must("watch", scope, id, p.validate())
+	err := p.validate()
+	if err == nil {
+		err = p.validateKey()
+	}
+	var file function.File
+	if err == nil {
+		file, err = p.function()
+	}
+	tree.Must("watch", scope, id, err)
 
-	w := &Watch{}
+	w := &Watch{props: p, file: file}
 	constructs.NewConstruct_Override(w, scope, &id)
 	w.scope = attach.ScopeOf(w)
 	w.trail, w.existingTrail = p.Trail, p.ExistingTrail || p.Trail != nil
+	w.officeHours = p.OfficeHours
 	w.topic = w.useTopic(&p)
+	w.newChat(&p)
 	w.action = &publish{topicARN: w.topic.TopicArn()}
 	for i, email := range p.Emails {
 		name := "Email " + email
@@ -98,13 +116,15 @@ func (w *Watch) AllowEventBridge() {
 func (w *Watch) useTopic(p *Props) awssns.ITopic {
 	if p.Topic != nil {
 		w.topic = p.Topic
+		w.useItsKey(p)
 	} else {
+		w.useKey(p)
 		w.topic = awssns.NewTopic(w, jsii.String("Topic"), &awssns.TopicProps{
 			DisplayName: jsii.String("Postern"),
-			MasterKey:   w.useKey(p),
+			MasterKey:   w.key,
 			EnforceSSL:  jsii.Bool(true),
 		})
-		if len(p.Emails) == 0 {
+		if len(p.Emails) == 0 && p.Slack == nil && p.Teams == nil {
 			tree.Warn(w, "watch-nobody-subscribed",
 				"nobody is told when an alarm goes off: name addresses in Emails, or subscribe to Topic() and acknowledge this")
 		}
@@ -122,22 +142,44 @@ func (w *Watch) allow(statements, readable []policy.Statement) {
 	}
 }
 
-func (w *Watch) useKey(p *Props) awskms.IKey {
-	key := p.Key
-	if key == nil {
-		// It protects messages on their way, not evidence: it goes with the topic.
-		key = awskms.NewKey(w, jsii.String("Key"), &awskms.KeyProps{
-			Description:       jsii.String("Encrypts notices about the ways into the network"),
-			EnableKeyRotation: jsii.Bool(true),
-			RemovalPolicy:     awscdk.RemovalPolicy_DESTROY,
-		})
+// useItsKey sees that CloudWatch and EventBridge can use the key of a topic that was
+// brought. Of an imported one it is not known, and its warning says what is needed.
+func (w *Watch) useItsKey(p *Props) {
+	w.key = p.Key
+	if w.key == nil {
+		w.key = p.Topic.MasterKey()
 	}
+	if w.key != nil {
+		w.letPublishersUse(w.key)
+	}
+}
+
+func (w *Watch) useKey(p *Props) {
+	w.key = p.Key
+	if w.key == nil {
+		w.key = w.newKey(w)
+		return
+	}
+	w.letPublishersUse(w.key)
+}
+
+// newKey is for messages on their way, not for evidence: it goes with the topic.
+func (w *Watch) newKey(scope constructs.Construct) awskms.IKey {
+	key := awskms.NewKey(scope, jsii.String("Key"), &awskms.KeyProps{
+		Description:       jsii.String("Encrypts notices about the ways into the network"),
+		EnableKeyRotation: jsii.Bool(true),
+		RemovalPolicy:     awscdk.RemovalPolicy_DESTROY,
+	})
+	w.letPublishersUse(key)
+	return key
+}
+
+func (w *Watch) letPublishersUse(key awskms.IKey) {
 	if !attach.ToKey(key, policy.TopicKeyStatements(w.scope)) {
 		tree.Warn(w, "watch-key-policy",
 			"the policy of the imported Key can't be changed from here: see that it has these statements, or notices are lost:\n"+
 				policy.Lines(policy.TopicKeyStatements(policy.Placeholders())))
 	}
-	return key
 }
 
 // AddHost adds the alarms of a host and a part of the dashboard. options may be
@@ -152,13 +194,27 @@ func (w *Watch) AddHost(host Host, options *HostOptions) {
 	if o.Name == "" {
 		o.Name = *host.Node().Id()
 	}
-	if telling, ok := host.(interface{ LogGroup() awslogs.ILogGroup }); ok && o.LogGroup == nil {
-		o.LogGroup = telling.LogGroup()
+	group := func(settings.Log) awslogs.ILogGroup { return o.LogGroup }
+	if o.LogGroup == nil {
+		if telling, ok := host.(interface{ LogGroup() awslogs.ILogGroup }); ok {
+			o.LogGroup = telling.LogGroup()
+		}
+		if telling, ok := host.(interface {
+			LogGroupOf(kind string) awslogs.ILogGroup
+		}); ok {
+			group = func(kind settings.Log) awslogs.ILogGroup { return telling.LogGroupOf(string(kind)) }
+		}
 	}
 	tree.Must("watch host", w, o.Name, w.validateHost(&o))
 
 	scope := constructs.NewConstruct(w, &o.Name)
 	h := &watched{door: door{watch: w, scope: scope, name: o.Name}, path: *scope.Node().Path(), options: &o, periods: map[int]awscdk.Duration{}, notice: alarmText{host: o.Name, group: host.AutoScalingGroupName()}}
+	h.group = group
+	if balanced, ok := host.(interface {
+		LoadBalancerNames() (loadBalancer, targetGroup string)
+	}); ok {
+		h.loadBalancer, h.targetGroup = balanced.LoadBalancerNames()
+	}
 	h.alarms()
 	h.gather()
 	if o.LogGroup != nil {
@@ -195,6 +251,11 @@ type watched struct {
 	notice  alarmText
 	periods map[int]awscdk.Duration
 
+	// group is where records of a kind go.
+	group func(settings.Log) awslogs.ILogGroup
+	// loadBalancer and targetGroup are dimensions, or "".
+	loadBalancer, targetGroup string
+
 	instances, status, cpu, told, agent, capacity []awscloudwatch.IMetric
 }
 
@@ -208,6 +269,10 @@ func (h *watched) alarms() {
 		at:     1, periods: o.OutOfServiceMinutes, missing: awscloudwatch.TreatMissingData_BREACHING, class: availability, runbook: "in-service",
 	})
 
+	if h.loadBalancer != "" {
+		h.balanced(wanted)
+	}
+
 	failed := h.metric("AWS/EC2", "StatusCheckFailed", "Maximum", 1)
 	h.status = []awscloudwatch.IMetric{failed}
 	h.alarm("StatusCheck", n.statusCheck(), &condition{
@@ -220,6 +285,7 @@ func (h *watched) alarms() {
 
 	if o.LogGroup != nil {
 		h.promises()
+		h.occurrences()
 	}
 	if o.WithoutAgent {
 		return
@@ -240,8 +306,8 @@ func (h *watched) alarms() {
 // promises alarms on what the host tells of itself, and on its telling nothing.
 func (h *watched) promises() {
 	o, n := h.options, h.notice
-	broken := h.counted("Broken", brokenPromise)
-	told := h.counted("Checks", anyCheck)
+	broken := h.counted(hostalarm.HostPromise)
+	told := h.counted(hostalarm.HostUnproven)
 	h.measured("Arrival", arrival, "$.ms")
 	h.told = []awscloudwatch.IMetric{broken, told}
 	h.alarm("HostPromise", n.broken(), &condition{
@@ -251,22 +317,6 @@ func (h *watched) promises() {
 	h.alarm("HostUnproven", n.unproven(o.UnprovenMinutes), &condition{
 		metric: h.expression(unproven, promisePeriodMinutes, map[string]awscloudwatch.IMetric{inService: running, checks: told}),
 		at:     1, periods: o.UnprovenMinutes / promisePeriodMinutes, missing: awscloudwatch.TreatMissingData_BREACHING, class: evidence, runbook: "host-unproven",
-	})
-}
-
-// counted is how many lines of the host's log group match a pattern. The metric
-// has no dimension, as it could only come from the lines; its name tells the host.
-func (h *watched) counted(id, pattern string) awscloudwatch.IMetric {
-	namespace, name := h.options.MetricsNamespace, id+" "+h.path
-	awslogs.NewCfnMetricFilter(h.scope, jsii.String(id), &awslogs.CfnMetricFilterProps{
-		LogGroupName:  h.options.LogGroup.LogGroupName(),
-		FilterPattern: &pattern,
-		MetricTransformations: []any{&awslogs.CfnMetricFilter_MetricTransformationProperty{
-			MetricNamespace: &namespace, MetricName: &name, MetricValue: jsii.String("1"),
-		}},
-	})
-	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-		Namespace: &namespace, MetricName: &name, Statistic: jsii.String("Sum"), Period: h.period(promisePeriodMinutes),
 	})
 }
 

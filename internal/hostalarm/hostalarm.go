@@ -57,30 +57,48 @@ const (
 var filters = []Filter{
 	{"Broken", "Broken", HostPromise, settings.LogHost, `{ (` + otherAlarm + `) || (` + otherCheck + `) }`},
 	{"Checks", "Checks", HostUnproven, settings.LogHost, `{ $.postern = "check" }`},
-	{"FailedKeysLines", "FailedKeys", FailedKeys, settings.LogSSHD,
+	{
+		"FailedKeysLines", "FailedKeys", FailedKeys, settings.LogSSHD,
 		`{ ` + byRoot + ` && ($.message = "Failed publickey for *" || $.message = "Failed keyboard-interactive/pam for *")` +
-			` && ($.message != "Failed publickey for invalid user *") && ($.message != "Failed keyboard-interactive/pam for invalid user *") }`},
-	{"InvalidUsersLines", "InvalidUsers", InvalidUsers, settings.LogSSHD,
-		`{ ` + byRoot + ` && (($.message = "Invalid user *") || (($.message = "User *") && ($.message = "* not allowed because *"))) }`},
+			` && ($.message != "Failed publickey for invalid user *") && ($.message != "Failed keyboard-interactive/pam for invalid user *") }`,
+	},
+	{
+		"InvalidUsersLines", "InvalidUsers", InvalidUsers, settings.LogSSHD,
+		`{ ` + byRoot + ` && (($.message = "Invalid user *") || (($.message = "User *") && ($.message = "* not allowed because *"))) }`,
+	},
 	// The host logs in to itself, to prove that it records.
-	{"AcceptedLines", "Accepted", LoginOutsideHours, settings.LogSSHD,
-		`{ ` + byRoot + ` && (` + accepted + `) && ($.message != "Accepted publickey for ` + settings.CheckUser + ` from *") }`},
+	{
+		"AcceptedLines", "Accepted", LoginOutsideHours, settings.LogSSHD,
+		`{ ` + byRoot + ` && (` + accepted + `) && ($.message != "Accepted publickey for ` + settings.CheckUser + ` from *") }`,
+	},
 	// Run, refused, or given up after wrong codes: each names the command.
-	{"SudoLines", "Sudo", Sudo, settings.LogSudo,
-		`{ ($.identifier = "sudo") && (($.program = "/usr/bin/sudo") || ($.uid = "0")) && ($.message = "* COMMAND=*") }`},
+	{
+		"SudoLines", "Sudo", Sudo, settings.LogSudo,
+		`{ ($.identifier = "sudo") && (($.program = "/usr/bin/sudo") || ($.uid = "0")) && ($.message = "* COMMAND=*") }`,
+	},
 	{"IntegrityChangedLines", "IntegrityChanged", IntegrityChanged, settings.LogHost, `{ ` + byAlarm + ` && ($.name = "integrity-*") }`},
-	{"AuditStoppedLines", "AuditStopped", AuditStopped, settings.LogAudit,
-		`{ ($.identifier = "audit") && ($.message = "CONFIG_CHANGE *") && (($.message = "*audit_enabled=0*") || (($.message = "*op=remove_rule*") && ($.message = "*postern-*"))) }`},
+	{
+		"AuditStoppedLines", "AuditStopped", AuditStopped, settings.LogAudit,
+		`{ ($.identifier = "audit") && ($.message = "CONFIG_CHANGE *") && (($.message = "*audit_enabled=0*") || (($.message = "*op=remove_rule*") && ($.message = "*postern-*"))) }`,
+	},
 	{"AuditStoppedChecks", "AuditStopped", AuditStopped, settings.LogHost, `{ ` + failed + ` && ($.name = "audit") }`},
-	{"PeopleFailedLines", "PeopleFailed", PeopleFailed, settings.LogHost,
-		`{ (` + byAlarm + ` && ($.name = "people-*") && ($.name != "people-keys-refused")) || (` + failed + ` && ($.name = "people")) }`},
-	{"UsersRefusedLines", "UsersRefused", UsersRefused, settings.LogHost,
-		`{ (($.postern = "people") && ($.action = "refused")) || (` + byAlarm + ` && ($.name = "people-keys-refused")) }`},
-	{"RecordingGapLines", "RecordingGap", RecordingGap, settings.LogHost,
+	{
+		"PeopleFailedLines", "PeopleFailed", PeopleFailed, settings.LogHost,
+		`{ (` + byAlarm + ` && ($.name = "people-*") && ($.name != "people-keys-refused")) || (` + failed + ` && ($.name = "people")) }`,
+	},
+	{
+		"UsersRefusedLines", "UsersRefused", UsersRefused, settings.LogHost,
+		`{ (($.postern = "people") && ($.action = "refused")) || (` + byAlarm + ` && ($.name = "people-keys-refused")) }`,
+	},
+	{
+		"RecordingGapLines", "RecordingGap", RecordingGap, settings.LogHost,
 		`{ (` + byAlarm + ` && (($.name = "record*") || ($.name = "journal-*") || ($.name = "shipping-*") || ($.name = "session-not-ended") || ($.name = "unrecorded-process")))` +
-			` || (` + failed + ` && (($.name = "recording") || ($.name = "shipping"))) }`},
-	{"DiskFilledLines", "DiskFilled", DiskFilled, settings.LogHost,
-		`{ (` + byAlarm + ` && ($.name = "disk-filled")) || (` + failed + ` && ($.name = "disk")) }`},
+			` || (` + failed + ` && (($.name = "recording") || ($.name = "shipping"))) }`,
+	},
+	{
+		"DiskFilledLines", "DiskFilled", DiskFilled, settings.LogHost,
+		`{ (` + byAlarm + ` && ($.name = "disk-filled")) || (` + failed + ` && ($.name = "disk")) }`,
+	},
 }
 
 // Filters lists all filters, in the order in which they are made.
