@@ -1,7 +1,11 @@
 package stacks
 
 import (
+	"slices"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
@@ -22,6 +26,9 @@ func newWatchStack(scope constructs.Construct, c *config.Config, a *archiveStack
 	s := &watchStack{}
 	awscdk.NewStack_Override(s, scope, jsii.String(c.Name+"-Watch"), props(c, "Postern: what tells people."))
 	p := &watch.Props{Emails: c.Watch.Emails, ExistingTrail: c.Watch.ExistingTrail}
+	if a.trail != nil {
+		p.Trail = a.trail
+	}
 	if c.Watch.TopicArn != "" {
 		p.Topic = awssns.Topic_FromTopicArn(s, jsii.String("OwnTopic"), jsii.String(c.Watch.TopicArn))
 	} else {
@@ -34,9 +41,14 @@ func newWatchStack(scope constructs.Construct, c *config.Config, a *archiveStack
 	if d.bastion != nil {
 		s.watch.AddHost(d.bastion, nil)
 	}
-	if told := c.Watch.Sessions; told.Notices {
-		s.watch.AddSessionNotices(&watch.SessionNotices{Quiet: told.Quiet, Resumed: told.Resumed})
+	s.addNotices(c, a, d)
+	if account := c.Watch.Account; account.Alarms {
+		s.watch.AddAccountAlarms(nil, &watch.AccountAlarms{
+			Without: named[watch.AccountAlarm](account.Without), RefusedCalls: account.RefusedCalls, ConsoleFailures: account.ConsoleFailures,
+			QuietCallers: account.QuietCallers,
+		})
 	}
+	s.addQueries(c, a)
 	for _, o := range d.operators {
 		if len(o.BreakGlassDocuments()) > 0 {
 			s.watch.AddBreakGlass(o)
@@ -46,4 +58,55 @@ func newWatchStack(scope constructs.Construct, c *config.Config, a *archiveStack
 		}
 	}
 	return s
+}
+
+// addNotices tells people of what CloudTrail sees.
+func (s *watchStack) addNotices(c *config.Config, a *archiveStack, d *accessStack) {
+	if told := c.Watch.Sessions; told.Notices {
+		s.watch.AddSessionNotices(&watch.SessionNotices{Quiet: told.Quiet, Resumed: told.Resumed, Ended: told.Ended})
+	}
+	events := c.Watch.Events
+	if !events.NoTampering {
+		s.watch.AddTamperNotices(&watch.TamperNotices{
+			Buckets: []awss3.IBucket{a.archive.Bucket()}, Keys: []awskms.IKey{a.archive.Key()}, LogGroups: a.groups(), Documents: d.documents(),
+		})
+	}
+	if !events.NoSerialConsole {
+		s.watch.AddSerialConsoleNotices()
+	}
+	if !events.NoFailedAttempts {
+		s.watch.AddFailedAttempts()
+	}
+	if events.Tunnels {
+		s.watch.AddTunnelNotices()
+	}
+	if events.Root {
+		s.watch.AddRootNotices()
+	}
+}
+
+// addQueries saves the questions that an investigation asks of the records.
+func (s *watchStack) addQueries(c *config.Config, a *archiveStack) {
+	groups := a.kindsOfGroups()
+	if c.Watch.NoQueries || len(groups.Hosts)+len(groups.Sessions)+len(groups.Trail)+len(groups.FlowLogs) == 0 {
+		return
+	}
+	saved := s.watch.AddQueries(&watch.QueryOptions{Folder: c.Name, LogGroups: groups})
+	for _, shown := range []struct{ id, query, about string }{
+		{"PersonSessions", "All sessions of a person", "all sessions of the last day of the person that the shell variable person names"},
+		{"WhoDidWhat", "Who did what in a session", "what was done in the session that the shell variable session names"},
+	} {
+		if slices.Contains(saved.Names(), c.Name+"/"+shown.query) {
+			output(s, shown.id, saved.RunCommand(shown.query), shown.about)
+		}
+	}
+}
+
+// named are words of the configuration as a construct has them.
+func named[S ~string](words []string) []S {
+	var list []S
+	for _, word := range words {
+		list = append(list, S(word))
+	}
+	return list
 }

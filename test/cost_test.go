@@ -51,6 +51,9 @@ func TestReferenceArchitectureCosts(t *testing.T) {
 func costMatchesTheTemplates(t *testing.T, apps map[string]synthesized) {
 	for _, name := range slices.Sorted(maps.Keys(apps)) {
 		s := apps[name]
+		if s.postern.MonthlyCost() == nil {
+			continue // by choice
+		}
 		var resources []cost.Resource
 		outputs := map[string]string{}
 		for _, file := range s.templates(t) {

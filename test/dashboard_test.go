@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/postern-cdk/postern/constructs/endpoints"
+	"github.com/postern-cdk/postern/constructs/network"
 	"github.com/postern-cdk/postern/constructs/watch"
 	"github.com/postern-cdk/postern/internal/cdktest"
 	"github.com/postern-cdk/postern/internal/dashboard/sketch"
@@ -154,6 +156,7 @@ func TestDashboardPictureIsCurrent(t *testing.T) {
 	w := watch.New(stack, "Watch", &watch.Props{Emails: []string{"oncall@example.com"}, ExistingTrail: true})
 	log := awslogs.NewLogGroup(stack, jsii.String("Log"), nil)
 	w.AddHost(hostIn(stack, "Bastion"), &watch.HostOptions{LogGroup: log})
+	w.AddEndpoints(endpoints.New(stack, "Endpoints", &endpoints.Props{Vpc: network.New(stack, "Network", nil).Vpc()}), nil)
 	w.AddSessionNotices(nil)
 	w.AddTunnelNotices()
 	w.AddTamperNotices(nil)

@@ -2,6 +2,7 @@ package test_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/postern-cdk/postern/constructs/endpoints"
+	"github.com/postern-cdk/postern/constructs/network"
 	"github.com/postern-cdk/postern/constructs/watch"
 	"github.com/postern-cdk/postern/internal/cdktest"
 	"github.com/postern-cdk/postern/internal/runbook"
@@ -46,6 +49,44 @@ func TestDoorsGatherTheirAlarms(t *testing.T) {
 	assert.Contains(t, textOf(t, strained["ActionsSuppressor"]), "WatchBastionDoor")
 	assert.EqualValues(t, 60, strained["ActionsSuppressorWaitPeriod"])
 	assert.EqualValues(t, 600, strained["ActionsSuppressorExtensionPeriod"])
+}
+
+// Session Manager is a door as far as its endpoints can be measured.
+func TestEndpointsAreADoor(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	w := watch.New(stack, "Watch", nil)
+	vpc := network.New(stack, "Network", nil).Vpc()
+	made := endpoints.New(stack, "Endpoints", &endpoints.Props{Vpc: vpc, Services: []endpoints.Service{endpoints.SSMMessages, endpoints.SSM, endpoints.Logs}})
+	w.AddEndpoints(made, &watch.EndpointOptions{DroppedPackets: 7})
+	template := cdktest.Template(stack)
+	alarms := byLogicalName(t, template, "AWS::CloudWatch::Alarm")
+	require.Len(t, alarms, 2, "sessions don't go through the endpoint of logs")
+	for _, service := range []string{"ssm", "ssmmessages"} {
+		p := alarms["WatchSessionManager"+service]["Properties"].(map[string]any)
+		assert.Equal(t, "AWS/PrivateLinkEndpoints PacketsDropped Sum 300 7 3 notBreaching", fmt.Sprintf("%v %v %v %v %v %v %v",
+			p["Namespace"], p["MetricName"], p["Statistic"], p["Period"], p["Threshold"], p["EvaluationPeriods"], p["TreatMissingData"]))
+		dimensions := textOf(t, p["Dimensions"])
+		assert.Contains(t, dimensions, `{"Name":"Endpoint Type","Value":"Interface"},{"Name":"Service Name","Value":"com.amazonaws.us-east-1.`+service+`"},{"Name":"VPC Endpoint Id","Value":{"Ref":"Endpoints`+service)
+		assert.Contains(t, dimensions, `{"Name":"VPC Id","Value":{"Ref":"Network`)
+		assert.NotContains(t, p, "AlarmActions", "the door tells")
+	}
+	composites := byLogicalName(t, template, "AWS::CloudWatch::CompositeAlarm")
+	require.Len(t, composites, 1)
+	rule := textOf(t, composites["WatchSessionManagerDoor"]["Properties"].(map[string]any)["AlarmRule"])
+	assert.Contains(t, rule, "WatchSessionManagerssm")
+	assert.Contains(t, rule, "WatchSessionManagerssmmessages")
+
+	for want, add := range map[string]func(){
+		`watch endpoints "Test/Watch/SessionManager": of: is nil: pass endpoints`:                                                         func() { w.AddEndpoints(nil, nil) },
+		`watch endpoints "Test/Watch/SessionManager": Name: the watch already has a "SessionManager": give it another in EndpointOptions`: func() { w.AddEndpoints(made, nil) },
+		"watch endpoints \"Test/Watch/a/b\": Name: \"a/b\" can't be the ID of a construct: use plain text without slashes\n" +
+			"DroppedPackets: -1 can't be a number of packets: use 1 or more": func() { w.AddEndpoints(made, &watch.EndpointOptions{Name: "a/b", DroppedPackets: -1}) },
+		`watch endpoints "Test/Watch/Logs": of: has no endpoint that sessions go through: make those of ssm and ssmmessages here, or leave it out`: func() {
+			w.AddEndpoints(endpoints.New(stack, "Others", &endpoints.Props{Vpc: vpc, Services: []endpoints.Service{endpoints.KMS}}), &watch.EndpointOptions{Name: "Logs"})
+		},
+	} {
+		assert.Equal(t, want, cdktest.Panic(t, add))
+	}
 }
 
 var page = regexp.MustCompile(` Runbook: https://github\.com/postern-cdk/postern/blob/main/docs/runbooks/([a-z0-9-]+)\.md$`)

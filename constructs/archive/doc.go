@@ -24,6 +24,40 @@
 // Log groups on request, encrypted with the key, kept for a year, protected from
 // deletion.
 //
+// # A log account
+//
+// Evidence is safest where those whom it is about have no rights at all. An archive
+// with [Props.Sources] takes the records of other accounts, or of a whole
+// organization:
+//
+//	archive.New(evidence, "Archive", &archive.Props{
+//		Sources: &archive.Sources{OrganizationID: "o-a1b2c3d4e5"},
+//	})
+//
+// Its stack outputs two lines for each source, as Go and as configuration:
+//
+//	central := archive.FromLogAccount(stack, "LogAccount", &archive.LogAccountProps{ ... })
+//	a := archive.New(stack, "Archive", &archive.Props{LogAccount: central})
+//
+// The source's archive then has a key and log groups, and no bucket: what is
+// recorded goes to [Archive.Bucket], which is the log account's, and each log group is
+// sent there as well:
+//
+//	sessions/ACCOUNT/           what bastions record
+//	session-manager/ACCOUNT/    transcripts of Session Manager
+//	AWSLogs/ACCOUNT/            flow logs, trails (also below trail/)
+//	logs/YYYY/MM/DD/HH/         log events: gzipped lines of JSON with "owner", "logGroup", "logStream", "logEvents"
+//	logs-failed/                what came in and could not be unpacked
+//
+// A source writes below its own number only and reads nothing. It names its account
+// (StackProps.Env), so that its hosts know where to write. Keys of people stay in the
+// source: the bastion makes a bucket for them. An event is in the bucket after the
+// buffer's time, 5 minutes as a rule; Firehose and CloudWatch Logs try for 24 hours
+// what fails, so let watch.AddDelivery tell of it.
+//
+// Log groups can be sent within a Region only: the log account has an archive in
+// each Region with sources.
+//
 // # Leaving
 //
 // All of it stays when its stack is deleted, and the old one stays when a change

@@ -39,3 +39,27 @@ func ExampleNew_compliance() {
 	fmt.Println(*a.Bucket().Node().Path())
 	// Output: Evidence/Archive/Bucket
 }
+
+// A log account takes what a whole organization records, and a source sends it
+// there: the three values are outputs of the log account's stack.
+func ExampleFromLogAccount() {
+	app := awscdk.NewApp(nil)
+	evidence := awscdk.NewStack(app, jsii.String("Evidence"), &awscdk.StackProps{
+		Env: &awscdk.Environment{Account: jsii.String("999988887777"), Region: jsii.String("eu-west-1")},
+	})
+	archive.New(evidence, "Archive", &archive.Props{Sources: &archive.Sources{OrganizationID: "o-a1b2c3d4e5"}})
+
+	stack := awscdk.NewStack(app, jsii.String("Access"), &awscdk.StackProps{
+		Env: &awscdk.Environment{Account: jsii.String("111122223333"), Region: jsii.String("eu-west-1")},
+	})
+	central := archive.FromLogAccount(stack, "LogAccount", &archive.LogAccountProps{
+		BucketName:     "evidence-archivebucket49f1ac64-1a2b3c4d5e6f",
+		KeyArn:         "arn:aws:kms:eu-west-1:999988887777:key/11111111-2222-3333-4444-555555555555",
+		DestinationArn: "arn:aws:logs:eu-west-1:999988887777:destination:Evidence-Archive",
+	})
+	a := archive.New(stack, "Archive", &archive.Props{LogAccount: central})
+	a.AddLogGroup("Sessions") // is sent to the log account
+
+	fmt.Println(*a.Bucket().BucketName(), central.Account())
+	// Output: evidence-archivebucket49f1ac64-1a2b3c4d5e6f 999988887777
+}

@@ -58,7 +58,9 @@ const (
 // Logs and Firehose below [LogsPrefix]. Outputs of the stack say what to paste in
 // the sources; see [FromLogAccount].
 //
-// It costs $0.03 for each GB of log events, and the alarms of watch.AddDelivery.
+// Firehose bills the log events as they arrive, compressed, and their unpacking:
+// some cents a GB (aws.amazon.com/firehose/pricing). The alarms of
+// watch.AddDelivery tell where they don't arrive.
 type Sources struct {
 	// Accounts are the accounts by their twelve digits, up to [MaxAccounts].
 	// Empty: all accounts of OrganizationID.

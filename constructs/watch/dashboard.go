@@ -36,7 +36,7 @@ const (
 	third    = dashboard.Columns / 3
 	half     = dashboard.Columns / 2
 	graphs   = 6 // rows of the grid
-	answers  = 6
+	answers  = 5
 	shown    = 20 // rows of an answer
 	hour     = 3600
 	minute   = 60
@@ -52,6 +52,9 @@ func (w *Watch) rows() []dashboard.Row {
 	for _, h := range w.hosts {
 		rows = append(rows, h.rows()...)
 	}
+	for _, s := range w.sessions {
+		rows = append(rows, s.rows()...)
+	}
 	return append(rows, w.below())
 }
 
@@ -59,6 +62,9 @@ func (w *Watch) heading() string {
 	var names []string
 	for _, h := range w.hosts {
 		names = append(names, h.name)
+	}
+	for _, s := range w.sessions {
+		names = append(names, s.name)
 	}
 	watching := "No host is watched yet."
 	if len(names) > 0 {
@@ -126,21 +132,29 @@ func (w *Watch) states() dashboard.Row {
 // who is answers to saved queries: who came in by which door, who was refused, what
 // hosts complain of. Where no queries are saved, those that hosts alone can answer.
 func (w *Watch) who() []dashboard.Row {
-	var row dashboard.Row
+	var list []dashboard.Log
 	for _, answer := range []struct{ title, id string }{
+		{"Sessions now", queries.SessionsNow},
 		{"Who connected", queries.WhoConnected},
 		{"Sessions and tunnels opened", queries.SessionsOpened},
-		{"Failed logins by source", queries.FailedLogins},
 		{"Refused attempts to come in", queries.RefusedAttempts},
+		{"Failed logins by source", queries.FailedLogins},
 		{"What hosts complain of", queries.HostAlarms},
 		{"People added and removed", queries.PeopleChanges},
 	} {
 		query := queries.ByID(answer.id)
 		if groups := w.groups(&query); len(groups) > 0 {
-			row = append(row, dashboard.Log{
+			list = append(list, dashboard.Log{
 				Size: dashboard.Size{Width: half, Height: answers}, Title: answer.title, Groups: groups, Query: query.Top(shown),
 			})
 		}
+	}
+	var row dashboard.Row
+	for i, log := range list {
+		if i == len(list)-1 && i%2 == 0 {
+			log.Width = dashboard.Columns
+		}
+		row = append(row, log)
 	}
 	return []dashboard.Row{row}
 }

@@ -44,6 +44,9 @@
 // somebody gave is not in it: EventBridge puts text in as it is, and a quotation
 // mark could break the message. CloudTrail has it.
 //
+// [Watch.AddComplianceNotices] tells of resources that begin to break a rule of AWS
+// Config; package compliance makes such rules.
+//
 // [Watch.AddHours] alarms when doors that open at some hours of the week did not.
 //
 // # Other doors, tampering, attempts
@@ -78,6 +81,13 @@
 // once. People in the channel can have AWS do nothing: without a guardrail the service
 // would let them do all that their role allows, up to AdministratorAccess.
 //
+// # The account
+//
+// [Watch.AddAccountAlarms] alarms on what the CIS AWS Foundations Benchmark asks to be
+// told of, by what a trail writes to its log group: use of the root user, refused
+// calls, console logins, changes of policies, trails, keys, buckets, AWS Config and
+// networks. Each of the fourteen can be left out.
+//
 // # Queries
 //
 // [Watch.AddQueries] saves queries for CloudWatch Logs Insights in a folder of the
@@ -102,10 +112,14 @@
 // Those on CloudTrail's events need a trail with a log group. docs/guide/one-day.md
 // follows a person through a day with them.
 //
+// [Watch.AddDelivery] alarms in a log account when log events of other accounts
+// don't get into its archive.
+//
 // # Cost
 //
-// $0.80 a month for the alarms of a host, by the metric; $0.10 for that on
-// notices, whatever is told of, and $0.10 more with the function; $0.10 for each
-// break-glass and $0.20 for each operator's hours; $1 for the key where
+// $0.10 a month for each alarm on the account, and $0.30 for its metric in months in which
+// it counts. The alarms of a host are $0.10 for each metric that they look at, and its own
+// metrics $0.30 each in months in which they count; $0.10 for the alarm on notices, $0.10 more
+// where a function sends them, and $0.10 for each break-glass and for each operator's hours; $0.40 for those on a delivery; $1 for the key where
 // none is given; $3 for the dashboard after the first three of the account.
 package watch

@@ -146,7 +146,6 @@ func (w *Watch) AddQueries(options *QueryOptions) *Queries {
 	}
 	tree.Must("watch", w, queriesID, err)
 
-	w.logGroups = o.LogGroups
 	q := &Queries{folder: o.Folder, groups: map[queries.Source][]*string{}}
 	constructs.NewConstruct_Override(q, w, jsii.String(queriesID))
 	for _, k := range o.LogGroups.kinds() {

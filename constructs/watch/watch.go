@@ -37,17 +37,16 @@ type Watch struct {
 	chat      awssns.Topic  // nil where nobody chats
 
 	// What the dashboard shows.
-	hosts   []*watched
-	made    []made
-	queries *Queries
-	notices []noticed
-	cost    string
+	hosts    []*watched
+	sessions []*sessions
+	made     []made
+	queries  *Queries
+	notices  []noticed
+	cost     string
 
-	breakGlass, hours                          constructs.Construct
-	officeHours                                *OfficeHours
-	existingTrail, eventsAllowed, toldByEvents bool
-
-	logGroups LogGroups
+	breakGlass, hours                                         constructs.Construct
+	officeHours                                               *OfficeHours
+	existingTrail, eventsAllowed, toldByEvents, askedForTrail bool
 }
 
 var _ constructs.IConstruct = (*Watch)(nil)

@@ -54,6 +54,8 @@ func at(metric string, time float64, random *rand.Rand) float64 {
 		return 0
 	case has("HealthyHostCount"):
 		return 1
+	case has("ActiveConnections"):
+		return 4 + math.Round(noise(2)+bump(0.35, 0.12, 7))
 	case has("CPUUtilization"):
 		return 3 + noise(3) + bump(0.3, 0.05, 22) + bump(0.58, 0.03, 55) + bump(0.8, 0.06, 12)
 	case has("mem_used_percent"):

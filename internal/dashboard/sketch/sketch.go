@@ -217,7 +217,7 @@ func (c *canvas) graph(p *properties, b box) {
 			fmt.Fprintf(&d, "%s%.1f %.1f", map[bool]string{true: "M", false: "L"}[j == 0], area.x+area.w*float64(j)/(points-1), y(value))
 		}
 		if p.Stacked {
-			c.printf(`<path d="%sL%.1f %.1fL%.1f %.1fZ" fill="%s" fill-opacity="0.75"/>`, d.String(), area.x+area.w, area.y+area.h, area.x, area.y+area.h, l.color)
+			c.printf(`<path d="%sL%.1f %.1fL%.1f %.1fZ" fill="%s" fill-opacity="1"/>`, d.String(), area.x+area.w, area.y+area.h, area.x, area.y+area.h, l.color)
 		} else {
 			c.printf(`<path d="%s" fill="none" stroke="%s" stroke-width="1.6" stroke-linejoin="round"/>`, d.String(), l.color)
 		}

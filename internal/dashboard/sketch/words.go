@@ -166,7 +166,7 @@ var samples = map[string][]string{
 	"sessionId": {"alice-0e34861185201706f", "bob-09a1f2c47d3e5b680", "carol-0b7c2d9e1f4a35687"}, "fingerprint": {"SHA256:Zk3f…", "SHA256:q9Lw…", "SHA256:T0vd…", "SHA256:Zk3f…", "SHA256:8mXa…", "SHA256:q9Lw…"},
 	"reason": {"", "", "", "", "key expired", ""}, "action": {"added", "changed", "removed"}, "name": {"check-failed", "shipping-behind"},
 	"connections": {"14", "3", "1", "1"}, "accounts": {"6", "1", "1", "1"}, "records": {"42", "9", "2", "1"}, "errorCode": {"AccessDenied", "AccessDenied"},
-	"eventName": {"StartSession", "OpenTunnel", "StartSession"}, "target": {"i-0a1b2c3d", "10.0.3.17", "i-0a1b2c3d"}, "document": {"Postern-Shell", "", "Postern-Orders"},
+	"eventName": {"StartSession", "OpenTunnel", "StartSession"}, "target": {"i-0a1b2c3d", "10.0.3.17", "i-0a1b2c3d"}, "document": {"Postern-Shell", "", "Postern-Orders"}, "object": {"public-keys/alice.pub", "public-keys/bob.pub", "public-keys/carol.pub"}, "version": {"3sL4k…", "Xy8Q1…", "p0Wd7…"},
 	"what": {"shipping: 4 s behind", "an instance was replaced", "clock: 0.2 s off"}, "@logStream": {"i-0a1b2c3d/host", "i-0a1b2c3d/host"}, "last": {"begin", "begin", "begin"},
 }
 
