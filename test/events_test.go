@@ -103,10 +103,13 @@ func TestTamperNoticesOfManyNames(t *testing.T) {
 		group := strings.Repeat(letter, 200)
 		names = append(names, group)
 		n.LogGroups = append(n.LogGroups, awslogs.LogGroup_FromLogGroupName(stack, jsii.String("Group"+letter), &group))
+		document := strings.Repeat(letter, 128)
+		names = append(names, document)
+		n.Documents = append(n.Documents, document)
 	}
 	w.AddTamperNotices(n)
 	patterns := patternsOf(t, byLogicalName(t, cdktest.Template(stack), "AWS::Events::Rule"))
-	assert.Greater(t, len(patterns), 5)
+	assert.Greater(t, len(patterns), 10)
 	var all []string
 	for id, text := range patterns {
 		// The name of the other rule, which is known when it is deployed, has 64 characters.

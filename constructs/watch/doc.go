@@ -91,13 +91,6 @@
 //
 // [Watch.AddHours] alarms when doors that open at some hours of the week did not.
 //
-// # The account
-//
-// [Watch.AddAccountAlarms] alarms on what the CIS AWS Foundations Benchmark asks to be
-// told of, by what a trail writes to its log group: use of the root user, refused
-// calls, console logins, changes of policies, trails, keys, buckets, AWS Config and
-// networks. Each of the fourteen can be left out.
-//
 // # Other doors, tampering, attempts
 //
 //	w.AddTamperNotices(&watch.TamperNotices{Buckets: []awss3.IBucket{evidence.Bucket()}})
@@ -129,6 +122,13 @@
 // Developer in chat applications, too. Somebody authorizes the workspace in its console
 // once. People in the channel can have AWS do nothing: without a guardrail the service
 // would let them do all that their role allows, up to AdministratorAccess.
+//
+// # The account
+//
+// [Watch.AddAccountAlarms] alarms on what the CIS AWS Foundations Benchmark asks to be
+// told of, by what a trail writes to its log group: use of the root user, refused
+// calls, console logins, changes of policies, trails, keys, buckets, AWS Config and
+// networks. Each of the fourteen can be left out.
 //
 // # Queries
 //

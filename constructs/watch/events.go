@@ -137,15 +137,21 @@ func (w *Watch) AddTamperNotices(options *TamperNotices) {
 	itself := t.addLoud("Watch", "Tells that rules or alarms of the watch were changed", tampering, notice.WatchTampered(notice.Prefix(*awscdk.Stack_Of(w).StackName())))
 	t.addLoud("Topics", "Tells that who gets messages was changed", tampering, notice.TopicsTampered(w.topicArns()))
 	for i, rule := range notice.RecordsTampered(p, *itself.name) {
-		id := "Records"
-		if i > 0 {
-			id += strconv.Itoa(i + 1)
-		}
-		t.addLoud(id, "Tells that what keeps records was changed", tampering, rule)
+		t.addLoud(numbered("Records", i), "Tells that what keeps records was changed", tampering, rule)
 	}
-	t.addLoud("Doors", "Tells that what lets people in was changed", tampering, notice.DoorsTampered(p))
+	for i, rule := range notice.DoorsTampered(p) {
+		t.addLoud(numbered("Doors", i), "Tells that what lets people in was changed", tampering, rule)
+	}
 	t.addLoud("Ports", "Tells that port 22 or 3389 was opened", tampering, notice.PortsOpened())
 	t.widgets("Tampering", "What was changed")
+}
+
+// numbered is an ID that stays what it is while more rules come after it.
+func numbered(id string, i int) string {
+	if i == 0 {
+		return id
+	}
+	return id + strconv.Itoa(i+1)
 }
 
 // AddTunnelNotices tells people of each tunnel that is opened through an EC2 Instance
