@@ -158,6 +158,7 @@ var harmlessOfResources = []struct{ statement, rule, why string }{
 	{"CloudTrailCheck", "on every resource", "its action is about buckets, and the policy is about one"},
 	{"RecordsKey", "without StringEquals kms:ViaService", "the key's policy in the log account asks for it, too"},
 	{"RecordsKey", "with IfExists for StringEquals kms:ViaService", "the key's policy in the log account asks for it, too"},
+	{"", "with IfExists for StringNotEquals aws:PrincipalAccount", "a negated operator holds where the key is missing, with IfExists or without"},
 	{"Sources", "on every resource", "the policy of a destination is about that destination, whatever it names"},
 	{"SourceCheck", "on every resource", "its action is about buckets, and the policy is about one"},
 	{"SourceLogDeliveryCheck", "on every resource", "its actions are about buckets, and the policy is about one"},
