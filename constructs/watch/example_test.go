@@ -5,6 +5,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsautoscaling"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -46,6 +47,22 @@ func ExampleWatch_AddSessionNotices() {
 
 	fmt.Println(*w.Node().FindChild(jsii.String("Sessions")).Node().FindChild(jsii.String("Started")).Node().Path())
 	// Output: Watch/Watch/Sessions/Started
+}
+
+// Queries are saved for whoever asks what happened, and there are commands for
+// those who would rather not leave the shell.
+func ExampleWatch_AddQueries() {
+	app := awscdk.NewApp(nil)
+	stack := awscdk.NewStack(app, jsii.String("Watch"), nil)
+	logs := awslogs.LogGroup_FromLogGroupName(stack, jsii.String("Logs"), jsii.String("/postern/bastion"))
+
+	saved := watch.New(stack, "Watch", nil).AddQueries(&watch.QueryOptions{LogGroups: watch.LogGroups{Hosts: []awslogs.ILogGroup{logs}}})
+
+	fmt.Println(saved.Names()[0])
+	fmt.Println(saved.RunCommand("All sessions of a person")[:64])
+	// Output:
+	// Postern/All sessions of a person
+	// text=$(aws logs describe-query-definitions --query-definition-na
 }
 
 type jumpHost struct {
