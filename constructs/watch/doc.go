@@ -120,6 +120,7 @@
 // $0.10 a month for each alarm on the account, and $0.30 for its metric in months in which
 // it counts. The alarms of a host are $0.10 for each metric that they look at, and its own
 // metrics $0.30 each in months in which they count; $0.10 for the alarm on notices, $0.10 more
-// where a function sends them, and $0.10 for each break-glass and for each operator's hours; $0.40 for those on a delivery; $1 for the key where
+// where a function sends them, and $0.10 for each break-glass and for each operator's
+// hours; $0.40 for those on a delivery; $1 for the key where
 // none is given; $3 for the dashboard after the first three of the account.
 package watch
