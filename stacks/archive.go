@@ -66,7 +66,6 @@ func newArchiveStack(scope constructs.Construct, c *config.Config, replica *repl
 	}
 	if replica != nil {
 		ap.Replica = replica.replica.Target()
-		s.AddDependency(replica, jsii.String("S3 copies only to a bucket that is there"))
 	}
 	if c.Archive.KeyArn != "" {
 		ap.Key = awskms.Key_FromKeyArn(s, jsii.String("Key"), jsii.String(c.Archive.KeyArn))

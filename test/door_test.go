@@ -62,7 +62,7 @@ func TestEndpointsAreADoor(t *testing.T) {
 	alarms := byLogicalName(t, template, "AWS::CloudWatch::Alarm")
 	require.Len(t, alarms, 2, "sessions don't go through the endpoint of logs")
 	for _, service := range []string{"ssm", "ssmmessages"} {
-		p := alarms["WatchSessionManager"+service]["Properties"].(map[string]any)
+		p := alarms["WatchSessionManager"+strings.ToUpper(service[:1])+service[1:]]["Properties"].(map[string]any)
 		assert.Equal(t, "AWS/PrivateLinkEndpoints PacketsDropped Sum 300 7 3 notBreaching", fmt.Sprintf("%v %v %v %v %v %v %v",
 			p["Namespace"], p["MetricName"], p["Statistic"], p["Period"], p["Threshold"], p["EvaluationPeriods"], p["TreatMissingData"]))
 		dimensions := textOf(t, p["Dimensions"])
@@ -73,12 +73,12 @@ func TestEndpointsAreADoor(t *testing.T) {
 	composites := byLogicalName(t, template, "AWS::CloudWatch::CompositeAlarm")
 	require.Len(t, composites, 1)
 	rule := textOf(t, composites["WatchSessionManagerDoor"]["Properties"].(map[string]any)["AlarmRule"])
-	assert.Contains(t, rule, "WatchSessionManagerssm")
-	assert.Contains(t, rule, "WatchSessionManagerssmmessages")
+	assert.Contains(t, rule, "WatchSessionManagerSsm")
+	assert.Contains(t, rule, "WatchSessionManagerSsmmessages")
 
 	for want, add := range map[string]func(){
-		`watch endpoints "Test/Watch/SessionManager": of: is nil: pass endpoints`:                                                         func() { w.AddEndpoints(nil, nil) },
-		`watch endpoints "Test/Watch/SessionManager": Name: the watch already has a "SessionManager": give it another in EndpointOptions`: func() { w.AddEndpoints(made, nil) },
+		`watch endpoints "Test/Watch/Session Manager": of: is nil: pass endpoints`:                                                          func() { w.AddEndpoints(nil, nil) },
+		`watch endpoints "Test/Watch/Session Manager": Name: the watch already has a "Session Manager": give it another in EndpointOptions`: func() { w.AddEndpoints(made, nil) },
 		"watch endpoints \"Test/Watch/a/b\": Name: \"a/b\" can't be the ID of a construct: use plain text without slashes\n" +
 			"DroppedPackets: -1 can't be a number of packets: use 1 or more": func() { w.AddEndpoints(made, &watch.EndpointOptions{Name: "a/b", DroppedPackets: -1}) },
 		`watch endpoints "Test/Watch/Logs": of: has no endpoint that sessions go through: make those of ssm and ssmmessages here, or leave it out`: func() {

@@ -317,6 +317,20 @@ func TestLogAccountSource(t *testing.T) {
 		assert.Contains(t, b.ReplayCommand("20261121T234501Z-0a1b2c3d"), centralBucket+"/sessions/"+sourceAccount+"/2026/11/21/")
 		assert.NotEqual(t, centralBucket, *b.PeopleBucket().BucketName())
 	})
+	t.Run("its way there is open", func(t *testing.T) {
+		for name, endpoint := range byLogicalName(t, template, "AWS::EC2::VPCEndpoint") {
+			if !strings.HasSuffix(name, "EndpointsS3") && !strings.HasSuffix(name, "Endpointss3") {
+				continue
+			}
+			statement := statementBySid(t, endpoint, "RecordsElsewhere1")
+			assert.Contains(t, statement["Action"], "s3:PutObject")
+			assert.NotContains(t, textOf(t, statement["Action"]), "GetObject")
+			assert.Contains(t, textOf(t, statement["Resource"]), centralBucket+"/*")
+			assert.Contains(t, textOf(t, statement["Condition"]), `"aws:PrincipalAccount":"`+sourceAccount+`"`)
+			return
+		}
+		assert.Fail(t, "the bastion has no S3 gateway")
+	})
 	t.Run("transcripts, too", func(t *testing.T) {
 		host := byLogicalName(t, template, "AWS::IAM::ManagedPolicy")["ShellHostPolicy"]
 		assert.Contains(t, textOf(t, statementBySid(t, host, "Transcript")["Resource"]), centralBucket+"/session-manager/"+sourceAccount+"/*")
@@ -477,4 +491,15 @@ func TestLogAccountDeliveryIsWatched(t *testing.T) {
 	assert.Equal(t, "breaching", silent["TreatMissingData"], "silence is what it is about")
 	assert.Contains(t, textOf(t, silent["Metrics"]), `"IF(incoming \u003c 1, 1, 0)"`)
 	assert.Contains(t, textOf(t, silent["Metrics"]), `"IncomingRecords"`)
+}
+
+// A log group that a session document makes is of this account, and so is its key.
+func TestLogAccountKeyStaysThere(t *testing.T) {
+	stack := cdktest.StackIn(cdktest.NewApp(t), "Workload")
+	bucket := central(stack).Bucket()
+	session.NewPreferences(stack, "Shell", &session.PreferencesProps{Settings: session.Settings{Bucket: bucket}})
+	template := cdktest.Template(stack)
+	group := byLogicalName(t, template, "AWS::Logs::LogGroup")["ShellLogGroup"]["Properties"].(map[string]any)
+	assert.Contains(t, textOf(t, group["KmsKeyId"]), "ShellRecordsKey")
+	assert.Empty(t, warningsOf(stack))
 }

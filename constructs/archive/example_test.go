@@ -40,6 +40,40 @@ func ExampleNew_compliance() {
 	// Output: Evidence/Archive/Bucket
 }
 
+// Secrets that people type into a shell are hidden from who reads the group
+// without logs:Unmask, and what was found is reported beside it.
+func ExampleArchive_AddLogGroupWith() {
+	app := awscdk.NewApp(nil)
+	stack := awscdk.NewStack(app, jsii.String("Evidence"), nil)
+
+	a := archive.New(stack, "Archive", nil)
+	shells := a.AddLogGroupWith("Shells", &archive.LogGroupOptions{
+		RetentionDays: 731,
+		Masking:       &archive.Masking{Findings: a.AddLogGroup("Findings")},
+	})
+
+	fmt.Println(*shells.Node().Path(), archive.Credentials()[0])
+	// Output: Evidence/Archive/Shells AwsSecretKey
+}
+
+// Each record twice, in two Regions, and a list of all of it each week.
+func ExampleNewReplica() {
+	app := awscdk.NewApp(nil)
+	in := func(id, region string) awscdk.Stack {
+		return awscdk.NewStack(app, &id, &awscdk.StackProps{
+			Env: &awscdk.Environment{Account: jsii.String("111122223333"), Region: &region},
+		})
+	}
+	replica := archive.NewReplica(in("Copies", "eu-central-1"), "Replica", nil)
+	archive.New(in("Evidence", "eu-west-1"), "Archive", &archive.Props{
+		Replica:   replica.Target(),
+		Inventory: &archive.Inventory{},
+	})
+
+	fmt.Println(replica.Target().BucketName)
+	// Output: copies-111122223333-eu-central-1
+}
+
 // A log account takes what a whole organization records, and a source sends it
 // there: the three values are outputs of the log account's stack.
 func ExampleFromLogAccount() {

@@ -201,12 +201,8 @@ func (a *Archive) newStream(scope constructs.Construct) awscdk.CfnResource {
 	})
 	tree.Acknowledge(allowed, "Firehose names the objects itself: they are limited to the two prefixes.", "AwsSolutions-IAM5")
 
-	processor := func(kind string, parameters ...string) map[string]any {
-		list := []any{}
-		for i := 0; i < len(parameters); i += 2 {
-			list = append(list, map[string]any{"ParameterName": parameters[i], "ParameterValue": parameters[i+1]})
-		}
-		return map[string]any{"Type": kind, "Parameters": list}
+	processor := func(kind, parameter, value string) map[string]any {
+		return map[string]any{"Type": kind, "Parameters": []any{map[string]any{"ParameterName": parameter, "ParameterValue": value}}}
 	}
 	stream := awscdk.NewCfnResource(scope, jsii.String("Stream"), &awscdk.CfnResourceProps{
 		Type: jsii.String("AWS::KinesisFirehose::DeliveryStream"),

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/postern-cdk/postern/internal/dashboard"
+	"github.com/postern-cdk/postern/internal/host/settings"
 	"github.com/postern-cdk/postern/internal/queries"
 	"github.com/postern-cdk/postern/internal/runbook"
 )
@@ -82,6 +83,9 @@ func (w *Watch) now() dashboard.Row {
 		if h.options.LogGroup == nil {
 			continue
 		}
+		accepted = append(accepted, h.own("Accepted", "Sum", minute, h.name, dashboard.Blue))
+		refused = append(refused,
+			h.own("FailedKeys", "Sum", minute, h.name+": keys", dashboard.Orange), h.own("InvalidUsers", "Sum", minute, h.name+": names", dashboard.Purple))
 		late = append(late, h.own("Arrival", "Maximum", hour, h.name, dashboard.Blue))
 	}
 	var row []dashboard.Number
@@ -172,8 +176,10 @@ func (w *Watch) groups(query *queries.Query) []string {
 		return nil
 	}
 	for _, h := range w.hosts {
-		if h.records != "" && !slices.Contains(names, h.records) {
-			names = append(names, h.records)
+		for _, name := range h.records {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
 		}
 	}
 	return names
@@ -221,12 +227,20 @@ func (h *watched) rows() []dashboard.Row {
 	o := h.options
 	size := dashboard.Size{Width: third, Height: graphs}
 	title := dashboard.Text{Size: dashboard.Size{Width: dashboard.Columns, Height: 1}, Markdown: "## " + h.name, Plain: true}
+	instances := []dashboard.Metric{
+		h.grouped("AWS/AutoScaling", "GroupDesiredCapacity", "Maximum", minute, "wanted", dashboard.Gray),
+		h.grouped("AWS/AutoScaling", "GroupInServiceInstances", "Minimum", minute, "in service", dashboard.Green),
+		h.grouped("AWS/EC2", "StatusCheckFailed", "Maximum", minute, "failed status checks", dashboard.Red),
+	}
+	if h.loadBalancer != "" {
+		instances = append(instances, dashboard.Metric{
+			Namespace: "AWS/NetworkELB", Name: "HealthyHostCount",
+			Dimensions: []dashboard.Dimension{{Name: "LoadBalancer", Value: h.loadBalancer}, {Name: "TargetGroup", Value: h.targetGroup}},
+			Statistic:  "Maximum", Period: minute, Label: "healthy targets", Color: dashboard.Blue,
+		})
+	}
 	row := dashboard.Row{
-		dashboard.Graph{Size: size, Title: h.name + ": instances", Unit: "instances", Metrics: []dashboard.Metric{
-			h.grouped("AWS/AutoScaling", "GroupDesiredCapacity", "Maximum", minute, "wanted", dashboard.Gray),
-			h.grouped("AWS/AutoScaling", "GroupInServiceInstances", "Minimum", minute, "in service", dashboard.Green),
-			h.grouped("AWS/EC2", "StatusCheckFailed", "Maximum", minute, "failed status checks", dashboard.Red),
-		}},
+		dashboard.Graph{Size: size, Title: h.name + ": instances", Unit: "instances", Metrics: instances},
 		dashboard.Graph{
 			Size: size, Title: h.name + ": CPU", Unit: "%", Max: 100,
 			Metrics:    []dashboard.Metric{h.grouped("AWS/EC2", "CPUUtilization", "Average", loadPeriodMinutes*minute, "CPU", dashboard.Blue)},
@@ -249,6 +263,15 @@ func (h *watched) rows() []dashboard.Row {
 	}
 	return append(rows, dashboard.Row{
 		dashboard.Graph{
+			Size: size, Title: h.name + ": logins", Unit: "logins in 10 minutes",
+			Metrics: []dashboard.Metric{
+				h.own("Accepted", "Sum", promisePeriodMinutes*minute, "accepted", dashboard.Blue),
+				h.own("FailedKeys", "Sum", promisePeriodMinutes*minute, "refused keys", dashboard.Orange),
+				h.own("InvalidUsers", "Sum", promisePeriodMinutes*minute, "unknown names", dashboard.Purple),
+			},
+			Thresholds: loginLines(o.FailedKeysPerTenMinutes, o.InvalidUsersPerTenMinutes),
+		},
+		dashboard.Graph{
 			Size: size, Title: h.name + ": how late records arrive", Unit: "milliseconds",
 			Metrics:    []dashboard.Metric{h.own("Arrival", "Maximum", promisePeriodMinutes*minute, "slowest", dashboard.Blue)},
 			Thresholds: []dashboard.Threshold{{Value: lagLimit, Label: "the check fails"}},
@@ -267,13 +290,19 @@ const arrival = `{ ($.postern = "check") && ($.name = "shipping") }`
 // measured makes a metric of a number in lines of the host.
 func (h *watched) measured(id, pattern, value string) {
 	name := id + " " + h.path
-	awslogs.NewCfnMetricFilter(h.scope, &id, &awslogs.CfnMetricFilterProps{
-		LogGroupName:  h.options.LogGroup.LogGroupName(),
-		FilterPattern: &pattern,
-		MetricTransformations: []any{&awslogs.CfnMetricFilter_MetricTransformationProperty{
-			MetricNamespace: &h.options.MetricsNamespace, MetricName: &name, MetricValue: &value, Unit: jsii.String("Milliseconds"),
-		}},
+	newMetricFilter(h.scope, id, h.group(settings.LogHost), pattern, &awslogs.CfnMetricFilter_MetricTransformationProperty{
+		MetricNamespace: &h.options.MetricsNamespace, MetricName: &name, MetricValue: &value, Unit: jsii.String("Milliseconds"),
 	})
+}
+
+// loginLines are one line where both alarms go off at the same number.
+func loginLines(keys, names int) []dashboard.Threshold {
+	if keys == names {
+		return []dashboard.Threshold{{Value: float64(keys), Label: "alarms"}}
+	}
+	return []dashboard.Threshold{
+		{Value: float64(keys), Label: "alarm: keys", Color: dashboard.Orange}, {Value: float64(names), Label: "alarm: names", Color: dashboard.Purple},
+	}
 }
 
 // capacityLines are in the colors of what they are for. Where they are near each

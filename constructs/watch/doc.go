@@ -12,21 +12,63 @@
 // refused (docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html).
 // Each address must be confirmed by the link in the message that SNS sends to it.
 //
-// A dashboard with the state and the metrics of each host.
+// A dashboard: what is open and who is in now, alarms by what they put in doubt,
+// answers to saved queries, the health of each host, how late records arrive, what
+// people were told, and by [Watch.ShowCost] what it costs. It is drawn in
+// docs/dashboard.svg. Widgets of your own go below it.
 //
-// For each host six alarms, which report when they go off and when it is over:
+// For each host alarms, which report when they go off and when it is over:
 //
 //   - in service: the group wants an instance and has none
-//   - agent silent: an instance should run, but the CloudWatch agent sends nothing,
-//     so neither does what it ships: logs
+//   - agent silent: an instance is in service, but the CloudWatch agent sends nothing
 //   - status checks, CPU, memory, disk
+//   - where it names its log group, what its lines say, and that they come at all
 //
-// A host that is scaled to zero on purpose, by schedule or by hand, is quiet: the
-// first two compare with the capacity that the group wants.
+// A host that is scaled to zero on purpose, by schedule or by hand, is quiet.
+//
+// Each alarm's description ends with the address of its runbook, a page below
+// docs/runbooks with the first three commands.
+//
+// # One failure is one message
+//
+// An alarm on evidence or on security tells by itself, always. What only means that
+// nobody gets in is told by the composite alarm Door of the host, once, and once
+// when it is over; a strain that lets people in by the composite alarm Strained,
+// which is quiet while the door is down. Silence counts only while an instance is in
+// service, so that one that is gone is told of once. [Watch.AddEndpoints] makes a
+// door of the endpoints of Session Manager. AWS documents no metric of EC2 Instance
+// Connect Endpoint: its calls are told of by notices.
 //
 // The alarms read group metrics, which the Auto Scaling group must have switched
 // on, and what the agent sends with the dimension AutoScalingGroupName alone.
 // Where group metrics are missing, the alarm that depends on them goes off.
+//
+// # What happens on a host
+//
+// Where the host has a log group, as a bastion does, each of these is an alarm of its
+// own, made of the lines that the host delivers (the names are those of the alarms):
+//
+//	FailedKeys         keys or one-time codes of people are refused, [HostOptions.FailedKeysPerTenMinutes] (20)
+//	InvalidUsers       who has no account tries, [HostOptions.InvalidUsersPerTenMinutes] (5)
+//	LoginOutsideHours  a login outside of [Props.OfficeHours], where those are named
+//	Sudo               sudo is used, or refused, [HostOptions.SudoPerTenMinutes] (1)
+//	IntegrityChanged   programs or configuration differ from the baseline
+//	AuditStopped       the kernel's audit is off, or rules of it are gone
+//	PeopleFailed       people are not reconciled with the bucket of keys, or not for a while
+//	UsersRefused       an object of the bucket makes nobody, or somebody has no key left
+//	RecordingGap       something is not recorded, a record is missing, or records do not leave the host
+//	DiskFilled         the disk is full, so that sessions end
+//	HostPromise        any other alarm or failed check of the host
+//	HostUnproven       the host reports no check
+//	NoHealthyDoor      the load balancer of a bastion has no healthy instance
+//
+// One line counts for one alarm. What a person on the host writes to the journal
+// counts for none: the filters ask who spoke. A line that arrives late, after the host
+// could not deliver, may come too late for its own alarm; RecordingGap tells of that.
+//
+// Office hours are followed through daylight saving until 2037, by the clock of each
+// login in whole minutes. A zone that changes its rules is followed from the first
+// deployment with a newer time zone database.
 //
 // # Sessions
 //
@@ -117,10 +159,12 @@
 //
 // # Cost
 //
-// $0.10 a month for each alarm on the account, and $0.30 for its metric in months in which
-// it counts. The alarms of a host are $0.10 for each metric that they look at, and its own
-// metrics $0.30 each in months in which they count; $0.10 for the alarm on notices, $0.10 more
-// where a function sends them, and $0.10 for each break-glass and for each operator's
-// hours; $0.40 for those on a delivery; $1 for the key where
+// $1.00 a month for the composite alarms of a host; $0.80 for its alarms, by the
+// metric that each reads; $1.20 for those on its lines, $0.10 for office hours, $0.20
+// behind a load balancer. Each metric
+// that is made of lines costs $0.30 a month by the hours in which there are such lines:
+// the checks and how late records are always, the others seldom. $0.10 for the alarm on
+// notices, $0.10 more where a function sends them, $0.10 for each break-glass and for each operator's hours; $0.10 for each
+// alarm on the account; $0.40 for those on a delivery; $1 for the key where
 // none is given; $3 for the dashboard after the first three of the account.
 package watch

@@ -37,7 +37,7 @@ var _ Endpoints = (*endpoints.Endpoints)(nil)
 // for the defaults.
 type EndpointOptions struct {
 	// Name is how titles, notices and IDs call the door. Empty stands for
-	// SessionManager.
+	// Session Manager.
 	Name string
 
 	// DroppedPackets is how many packets an endpoint may drop in five minutes, three
@@ -51,7 +51,7 @@ func (o *EndpointOptions) withDefaults() EndpointOptions {
 		q = *o
 	}
 	if q.Name == "" {
-		q.Name = "SessionManager"
+		q.Name = "Session Manager"
 	}
 	if q.DroppedPackets == 0 {
 		q.DroppedPackets = DefaultDroppedPackets
@@ -80,7 +80,7 @@ var carriers = []endpoints.Service{endpoints.SSM, endpoints.SSMMessages, endpoin
 // counted where nobody uses it. Whether the agent of an instance answers is no
 // metric: a bastion's own checks tell that. options may be nil.
 //
-// EC2 Instance Connect Endpoint has no metrics at all, so it can't be added.
+// AWS documents no metric of EC2 Instance Connect Endpoint, so it can't be added.
 //
 // docs.aws.amazon.com/vpc/latest/privatelink/privatelink-cloudwatch-metrics.html
 func (w *Watch) AddEndpoints(of Endpoints, options *EndpointOptions) {
@@ -115,7 +115,7 @@ func (w *Watch) AddEndpoints(of Endpoints, options *EndpointOptions) {
 		for _, m := range d.dimensions(service) {
 			dimensions[m.Name] = jsii.String(m.Value)
 		}
-		d.alarm(string(service), d.dropped(service), &condition{
+		d.alarm(strings.ToUpper(string(service[:1]))+string(service[1:]), d.dropped(service), &condition{
 			metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
 				Namespace: jsii.String(linkMetrics), MetricName: jsii.String("PacketsDropped"), Statistic: jsii.String("Sum"),
 				Period: period, DimensionsMap: &dimensions,

@@ -218,7 +218,9 @@ func (w *Watch) AddHost(host Host, options *HostOptions) {
 	h.alarms()
 	h.gather()
 	if o.LogGroup != nil {
-		h.records = *o.LogGroup.LogGroupName()
+		for _, kind := range settings.Logs() {
+			h.records = append(h.records, *group(kind).LogGroupName())
+		}
 	}
 	w.hosts = append(w.hosts, h)
 }
@@ -245,7 +247,7 @@ func (p *publish) Bind(constructs.Construct, awscloudwatch.IAlarm) *awscloudwatc
 // watched is one host while its alarms and widgets are made.
 type watched struct {
 	door
-	records string // its log group, or ""
+	records []string // names of its log groups
 	path    string
 	options *HostOptions
 	notice  alarmText
@@ -255,15 +257,12 @@ type watched struct {
 	group func(settings.Log) awslogs.ILogGroup
 	// loadBalancer and targetGroup are dimensions, or "".
 	loadBalancer, targetGroup string
-
-	instances, status, cpu, told, agent, capacity []awscloudwatch.IMetric
 }
 
 func (h *watched) alarms() {
 	o, n := h.options, h.notice
 	wanted := h.metric("AWS/AutoScaling", "GroupDesiredCapacity", "Maximum", 1)
 	running := h.metric("AWS/AutoScaling", "GroupInServiceInstances", "Minimum", 1)
-	h.instances = []awscloudwatch.IMetric{wanted, running}
 	h.alarm("InService", n.outOfService(o.OutOfServiceMinutes), &condition{
 		metric: h.expression(outOfService, 1, map[string]awscloudwatch.IMetric{desired: wanted, inService: running}),
 		at:     1, periods: o.OutOfServiceMinutes, missing: awscloudwatch.TreatMissingData_BREACHING, class: availability, runbook: "in-service",
@@ -274,13 +273,11 @@ func (h *watched) alarms() {
 	}
 
 	failed := h.metric("AWS/EC2", "StatusCheckFailed", "Maximum", 1)
-	h.status = []awscloudwatch.IMetric{failed}
 	h.alarm("StatusCheck", n.statusCheck(), &condition{
 		metric: failed, at: 1, periods: 3, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: strain, runbook: "status-check",
 	})
 
 	cpu := h.metric("AWS/EC2", "CPUUtilization", "Average", loadPeriodMinutes)
-	h.cpu = []awscloudwatch.IMetric{cpu}
 	h.load("Cpu", n.cpu(o.CpuPercent), cpu, &condition{at: o.CpuPercent, class: strain, runbook: "cpu"})
 
 	if o.LogGroup != nil {
@@ -290,15 +287,14 @@ func (h *watched) alarms() {
 	if o.WithoutAgent {
 		return
 	}
-	h.agent = []awscloudwatch.IMetric{h.metric(o.MetricsNamespace, "mem_used_percent", "SampleCount", silentPeriodMinutes)}
+	heard := h.metric(o.MetricsNamespace, "mem_used_percent", "SampleCount", silentPeriodMinutes)
 	running = h.metric("AWS/AutoScaling", "GroupInServiceInstances", "Maximum", silentPeriodMinutes)
 	h.alarm("AgentSilent", n.silent(o.SilentMinutes), &condition{
-		metric: h.expression(silent, silentPeriodMinutes, map[string]awscloudwatch.IMetric{inService: running, beats: h.agent[0]}),
+		metric: h.expression(silent, silentPeriodMinutes, map[string]awscloudwatch.IMetric{inService: running, beats: heard}),
 		at:     1, periods: o.SilentMinutes / silentPeriodMinutes, missing: awscloudwatch.TreatMissingData_BREACHING, class: evidence, runbook: "agent-silent",
 	})
 	memory := h.metric(o.MetricsNamespace, "mem_used_percent", "Maximum", loadPeriodMinutes)
 	disk := h.metric(o.MetricsNamespace, "disk_used_percent", "Maximum", loadPeriodMinutes)
-	h.capacity = []awscloudwatch.IMetric{memory, disk}
 	h.load("Memory", n.memory(o.MemoryPercent), memory, &condition{at: o.MemoryPercent, class: strain, runbook: "memory"})
 	h.load("Disk", n.disk(o.DiskPercent), disk, &condition{at: o.DiskPercent, class: evidence, runbook: "disk"})
 }
@@ -309,7 +305,6 @@ func (h *watched) promises() {
 	broken := h.counted(hostalarm.HostPromise)
 	told := h.counted(hostalarm.HostUnproven)
 	h.measured("Arrival", arrival, "$.ms")
-	h.told = []awscloudwatch.IMetric{broken, told}
 	h.alarm("HostPromise", n.broken(), &condition{
 		metric: broken, at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: evidence, runbook: "host-promise",
 	})

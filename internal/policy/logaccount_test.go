@@ -44,6 +44,10 @@ func TestSourceStatementsAreNarrow(t *testing.T) {
 				}
 				if slices.Contains(statement.Principal["AWS"], "*") {
 					assert.NotEmpty(t, s.Organization, "everyone is in the organization")
+					if statement.Sid != "Sources" { // the destination's, which takes no further condition
+						assert.Equal(t, policy.Values{here.Account}, statement.Condition["StringNotEquals"]["aws:PrincipalAccount"],
+							"who is in the archive's own account needs rights of their own")
+					}
 				}
 				for _, action := range statement.Action {
 					for _, reads := range []string{"GetObject", "Delete", "Retention", "LegalHold", "Bypass", "PutBucket", "s3:*", "kms:*", "CreateGrant"} {
@@ -101,7 +105,9 @@ func TestSourceKeyStatements(t *testing.T) {
 	assertJSON(t, `[{
 		"Sid": "SourceRecords", "Effect": "Allow", "Principal": {"AWS": "*"},
 		"Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": ["*"],
-		"Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5", "kms:ViaService": "s3.eu-west-1.amazonaws.com"}}
+		"Condition": {
+			"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5", "kms:ViaService": "s3.eu-west-1.amazonaws.com"},
+			"StringNotEquals": {"aws:PrincipalAccount": "111122223333"}}
 	}]`, statements[:1])
 	assertJSON(t, `[{
 		"Sid": "SourceTrails", "Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"},

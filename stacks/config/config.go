@@ -34,6 +34,7 @@ type Config struct {
 	Operators       []Operator      `yaml:"operators"`
 	Trail           Trail           `yaml:"trail"`
 	Watch           Watch           `yaml:"watch"`
+	Compliance      Compliance      `yaml:"compliance"`
 	MonthlyCost     MonthlyCost     `yaml:"monthlyCost"`
 }
 

@@ -58,6 +58,7 @@ func (c *Config) validate(f *check.Faults) {
 	}
 	c.Trail.validate(c, f)
 	c.Watch.validate(c, f)
+	c.Compliance.validate(c, f)
 	if !c.Doors() && c.Archive.Sources == nil {
 		f.Add("bastion.absent", "together with instanceConnect.absent leaves no way in",
 			"keep one of them, name session.targets, or delete the stacks with cdk destroy; a log account has archive.sources")

@@ -121,7 +121,7 @@ func TestExampleRecordedBastion(t *testing.T) {
 	shipped := []string{host.environment["LOG_GROUP"], host.environment["LOG_GROUP_COMMANDS"]}
 	for _, query := range c.list("AWS::Logs::QueryDefinition") {
 		if query.text("Name") == "Postern/Who did what in a session" {
-			assert.Equal(t, shipped, []string{query.text("LogGroupNames", 0), query.text("LogGroupNames", 1)})
+			assert.Equal(t, []string{query.text("LogGroupNames", 0), query.text("LogGroupNames", 1)}, shipped)
 			assert.Equal(t, "session", query.text("Parameters", 0, "Name"))
 			shipped = nil
 		}

@@ -81,7 +81,7 @@ func TestLogAccount(t *testing.T) {
 	stream := evidence.one("AWS::KinesisFirehose::DeliveryStream")
 	bucket := evidence.get("AWS::S3::Bucket", strings.TrimPrefix(stream.text("ExtendedS3DestinationConfiguration", "BucketARN"), "arn:aws:s3:::"))
 	key := evidence.one("AWS::KMS::Key")
-	assert.Equal(t, "archive:\n  logAccount:\n    bucketName: "+bucket.id+"\n    keyArn: "+key.text("Arn")+"\n    destinationArn: "+destination.text("Arn")+"\n", yaml)
+	assert.YAMLEq(t, "archive:\n  logAccount:\n    bucketName: "+bucket.id+"\n    keyArn: "+key.text("Arn")+"\n    destinationArn: "+destination.text("Arn")+"\n", yaml)
 	assert.Equal(t, `central := archive.FromLogAccount(stack, "LogAccount", &archive.LogAccountProps{BucketName: "`+bucket.id+`", KeyArn: "`+key.text("Arn")+
 		`", DestinationArn: "`+destination.text("Arn")+`"})`, lines)
 

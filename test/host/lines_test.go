@@ -369,7 +369,7 @@ func compare(t *testing.T, o occurrence, lines []line, known map[string]bool) {
 			require.NoError(t, encoder.Encode(x))
 		}
 		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o750))
-		require.NoError(t, os.WriteFile(file, b.Bytes(), 0o644)) //nolint:gosec // test data
+		require.NoError(t, os.WriteFile(file, b.Bytes(), 0o644))
 		return
 	}
 	data, err := os.ReadFile(file)

@@ -45,7 +45,7 @@ type evidence struct {
 	// rights are the policies of principals, by who.
 	rights map[string]json.RawMessage
 	// names of resources.
-	key, bucket, accessLogs, lists, listsKey, replica, replicaKey, replicaAlias, replicaLogs, topic, logGroup string
+	key, bucket, accessLogs, lists, listsKey, replica, replicaKey, replicaAlias, replicaLogs, topic, queue, logGroup string
 	// listed is a second archive's bucket, whose access logs and lists go to accessLogs.
 	listed string
 	trail  string
@@ -95,7 +95,7 @@ func synthesizeEvidence(t *testing.T, label, partition, region, there string) *e
 	e.trail = recorder.TrailArn()
 	e.makeCentrals(app)
 	alarms := watch.New(stack, "Watch", &watch.Props{Key: store.Key(), Trail: recorder, Emails: []string{"oncall@example.com"}})
-	alarms.AllowEventBridge()
+	alarms.AddTamperNotices(nil)
 
 	read := posterntest.Read(t, *app.Synth(nil).Directory())
 	read.Partition, read.Region, read.Account = partition, region, account
@@ -138,8 +138,13 @@ func synthesizeEvidence(t *testing.T, label, partition, region, there string) *e
 	e.replica, e.replicaAlias = e.s3(replica.Target().BucketName), replica.Target().KeyAlias
 	e.replicaLogs = e.s3(copies.Resolve(replica.AccessLogBucket().BucketName()).(map[string]any)["Ref"].(string))
 	e.topic = e.ARN("sns", stack.Resolve(alarms.Topic().TopicName()).(map[string]any)["Fn::GetAtt"].([]any)[0].(string))
+	for arn := range e.policies {
+		if strings.Contains(arn, ":sqs:") {
+			e.queue = arn
+		}
+	}
 	e.logGroup = e.ARN("logs", "log-group:Evidence-ArchiveSessions-1A2B3C")
-	for _, arn := range []string{e.bucket, e.lists, e.accessLogs, e.key, e.listsKey, e.replicaKey, e.replica, e.replicaLogs, e.topic} {
+	for _, arn := range []string{e.bucket, e.lists, e.accessLogs, e.key, e.listsKey, e.replicaKey, e.replica, e.replicaLogs, e.topic, e.queue} {
 		require.Contains(t, e.policies, arn, "known are %v", slices.Sorted(maps.Keys(e.policies)))
 	}
 	return e

@@ -45,7 +45,9 @@ func (e *evidence) sources(c central) (right, wrong []asker) {
 	take(e.in(otherAccount, organization), !c.byNumber)
 	outside := e.in(otherAccount, leftOrganization)
 	alone := e.role(otherAccount, "Alone", "everything")
-	return right, append(wrong, outside, alone, e.role(account, "Nobody").with("in the organization", iam.Context{"aws:PrincipalOrgID": organization}), asker{name: "anonymous"})
+	// One of the log account has what its own account gives, which is nothing here.
+	insider := e.role(logAccount, "Nobody").with("of the log account", iam.Context{"aws:PrincipalOrgID": organization})
+	return right, append(wrong, insider, outside, alone, e.role(account, "Nobody").with("in the organization", iam.Context{"aws:PrincipalOrgID": organization}), asker{name: "anonymous"})
 }
 
 func (e *evidence) sourceWrites(c central) []resourceCase {
@@ -85,7 +87,7 @@ func (e *evidence) sourceWrites(c central) []resourceCase {
 		all = append(all, e.each(by, append([]string{"s3:ListBucket", "s3:GetBucketPolicy"}, bucketChanges...), c.bucket, nil, false)...)
 	}
 	for _, by := range wrong {
-		for _, whose := range []string{account, otherAccount} {
+		for _, whose := range []string{account, otherAccount, logAccount} {
 			record, transcript := c.bucket+"/sessions/"+whose+"/x", c.bucket+"/session-manager/"+whose+"/x"
 			all = append(all,
 				e.ask(by, "s3:PutObject", record, nil, false),
@@ -236,6 +238,11 @@ func (e *evidence) sourceDestination(c central) []resourceCase {
 		all = append(all, e.each(by, others, c.destination, nil, false)...)
 	}
 	for _, by := range wrong {
+		if by.context["aws:PrincipalAccount"] == logAccount {
+			// It needs the right to subscribe its own log group, and gains nothing but that.
+			all = append(all, e.each(by, others, c.destination, nil, false)...)
+			continue
+		}
 		all = append(all, e.each(by, append([]string{"logs:PutSubscriptionFilter"}, others...), c.destination, nil, false)...)
 	}
 	return all

@@ -29,7 +29,7 @@ var (
 func (e *evidence) cases() []resourceCase {
 	var all []resourceCase
 	for _, part := range [][]resourceCase{
-		e.logsCases(), e.deliveryCases(), e.trailCases(), e.topicCases(), e.autoScalingCases(), e.accessLogCases(), e.inventoryCases(),
+		e.logsCases(), e.deliveryCases(), e.trailCases(), e.topicCases(), e.queueCases(), e.autoScalingCases(), e.accessLogCases(), e.inventoryCases(),
 		e.bastionCases(), e.replicationCases(), e.accountCases(), e.outsideCases(), e.sourceCases(), e.roleCases(),
 	} {
 		all = append(all, part...)
@@ -197,6 +197,30 @@ func (e *evidence) topicCases() []resourceCase {
 		e.ask(e.role(otherAccount, "Eve", "everything"), "sns:Publish", e.topic, nil, false),
 		e.ask(e.role(otherAccount, "Eve", "everything"), "sns:Subscribe", e.topic, nil, false),
 		e.ask(e.role(account, "Anybody"), "sns:Subscribe", e.topic, nil, false),
+	)
+}
+
+// Rules put into a queue what they could not deliver, and only the account reads it.
+func (e *evidence) queueCases() []resourceCase {
+	rules := e.service("events.amazonaws.com", onBehalf(account, e.ARN("events", "rule/Tampering")))
+	others := []string{"sqs:AddPermission", "sqs:DeleteMessage", "sqs:DeleteQueue", "sqs:PurgeQueue", "sqs:ReceiveMessage", "sqs:SetQueueAttributes"}
+	admin := e.role(account, "Admin", "everything")
+	all := append(e.each(rules, others, e.queue, nil, false), e.each(admin, []string{"sqs:ReceiveMessage", "sqs:SendMessage"}, e.queue, nil, true)...)
+	for _, by := range []asker{
+		e.service("events.amazonaws.com", onBehalf(otherAccount, e.elsewhere("events", "rule/x"))).with("for another account", nil),
+		e.service("events.amazonaws.com", onBehalf(account, e.arnIn(e.there, "events", "rule/x"))).with("of another Region", nil),
+		e.service("events.amazonaws.com", onBehalf(account, e.ARN("events", "event-bus/x"))).with("for something else", nil),
+		e.service("events.amazonaws.com", nil).with("for nobody", nil),
+		e.service("sns.amazonaws.com", onBehalf(account, e.ARN("events", "rule/Tampering"))),
+		e.role(account, "Nobody"), e.role(otherAccount, "Eve", "everything"),
+		{name: "anonymous"},
+	} {
+		all = append(all, e.each(by, append([]string{"sqs:SendMessage"}, others...), e.queue, nil, false)...)
+	}
+	return append(all,
+		e.ask(rules, "sqs:SendMessage", e.queue, nil, true),
+		e.ask(rules, "sqs:SendMessage", e.queue, iam.Context{"aws:SecureTransport": "false"}, false),
+		e.ask(admin, "sqs:ReceiveMessage", e.queue, iam.Context{"aws:SecureTransport": "false"}, false),
 	)
 }
 

@@ -144,7 +144,7 @@ func resourceKills(t *testing.T, e *evidence) []resourceKill {
 // proved are the resources whose policies are tried rule by rule. The rest are of the
 // same make.
 func (e *evidence) proved() []string {
-	all := []string{e.key, e.listsKey, e.replicaKey, e.bucket, e.accessLogs, e.lists, e.replica, e.replicaLogs, e.topic, e.replicator}
+	all := []string{e.key, e.listsKey, e.replicaKey, e.bucket, e.accessLogs, e.lists, e.replica, e.replicaLogs, e.topic, e.queue, e.replicator}
 	for _, c := range e.centrals {
 		all = append(all, c.bucket, c.key, c.destination, c.firehose, c.sender)
 	}
@@ -158,6 +158,7 @@ var harmlessOfResources = []struct{ statement, rule, why string }{
 	{"CloudTrailCheck", "on every resource", "its action is about buckets, and the policy is about one"},
 	{"RecordsKey", "without StringEquals kms:ViaService", "the key's policy in the log account asks for it, too"},
 	{"RecordsKey", "with IfExists for StringEquals kms:ViaService", "the key's policy in the log account asks for it, too"},
+	{"", "with IfExists for StringNotEquals aws:PrincipalAccount", "a negated operator holds where the key is missing, with IfExists or without"},
 	{"Sources", "on every resource", "the policy of a destination is about that destination, whatever it names"},
 	{"SourceCheck", "on every resource", "its action is about buckets, and the policy is about one"},
 	{"SourceLogDeliveryCheck", "on every resource", "its actions are about buckets, and the policy is about one"},
@@ -165,7 +166,8 @@ var harmlessOfResources = []struct{ statement, rule, why string }{
 	{"LogDeliveryCheck", "on every resource", "its actions are about buckets, and the policy is about one"},
 	{"AllowPublishThroughSSLOnly", "on every resource", "the policy of a topic is about that topic, whatever it names"},
 	{"CloudWatchAlarms", "on every resource", "the policy of a topic is about that topic, whatever it names"},
-	{"EventBridgeRules", "on every resource", "the policy of a topic is about that topic, whatever it names"},
+	{"EventBridgeRules", "on every resource", "the policy of a topic or queue is about that one, whatever it names"},
+	{"OnlyTLS", "on every resource", "the policy of a queue is about that queue, whatever it names"},
 	{"", "with IfExists for Bool aws:SecureTransport", "every request tells whether it came by TLS"},
 	{"statement ", "with IfExists for NumericLessThan s3:TlsVersion", "who came without TLS has no version, and is refused for that"},
 }

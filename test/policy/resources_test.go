@@ -179,6 +179,13 @@ func holdResources(t *testing.T) *resourceHearing {
 			h.ask(k.under())
 		}
 	}
+	for _, c := range randomResourceCases() {
+		h.policies[c.question.ResourcePolicy] = c.policy
+		if len(c.question.Policies) > 0 {
+			h.policies[c.question.Policies[0]] = c.own
+		}
+		h.ask(c.question)
+	}
 	h.answers, h.err = Simulate(forTheEvaluator(h.policies, h.questions))
 	return h
 }

@@ -71,8 +71,10 @@ func at(metric string, time float64, random *rand.Rand) float64 {
 		return 22
 	case has("Accepted"):
 		return few(0.25+bump(0.3, 0.15, 0.5), 3)
-	case has("FailedKeys", "InvalidUsers"):
-		return few(0.06, 2) + math.Round(bump(0.72, 0.02, 9))
+	case has("FailedKeys"):
+		return few(0.06, 2) + math.Round(bump(0.97, 0.03, 26)) // the alarm that the sketch shows
+	case has("InvalidUsers"):
+		return few(0.05, 2)
 	default:
 		return few(0.05, 2)
 	}

@@ -191,7 +191,7 @@ func (c *canvas) graph(p *properties, b box) {
 			// A threshold far away would press the lines to the ground, in CloudWatch too.
 			highest = max(highest, a.Value)
 		}
-		highest = nice(highest)
+		highest = nice(highest * 1.04)
 	}
 	area := box{x: b.x + 44, y: b.y + 6, w: b.w - 50, h: b.h - 46}
 	y := func(value float64) float64 { return area.y + area.h*(1-min(value, highest)/highest) }
