@@ -204,7 +204,8 @@ func TestForm(t *testing.T) {
 // Whatever call a notice tells of, a query finds.
 func TestCallsThatNoticesTellOf(t *testing.T) {
 	records := notice.RecordsTampered(notice.Protected{Buckets: []string{"b"}, KeyIDs: []string{"k"}, LogGroups: []string{"/g"}}, "watch")
-	changes := append(records, notice.DoorsTampered(notice.Protected{Documents: []string{"d"}}), notice.PortsOpened(), notice.WatchTampered("p"), notice.TopicsTampered([]string{"t"}))
+	doors := notice.DoorsTampered(notice.Protected{Documents: []string{"d"}})
+	changes := slices.Concat(records, doors, []notice.Rule{notice.PortsOpened(), notice.WatchTampered("p"), notice.TopicsTampered([]string{"t"})})
 	for id, test := range map[string]struct {
 		rules []notice.Rule
 		more  string
