@@ -8,8 +8,8 @@
 //
 // An SNS topic, encrypted with a customer managed key, that takes messages over
 // TLS only and from the account's CloudWatch alarms only. With the key that AWS
-// manages for SNS alarms could not publish, and would not say so
-// (docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html).
+// manages for SNS alarms could not publish, and would not say so, so that it is
+// refused (docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html).
 // Each address must be confirmed by the link in the message that SNS sends to it.
 //
 // A dashboard: what is open and who is in now, alarms by what they put in doubt,
@@ -88,6 +88,38 @@
 //
 // [Watch.AddHours] alarms when doors that open at some hours of the week did not.
 //
+// # Other doors, tampering, attempts
+//
+//	w.AddTamperNotices(&watch.TamperNotices{Buckets: []awss3.IBucket{evidence.Bucket()}})
+//	w.AddSerialConsoleNotices()
+//	w.AddFailedAttempts()
+//
+// [Watch.AddTamperNotices] tells of changes to what keeps records or lets people in,
+// and to the watch itself; [Watch.AddTunnelNotices] of tunnels through EC2 Instance
+// Connect and of keys that are pushed; [Watch.AddSerialConsoleNotices],
+// [Watch.AddFailedAttempts] and [Watch.AddRootNotices] of what their names say.
+//
+// What can't be delivered is kept in a queue for 14 days, for all notices, and an
+// alarm says that something is in it.
+//
+// # What is not usual
+//
+// Where [Props] has TimeZone, OfficeHours or KnownRanges, a function sends the notices,
+// with local time, and the first line of what is not usual begins with ABNORMAL:
+//
+//	ABNORMAL: Tunnel opened: arn:aws:iam::111122223333:user/alice to 10.0.1.17, port 22
+//	Abnormal: outside office hours (Sunday 09:15 in Europe/Berlin), from an address outside the known ranges.
+//
+// Its e-mails have no quotation marks. It is compiled when the app is synthesized, as
+// the host's programs are; see docs/adr/0017-notices-of-calls.md.
+//
+// # Chat
+//
+// [Props].Slack and Teams send alarms and notices to a channel through Amazon Q
+// Developer in chat applications, too. Somebody authorizes the workspace in its console
+// once. People in the channel can have AWS do nothing: without a guardrail the service
+// would let them do all that their role allows, up to AdministratorAccess.
+//
 // # Queries
 //
 // [Watch.AddQueries] saves queries for CloudWatch Logs Insights in a folder of the
@@ -116,9 +148,9 @@
 //
 // $1.00 a month for the composite alarms of a host; $0.80 for its alarms, by the
 // metric that each reads; $1.20 for those on its lines, $0.10 for office hours, $0.20
-// behind a load balancer. Each metric
-// that is made of lines costs $0.30 a month by the hours in which there are such lines:
-// the checks and how late records are always, the others seldom. $0.20 for those on
-// session notices, and $0.20 for each break-glass and for each operator's hours; $1 for the key where
-// none is given; $3 for the dashboard after the first three of the account.
+// behind a load balancer. Each metric that is made of lines costs $0.30 a month by the
+// hours in which there are such lines: the checks and how late records are always, the
+// others seldom. $0.10 for the alarm on notices, whatever is told of, and $0.10 more
+// with the function; $0.10 for each break-glass and $0.20 for each operator's hours; $1
+// for the key where none is given; $3 for the dashboard after the first three of the account.
 package watch

@@ -12,6 +12,7 @@ import (
 
 	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/notice"
+	"github.com/postern-cdk/postern/internal/runbook"
 	"github.com/postern-cdk/postern/internal/tree"
 )
 
@@ -129,7 +130,7 @@ func (w *Watch) AddBreakGlass(way BreakGlass) {
 		w.breakGlass = constructs.NewConstruct(w, jsii.String(breakGlassID))
 	}
 	t := w.teller(w.breakGlass, name)
-	rule := t.add("Used", "Tells that break-glass access was used", notice.BreakGlass(name, w.documents(documents)))
+	rule := t.addLoud("Used", "Tells that break-glass access was used", runbook.Page("break-glass"), notice.BreakGlass(name, w.documents(documents)))
 	w.alarm(t.scope, "InUse", breakGlassUsed(name), &condition{
 		metric: rule.count("Invocations"), at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: security, runbook: "break-glass",
 	})
@@ -180,7 +181,7 @@ func (w *Watch) AddHours(of Hours) {
 			Expression:   jsii.String(unopened),
 			UsingMetrics: &map[string]awscloudwatch.IMetric{"failed": failed, "lost": lost},
 		}),
-		at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: availability, runbook: "hours-not-opened",
+		at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: security, runbook: "hours-not-opened",
 	})
 }
 
@@ -223,7 +224,6 @@ type teller struct {
 func (w *Watch) teller(parent constructs.Construct, id string) *teller {
 	if !w.toldByEvents {
 		w.toldByEvents = true
-		w.AllowEventBridge()
 		w.delivery = w.newDelivery()
 		if !w.existingTrail {
 			tree.Warn(w, "watch-no-trail", "notices of sessions come from CloudTrail by EventBridge, and only while the account has a trail "+
@@ -238,11 +238,17 @@ func (t *teller) add(id, description string, told notice.Rule) *rule {
 		Description:  &description,
 		EventPattern: told.Pattern,
 		State:        jsii.String("ENABLED"), // no call that is told of only reads, which would need more
-		Targets:      t.watch.delivery.targets(told.Words),
 	})
+	t.watch.delivery.connect(made, told.Words)
 	r := &rule{name: made.Ref(), label: description}
 	t.rules = append(t.rules, r)
 	return r
+}
+
+// addLoud adds a message that says where to read on.
+func (t *teller) addLoud(id, description string, page runbook.Page, told notice.Rule) *rule {
+	told.Words = told.And("Runbook: " + page.URL())
+	return t.add(id, description, told)
 }
 
 // rule is an EventBridge rule on the default bus.

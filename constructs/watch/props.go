@@ -47,6 +47,10 @@ type Props struct {
 
 	// Key encrypts the topic made here, such as the key of an archive. Nil makes a
 	// customer managed key with yearly rotation ($1 a month).
+	//
+	// Beside Topic it is the key of that topic: of one of the same app it is known
+	// without, of an imported one it is not. The key that AWS manages for SNS is
+	// refused: CloudWatch and EventBridge can't use it, and say so nowhere.
 	Key awskms.IKey
 
 	// Emails are addresses to subscribe to the topic. SNS asks each to confirm.
@@ -63,9 +67,36 @@ type Props struct {
 	// it.
 	ExistingTrail bool
 
-	// OfficeHours are when people are expected to log in to hosts: a login outside of
-	// them is an alarm. Nil expects them at any time.
+	// Slack and Teams are chat channels that get alarms and notices, too. People in
+	// them can have AWS do nothing: nothing of it is allowed to them, whatever role they
+	// bring. The service is free; where no key is known, another is made ($1 a month).
+	Slack *Slack
+	Teams *Teams
+
+	// TimeZone is where people are, such as "Europe/Berlin": notices have the time there,
+	// and OfficeHours are there where they name no other. Empty is that of OfficeHours,
+	// or UTC.
+	//
+	// TimeZone, OfficeHours and KnownRanges each have a function send the notices, in
+	// the same words, instead of EventBridge alone. It costs nothing at the usual
+	// numbers of calls, and one alarm ($0.10 a month).
+	TimeZone string
+
+	// OfficeHours are when people are expected to work: a login to a host outside of
+	// them is an alarm, and a notice of what happens then begins with ABNORMAL. Nil
+	// expects them at any time.
 	OfficeHours *OfficeHours
+
+	// KnownRanges are the addresses that people work from, as CIDR blocks. A notice of
+	// what comes from elsewhere begins with ABNORMAL, but for what AWS services do on
+	// somebody's behalf, and what comes through VPC endpoints of the account. None is
+	// every address.
+	KnownRanges []string
+
+	// FunctionFile is the file that bin/functionzip made of that function, for where
+	// there is no Go or not its modules at synthesis. Defaults to building it, of the
+	// very version of this module.
+	FunctionFile string
 
 	// DashboardName is the name of the dashboard: letters, digits, "-" and "_", up
 	// to 255. Empty lets CloudFormation choose one.
@@ -154,6 +185,9 @@ func (p *Props) withDefaults() Props {
 	q := *p
 	if q.OfficeHours != nil {
 		hours := q.OfficeHours.withDefaults()
+		if hours.TimeZone == "" {
+			hours.TimeZone = q.TimeZone
+		}
 		q.OfficeHours = &hours
 	}
 	return q
@@ -168,10 +202,8 @@ var (
 
 func (p *Props) validate() error {
 	var faults check.Faults
-	if p.Topic != nil && p.Key != nil {
-		faults.Add("Key", "is for a topic made here, but Topic brings another",
-			"leave it out, or leave out Topic to have one made")
-	}
+	p.validateChat(&faults)
+	p.validateUsual(&faults)
 	if p.Trail != nil && p.ExistingTrail {
 		faults.Add("ExistingTrail", "says that there is a trail, but Trail names it", "leave it out")
 	}
@@ -192,6 +224,37 @@ func (p *Props) validate() error {
 		faults.Addf("DashboardName", `use letters, digits, "-" and "_", up to 255`, "%q is no name of a dashboard", name)
 	}
 	return faults.Err()
+}
+
+// validateKey asks the collaborators for what they are encrypted with.
+func (p *Props) validateKey() error {
+	var faults check.Faults
+	if p.Key != nil && unusable(p.Key.KeyArn()) {
+		faults.Add("Key", "is the key that AWS manages for SNS, whose policy can't be changed: alarms and notices would be lost, and nothing would say so",
+			"leave it out to have one made, or pass a customer managed key")
+	}
+	if p.Topic != nil && unusable(keyOf(p.Topic)) {
+		faults.Add("Topic", "is encrypted with the key that AWS manages for SNS, which CloudWatch and EventBridge can't use: alarms and notices would be lost, and nothing would say so",
+			"encrypt it with a customer managed key (MasterKey), or leave it out to have one made")
+	}
+	return faults.Err()
+}
+
+// keyOf is what a topic of the same app is encrypted with, by whatever it is named;
+// nil where it is not known.
+func keyOf(topic awssns.ITopic) *string {
+	if made, ok := topic.Node().DefaultChild().(awssns.CfnTopic); ok {
+		return made.KmsMasterKeyId()
+	}
+	return nil
+}
+
+// unusable tells of the key that every account has for SNS.
+//
+// docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
+// docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+func unusable(key *string) bool {
+	return key != nil && strings.HasSuffix(*key, "alias/aws/sns")
 }
 
 func (o *HostOptions) withDefaults() HostOptions {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
+	"github.com/postern-cdk/postern/internal/function"
 	"github.com/postern-cdk/postern/internal/host/settings"
 	"github.com/postern-cdk/postern/internal/hostalarm"
 	"github.com/postern-cdk/postern/internal/policy"
@@ -30,6 +31,10 @@ type Watch struct {
 	dashboard awscloudwatch.Dashboard
 	action    *publish
 	delivery  *delivery
+	props     Props
+	file      function.File // of the function, where there is one
+	key       awskms.IKey   // of the topic, where it is known
+	chat      awssns.Topic  // nil where nobody chats
 
 	// What the dashboard shows.
 	hosts    []*watched
@@ -57,14 +62,23 @@ type Host interface {
 // New makes a watch that has no host yet. props may be nil.
 func New(scope constructs.Construct, id string, props *Props) *Watch {
 	p := props.withDefaults()
-	tree.Must("watch", scope, id, p.validate())
+	err := p.validate()
+	if err == nil {
+		err = p.validateKey()
+	}
+	var file function.File
+	if err == nil {
+		file, err = p.function()
+	}
+	tree.Must("watch", scope, id, err)
 
-	w := &Watch{}
+	w := &Watch{props: p, file: file}
 	constructs.NewConstruct_Override(w, scope, &id)
 	w.scope = attach.ScopeOf(w)
 	w.trail, w.existingTrail = p.Trail, p.ExistingTrail || p.Trail != nil
 	w.officeHours = p.OfficeHours
 	w.topic = w.useTopic(&p)
+	w.newChat(&p)
 	w.action = &publish{topicARN: w.topic.TopicArn()}
 	for i, email := range p.Emails {
 		name := "Email " + email
@@ -102,13 +116,15 @@ func (w *Watch) AllowEventBridge() {
 func (w *Watch) useTopic(p *Props) awssns.ITopic {
 	if p.Topic != nil {
 		w.topic = p.Topic
+		w.useItsKey(p)
 	} else {
+		w.useKey(p)
 		w.topic = awssns.NewTopic(w, jsii.String("Topic"), &awssns.TopicProps{
 			DisplayName: jsii.String("Postern"),
-			MasterKey:   w.useKey(p),
+			MasterKey:   w.key,
 			EnforceSSL:  jsii.Bool(true),
 		})
-		if len(p.Emails) == 0 {
+		if len(p.Emails) == 0 && p.Slack == nil && p.Teams == nil {
 			tree.Warn(w, "watch-nobody-subscribed",
 				"nobody is told when an alarm goes off: name addresses in Emails, or subscribe to Topic() and acknowledge this")
 		}
@@ -126,22 +142,44 @@ func (w *Watch) allow(statements, readable []policy.Statement) {
 	}
 }
 
-func (w *Watch) useKey(p *Props) awskms.IKey {
-	key := p.Key
-	if key == nil {
-		// It protects messages on their way, not evidence: it goes with the topic.
-		key = awskms.NewKey(w, jsii.String("Key"), &awskms.KeyProps{
-			Description:       jsii.String("Encrypts notices about the ways into the network"),
-			EnableKeyRotation: jsii.Bool(true),
-			RemovalPolicy:     awscdk.RemovalPolicy_DESTROY,
-		})
+// useItsKey sees that CloudWatch and EventBridge can use the key of a topic that was
+// brought. Of an imported one it is not known, and its warning says what is needed.
+func (w *Watch) useItsKey(p *Props) {
+	w.key = p.Key
+	if w.key == nil {
+		w.key = p.Topic.MasterKey()
 	}
+	if w.key != nil {
+		w.letPublishersUse(w.key)
+	}
+}
+
+func (w *Watch) useKey(p *Props) {
+	w.key = p.Key
+	if w.key == nil {
+		w.key = w.newKey(w)
+		return
+	}
+	w.letPublishersUse(w.key)
+}
+
+// newKey is for messages on their way, not for evidence: it goes with the topic.
+func (w *Watch) newKey(scope constructs.Construct) awskms.IKey {
+	key := awskms.NewKey(scope, jsii.String("Key"), &awskms.KeyProps{
+		Description:       jsii.String("Encrypts notices about the ways into the network"),
+		EnableKeyRotation: jsii.Bool(true),
+		RemovalPolicy:     awscdk.RemovalPolicy_DESTROY,
+	})
+	w.letPublishersUse(key)
+	return key
+}
+
+func (w *Watch) letPublishersUse(key awskms.IKey) {
 	if !attach.ToKey(key, policy.TopicKeyStatements(w.scope)) {
 		tree.Warn(w, "watch-key-policy",
 			"the policy of the imported Key can't be changed from here: see that it has these statements, or notices are lost:\n"+
 				policy.Lines(policy.TopicKeyStatements(policy.Placeholders())))
 	}
-	return key
 }
 
 // AddHost adds the alarms of a host and a part of the dashboard. options may be

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/postern-cdk/postern/internal/cdktest"
+	"github.com/postern-cdk/postern/internal/notice"
 )
 
 func TestMain(m *testing.M) { cdktest.Main(m) }
@@ -33,9 +34,43 @@ func TestValidate(t *testing.T) {
 		"everything": {Props{Key: someKey{}, Emails: []string{"a@example.com", "${Token[TOKEN.1]}"}, DashboardName: "Access_1-a"}, ""},
 		"own topic":  {Props{Topic: someTopic{}, Emails: []string{"a@example.com"}}, ""},
 
-		"topic and key": {
-			Props{Topic: someTopic{}, Key: someKey{}},
-			"Key: is for a topic made here, but Topic brings another: leave it out, or leave out Topic to have one made",
+		"topic and its key": {Props{Topic: someTopic{}, Key: someKey{}}, ""},
+		"chat": {Props{
+			Slack: &Slack{WorkspaceID: "T012ABCDEFG", ChannelID: "C012ABCDEFG"},
+			Teams: &Teams{TenantID: "1234abcd-12ab-34cd-56ef-1234567890ab", TeamID: "1234abcd-12ab-34cd-56ef-1234567890ab", ChannelID: "19%3Aab12cd34%40thread.tacv2"},
+		}, ""},
+		"chat of tokens": {Props{Slack: &Slack{WorkspaceID: "${Token[TOKEN.1]}", ChannelID: "${Token[TOKEN.2]}"}}, ""},
+		"chat without IDs": {
+			Props{Slack: &Slack{ChannelID: "#alarms"}, Teams: &Teams{TenantID: "contoso", ChannelID: "19:ab@thread.tacv2"}},
+			`Slack.WorkspaceID: "" is not the ID of a workspace: take it from the console of Amazon Q Developer in chat applications, such as T012ABCDEFG` + "\n" +
+				`Slack.ChannelID: "#alarms" is not the ID of a channel: take the end of the channel's link, such as C012ABCDEFG` + "\n" +
+				`Teams.TenantID: "contoso" is not the ID of a tenant: take tenantId of the channel's link, a UUID` + "\n" +
+				`Teams.TeamID: "" is not the ID of a team: take groupId of the channel's link, a UUID` + "\n" +
+				`Teams.ChannelID: "19:ab@thread.tacv2" is not the ID of a channel: take it from the channel's link as it is there, such as 19%3Aab12...%40thread.tacv2`,
+		},
+		"what is usual": {Props{
+			TimeZone: "Europe/Berlin", OfficeHours: &OfficeHours{From: "08:00", Until: "18:00"},
+			KnownRanges: []string{"203.0.113.0/24", "2001:db8::/32", "${Token[TOKEN.1]}"}, FunctionFile: "notice.zip",
+		}, ""},
+		"nothing of it can be": {
+			Props{
+				TimeZone:     "Europe/Bielefeld",
+				KnownRanges:  []string{"203.0.113.0", "0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/8"},
+				FunctionFile: "${Token[TOKEN.1]}",
+			},
+			`TimeZone: "Europe/Bielefeld" is not a time zone: use a name of the IANA time zone database, such as Europe/Berlin, or none for UTC` + "\n" +
+				`KnownRanges[0]: "203.0.113.0" is not a CIDR block: for this one address write 203.0.113.0/32` + "\n" +
+				`KnownRanges[1]: "0.0.0.0/0" is every address, so none would be unknown: name the addresses that people work from, or leave KnownRanges out` + "\n" +
+				`KnownRanges[3]: "10.0.0.0/8" is the same as KnownRanges[2]: leave it out` + "\n" +
+				`FunctionFile: is a token, and the file is read now: write the path of the file`,
+		},
+		"two time zones": {
+			Props{TimeZone: "Europe/Berlin", OfficeHours: &OfficeHours{TimeZone: "Asia/Tokyo", From: "08:00", Until: "18:00"}},
+			`TimeZone: "Europe/Berlin" is not that of OfficeHours, "Asia/Tokyo": name it in one place`,
+		},
+		"a file for nothing": {
+			Props{FunctionFile: "notice.zip"},
+			"FunctionFile: is for the function that TimeZone, OfficeHours and KnownRanges need, and none of them is set: set one of them, or leave it out",
 		},
 		"bad address": {
 			Props{Emails: []string{"a@example.com", "oncall"}},
@@ -63,6 +98,34 @@ func TestValidate(t *testing.T) {
 				return
 			}
 			require.EqualError(t, err, test.want)
+		})
+	}
+}
+
+func TestSettingsOfTheFunction(t *testing.T) {
+	workdays := []time.Weekday{time.Monday, time.Tuesday, time.Wednesday, time.Thursday, time.Friday}
+	for name, test := range map[string]struct {
+		props Props
+		want  notice.Settings
+	}{
+		"addresses alone": {Props{KnownRanges: []string{"10.0.0.0/8"}}, notice.Settings{Known: []string{"10.0.0.0/8"}}},
+		"time alone":      {Props{TimeZone: "Europe/Berlin"}, notice.Settings{TimeZone: "Europe/Berlin"}},
+		"hours there": {
+			Props{TimeZone: "Europe/Berlin", OfficeHours: &OfficeHours{From: "08:00", Until: "18:30"}},
+			notice.Settings{TimeZone: "Europe/Berlin", Hours: []notice.Window{{Days: workdays, From: 480, Until: 1110}}},
+		},
+		"hours elsewhere, over midnight": {
+			Props{OfficeHours: &OfficeHours{TimeZone: "Asia/Tokyo", Days: []time.Weekday{time.Friday, time.Saturday}, From: "22:00", Until: "06:00"}},
+			notice.Settings{TimeZone: "Asia/Tokyo", Hours: []notice.Window{
+				{Days: []time.Weekday{time.Friday, time.Saturday}, From: 1320, Until: 1440},
+				{Days: []time.Weekday{time.Saturday, time.Sunday}, From: 0, Until: 360},
+			}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := test.props.withDefaults()
+			require.NoError(t, p.validate())
+			assert.Equal(t, test.want, p.settings())
 		})
 	}
 }

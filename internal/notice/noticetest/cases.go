@@ -67,7 +67,7 @@ func Cases() []Case {
 		{Name: "records-of-any-account", Rule: notice.RecordsTampered(notice.Protected{}, "")[0], Want: []string{
 			"flow-log-deleted", "flow-logs-deleted", "log-protection-off", "trail-deleted", "trail-selectors-changed", "trail-stopped", "trail-updated",
 		}},
-		{Name: "doors", Rule: notice.DoorsTampered(notice.Protected{Documents: []string{"Postern-Shell"}}), Want: []string{
+		{Name: "doors", Rule: notice.DoorsTampered(notice.Protected{Documents: []string{"Postern-Shell"}})[0], Want: []string{
 			"document-default-changed", "document-deleted-by-arn", "document-shared", "document-updated",
 			"endpoint-created", "preferences-updated", "serial-console-switched-on", "setting-reset", "setting-updated",
 		}},
