@@ -146,14 +146,14 @@ type line struct {
 	values                        []float64
 }
 
-// read is the metrics that are drawn.
+var identifier = regexp.MustCompile(`\b[a-z]\w*`)
+
+// read is the metrics that are drawn; expressions are the sum of what is in them.
 func read(metrics [][]any) []line {
 	var list []line
+	known := map[string]line{}
 	for _, m := range metrics {
 		options, _ := m[len(m)-1].(map[string]any)
-		if options["visible"] == false {
-			continue
-		}
 		text := func(key string) string { value, _ := options[key].(string); return value }
 		l := line{label: text("label"), color: text("color"), statistic: text("stat")}
 		if len(m) > 1 {
@@ -166,7 +166,20 @@ func read(metrics [][]any) []line {
 			l.color = palette[len(list)%len(palette)]
 		}
 		l.values = series(l.name, l.label)
-		list = append(list, l)
+		if expression := text("expression"); expression != "" {
+			l.values, l.statistic = make([]float64, points), "Sum"
+			for _, id := range identifier.FindAllString(expression, -1) {
+				for i := range known[id].values {
+					l.values[i] += known[id].values[i]
+				}
+			}
+		}
+		if id := text("id"); id != "" {
+			known[id] = l
+		}
+		if options["visible"] != false {
+			list = append(list, l)
+		}
 	}
 	return list
 }
