@@ -99,7 +99,7 @@ func (c *canvas) printf(format string, args ...any) { fmt.Fprintf(&c.b, format+"
 
 // text writes from x on the line at y; style has further attributes.
 func (c *canvas) text(x, y, size float64, color, style, text string) {
-	c.printf(`<text x="%.1f" y="%.1f" font-size="%g" fill="%s"%s>%s</text>`, x, y, size, color, style, html.EscapeString(text))
+	c.printf(`<text x="%.1f" y="%.1f" font-size="%.4g" fill="%s"%s>%s</text>`, x, y, size, color, style, html.EscapeString(text))
 }
 
 const (
@@ -261,6 +261,7 @@ func (c *canvas) legend(drawn []line, x, y, width float64) {
 func (c *canvas) numbers(p *properties, b box) {
 	drawn := read(p.Metrics)
 	each := b.w / float64(len(drawn))
+	digits := min(34, each/3.2)
 	for i, l := range drawn {
 		x := b.x + float64(i)*each
 		c.text(x, b.y+14, 11, faint, "", clip(l.label, each-10, 11))
@@ -276,7 +277,7 @@ func (c *canvas) numbers(p *properties, b box) {
 				value = max(value, v)
 			}
 		}
-		c.text(x, b.y+52, 34, l.color, "", short(math.Round(value)))
+		c.text(x, b.y+52, digits, l.color, "", short(math.Round(value)))
 		if !p.Sparkline {
 			continue
 		}
