@@ -216,6 +216,9 @@ func TestIndex(t *testing.T) {
 	assert.Equal(t, want, string(text), "write the index anew: go test ./internal/runbook -update")
 }
 
+// link to another file of the repository.
+var link = regexp.MustCompile(`\]\(([^):#]+)(?:#[^)]*)?\)`)
+
 func TestPages(t *testing.T) {
 	cli := commandLine(t)
 	require.NotEmpty(t, names(t))
@@ -224,6 +227,11 @@ func TestPages(t *testing.T) {
 			p := read(t, name)
 			for _, fault := range faults(p.commands, cli) {
 				assert.Fail(t, fault)
+			}
+			for _, section := range p.sections {
+				for _, match := range link.FindAllStringSubmatch(section, -1) {
+					assert.FileExists(t, filepath.Join(root, runbook.Dir, match[1]), "a link leads nowhere")
+				}
 			}
 		})
 	}
