@@ -207,6 +207,15 @@ func TestWordsOfPeopleRaiseNothing(t *testing.T) {
 	}
 }
 
+// A process that ends at once has no program in the journal.
+func TestSudoThatIsGoneAtOnce(t *testing.T) {
+	const line = `{"time":"2026-11-22T07:00:00.000Z","unit":"postern-recorder.service","identifier":"sudo","pid":"964","uid":"20000"%s,"priority":"1",` +
+		`"message":"   alice : a password is required ; TTY=console ; PWD=/home/alice ; USER=root ; COMMAND=/usr/bin/id"}`
+	assert.Equal(t, []string{Sudo}, alarms(t, "host", fmt.Sprintf(line, "")))
+	assert.Equal(t, []string{Sudo}, alarms(t, "sudo", fmt.Sprintf(line, `,"program":"/usr/bin/sudo"`)))
+	assert.Empty(t, alarms(t, "host", fmt.Sprintf(line, `,"program":"/usr/bin/logger"`)))
+}
+
 func TestFiltersAreApart(t *testing.T) {
 	ids := map[string]bool{}
 	for _, f := range Filters() {
