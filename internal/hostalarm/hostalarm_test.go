@@ -43,7 +43,7 @@ var occurrences = map[string]counted{
 	"integrity-changed": {IntegrityChanged: 1},
 	"people-failed":     {PeopleFailed: 1},
 	"people-stale":      {PeopleFailed: 1},
-	"users-refused":     {UsersRefused: 3},
+	"users-refused":     {UsersRefused: 2},
 	"check-failed":      {HostPromise: 1},
 	"recorder-died":     {LoginOutsideHours: 1, RecordingGap: 1},
 	"disk-filled":       {LoginOutsideHours: 1, DiskFilled: 1},
