@@ -135,6 +135,8 @@ tier_unit() {
     [[ ${CI:-} != true ]] || return 1
   fi
   go test "${race[@]}" "${list[@]}"
+  # A module of its own, for the matcher of event patterns.
+  go -C test/patterns test ./...
 }
 
 tier_synth() {

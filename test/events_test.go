@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -102,10 +103,13 @@ func TestTamperNoticesOfManyNames(t *testing.T) {
 		group := strings.Repeat(letter, 200)
 		names = append(names, group)
 		n.LogGroups = append(n.LogGroups, awslogs.LogGroup_FromLogGroupName(stack, jsii.String("Group"+letter), &group))
+		document := strings.Repeat(letter, 128)
+		names = append(names, document)
+		n.Documents = append(n.Documents, document)
 	}
 	w.AddTamperNotices(n)
 	patterns := patternsOf(t, byLogicalName(t, cdktest.Template(stack), "AWS::Events::Rule"))
-	assert.Greater(t, len(patterns), 5)
+	assert.Greater(t, len(patterns), 10)
 	var all []string
 	for id, text := range patterns {
 		// The name of the other rule, which is known when it is deployed, has 64 characters.
@@ -156,6 +160,187 @@ func TestNoticesOfCallsRefuse(t *testing.T) {
 func TestNoticesOfCallsSatisfyTheRulePacks(t *testing.T) {
 	stack := cdktest.StackIn(newJudgedApp(t), "Test")
 	everyNotice(watch.New(stack, "Watch", trailKnown), nil)
+	addRulePacks(stack)
+	assert.Empty(t, findings(stack))
+}
+
+var usual = watch.Props{
+	Emails: []string{"a@example.com"}, ExistingTrail: true,
+	TimeZone: "Europe/Berlin", OfficeHours: &watch.OfficeHours{From: "08:00", Until: "18:00"}, KnownRanges: []string{"203.0.113.0/24"},
+}
+
+func TestNoticesByTheFunction(t *testing.T) {
+	for name, app := range map[string]awscdk.App{
+		"with flags":    cdktest.NewApp(t),
+		"without flags": cdktest.NewAppWithoutFlags(t),
+	} {
+		t.Run(name, func(t *testing.T) {
+			stack := cdktest.StackIn(app, "Test")
+			p := usual
+			p.Slack = &watch.Slack{WorkspaceID: "T012ABCDEFG", ChannelID: "C012ABCDEFG"}
+			w := watch.New(stack, "Watch", &p)
+			everyNotice(w, nil)
+			w.AddBreakGlass(emergencyIn(stack, "OnCall", "Emergency"))
+			template := cdktest.Template(stack)
+
+			rules := byLogicalName(t, template, "AWS::Events::Rule")
+			permissions := byLogicalName(t, template, "AWS::Lambda::Permission")
+			assert.Len(t, permissions, len(rules))
+			for id, rule := range rules {
+				targets := rule["Properties"].(map[string]any)["Targets"].([]any)
+				require.Len(t, targets, 1, id)
+				target := targets[0].(map[string]any)
+				assert.Contains(t, textOf(t, target["Arn"]), `{"Fn::GetAtt":["WatchNoticesFunction`, id)
+				assert.Contains(t, textOf(t, target["DeadLetterConfig"]), "WatchNoticesUndelivered", id)
+				transformer := target["InputTransformer"].(map[string]any)
+				assert.NotContains(t, transformer, "InputPathsMap", id)
+				assert.Contains(t, transformer["InputTemplate"], `"event":<aws.events.event.json>}`, id)
+				assert.Contains(t, textOf(t, permissions[id+"Permission"]), `"SourceArn":{"Fn::GetAtt":["`+id, id)
+			}
+
+			f := byLogicalName(t, template, "AWS::Lambda::Function")["WatchNoticesFunction"]["Properties"].(map[string]any)
+			variables := f["Environment"].(map[string]any)["Variables"].(map[string]any)
+			assert.JSONEq(t, `{"timeZone":"Europe/Berlin","hours":[{"days":[1,2,3,4,5],"from":480,"until":1080}],"known":["203.0.113.0/24"]}`, variables["POSTERN_SETTINGS"].(string))
+			assert.Contains(t, textOf(t, variables["POSTERN_TOPIC"]), `{"Ref":"WatchTopic`)
+			assert.Contains(t, textOf(t, variables["POSTERN_CHAT_TOPIC"]), `{"Ref":"WatchChatTopic`)
+			_, err := notice.ReadJudge(variables["POSTERN_SETTINGS"].(string))
+			require.NoError(t, err, "the function takes what it is given")
+
+			tries := byLogicalName(t, template, "AWS::Lambda::EventInvokeConfig")["WatchNoticesFunctionTries"]["Properties"].(map[string]any)
+			assert.Contains(t, textOf(t, tries["DestinationConfig"]), "WatchNoticesUndelivered")
+			log := byLogicalName(t, template, "AWS::Logs::LogGroup")["WatchNoticesFunctionLog"]
+			assert.Contains(t, textOf(t, log["Properties"]), "KmsKeyId")
+			assert.Equal(t, "Retain", log["DeletionPolicy"])
+
+			may := textOf(t, byLogicalName(t, template, "AWS::IAM::ManagedPolicy")["WatchNoticesFunctionPolicy"]["Properties"])
+			for _, action := range []string{"sns:Publish", "sqs:SendMessage", "kms:GenerateDataKey", "logs:PutLogEvents"} {
+				assert.Contains(t, may, `"`+action+`"`)
+			}
+			assert.NotContains(t, may, `"Resource":"*"`)
+			statements := byLogicalName(t, template, "AWS::SNS::TopicPolicy")["WatchTopicPolicy"]["Properties"].(map[string]any)["PolicyDocument"]
+			assert.NotContains(t, sidsOf(t, statements), "EventBridgeRules", "it is the function that publishes")
+
+			alarms := byLogicalName(t, template, "AWS::CloudWatch::Alarm")
+			assert.Equal(t, []string{"WatchBreakGlassOnCallInUse", "WatchNoticesFunctionLost", "WatchNoticesLost"}, slices.Sorted(maps.Keys(alarms)))
+			assert.Empty(t, warningsOf(stack))
+		})
+	}
+}
+
+func TestFunctionOfATopicOfOnesOwn(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	imported := usual
+	imported.Topic = awssns.Topic_FromTopicArn(stack, jsii.String("Mine"), jsii.String("arn:aws:sns:us-east-1:123456789012:mine"))
+	imported.Emails = nil
+	watch.New(stack, "Watch", &imported).AddFailedAttempts()
+	template := cdktest.Template(stack)
+	may := textOf(t, byLogicalName(t, template, "AWS::IAM::ManagedPolicy")["WatchNoticesFunctionPolicy"]["Properties"])
+	assert.Contains(t, may, `"arn:aws:sns:us-east-1:123456789012:mine"`)
+	assert.NotContains(t, may, "kms:", "its key is not known")
+	assert.Contains(t, byLogicalName(t, template, "AWS::KMS::Key"), "WatchNoticesKey", "the log of the function has one")
+
+	stack = cdktest.NewStack(t)
+	known := usual
+	known.Topic = awssns.Topic_FromTopicArn(stack, jsii.String("Mine"), jsii.String("arn:aws:sns:us-east-1:123456789012:mine"))
+	known.Key = awskms.NewKey(stack, jsii.String("MyKey"), nil)
+	known.Emails = nil
+	watch.New(stack, "Watch", &known).AddFailedAttempts()
+	template = cdktest.Template(stack)
+	assert.Contains(t, textOf(t, byLogicalName(t, template, "AWS::IAM::ManagedPolicy")["WatchNoticesFunctionPolicy"]["Properties"]), "kms:GenerateDataKey")
+	keys := byLogicalName(t, template, "AWS::KMS::Key")
+	assert.Equal(t, []string{"MyKey"}, slices.Sorted(maps.Keys(keys)))
+	assert.Contains(t, textOf(t, keys["MyKey"]), "cloudwatch.amazonaws.com")
+	assert.Contains(t, textOf(t, keys["MyKey"]), "logs.us-east-1.amazonaws.com")
+}
+
+func TestChat(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	const id = "1234abcd-12ab-34cd-56ef-1234567890ab"
+	w := watch.New(stack, "Watch", &watch.Props{
+		ExistingTrail: true,
+		Slack:         &watch.Slack{WorkspaceID: "T012ABCDEFG", ChannelID: "C012ABCDEFG"},
+		Teams:         &watch.Teams{TenantID: id, TeamID: id, ChannelID: "19%3Aab12%40thread.tacv2"},
+	})
+	w.AddTunnelNotices()
+	w.AddTamperNotices(nil)
+	assert.NotNil(t, w.ChatTopic())
+	template := cdktest.Template(stack)
+
+	slack := byLogicalName(t, template, "AWS::Chatbot::SlackChannelConfiguration")["WatchChatSlack"]["Properties"].(map[string]any)
+	teams := byLogicalName(t, template, "AWS::Chatbot::MicrosoftTeamsChannelConfiguration")["WatchChatTeams"]["Properties"].(map[string]any)
+	for _, channel := range []map[string]any{slack, teams} {
+		assert.Contains(t, textOf(t, channel["GuardrailPolicies"]), `{"Ref":"WatchChatGuardrail`, "without it AWS takes AdministratorAccess")
+		topics := textOf(t, channel["SnsTopicArns"])
+		assert.Contains(t, topics, `{"Ref":"WatchTopic`, "alarms")
+		assert.Contains(t, topics, `{"Ref":"WatchChatTopic`, "notices")
+	}
+	assert.Equal(t, "T012ABCDEFG C012ABCDEFG", slack["SlackWorkspaceId"].(string)+" "+slack["SlackChannelId"].(string))
+	assert.Equal(t, id+" 19%3Aab12%40thread.tacv2", teams["TeamId"].(string)+" "+teams["TeamsChannelId"].(string))
+	assert.NotEqual(t, slack["ConfigurationName"], teams["ConfigurationName"])
+
+	guardrail := byLogicalName(t, template, "AWS::IAM::ManagedPolicy")["WatchChatGuardrail"]["Properties"].(map[string]any)["PolicyDocument"]
+	assert.JSONEq(t, `{"Version":"2012-10-17","Statement":[{"Sid":"NothingFromChat","Effect":"Deny","Action":"*","Resource":"*"}]}`, textOf(t, guardrail))
+	role := byLogicalName(t, template, "AWS::IAM::Role")["WatchChatRole"]["Properties"].(map[string]any)
+	assert.NotContains(t, role, "ManagedPolicyArns")
+	assert.NotContains(t, role, "Policies")
+
+	statementBySid(t, byLogicalName(t, template, "AWS::SNS::TopicPolicy")["WatchChatTopicPolicy"], "EventBridgeRules")
+	for id, rule := range byLogicalName(t, template, "AWS::Events::Rule") {
+		targets := rule["Properties"].(map[string]any)["Targets"].([]any)
+		require.Len(t, targets, 2, id)
+		chat := targets[1].(map[string]any)["InputTransformer"].(map[string]any)["InputTemplate"].(string)
+		assert.True(t, json.Valid([]byte(chat)), chat)
+		assert.Contains(t, chat, `"source":"custom"`, id)
+	}
+	assert.Contains(t, patternsOf(t, byLogicalName(t, template, "AWS::Events::Rule"))["WatchTamperingTopics"], `{"Ref":"WatchChatTopic`, "it is told of, too")
+	assert.Empty(t, warningsOf(stack), "the channels are told")
+}
+
+func TestNoChat(t *testing.T) {
+	assert.Nil(t, watch.New(cdktest.NewStack(t), "Watch", trailKnown).ChatTopic())
+}
+
+// Alarms and notices to a topic with the key that AWS manages for SNS are lost, and
+// nothing says so.
+func TestTopicsWithAKeyThatNobodyCanUse(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	managed := awskms.Alias_FromAliasName(stack, jsii.String("Managed"), jsii.String("alias/aws/sns"))
+	const fix = "alarms and notices would be lost, and nothing would say so"
+	topic := func(id string) awssns.Topic {
+		return awssns.NewTopic(stack, &id, &awssns.TopicProps{MasterKey: managed})
+	}
+	byName := awssns.NewTopic(stack, jsii.String("ByName"), nil)
+	byName.Node().DefaultChild().(awssns.CfnTopic).SetKmsMasterKeyId(jsii.String("alias/aws/sns"))
+	for name, props := range map[string]*watch.Props{
+		"ByAlias": {Topic: topic("ByAlias")},
+		"ByName":  {Topic: byName},
+	} {
+		assert.Equal(t, `watch "Test/`+name+`Watch": Topic: is encrypted with the key that AWS manages for SNS, which CloudWatch and EventBridge can't use: `+
+			fix+`: encrypt it with a customer managed key (MasterKey), or leave it out to have one made`,
+			cdktest.Panic(t, func() { watch.New(stack, name+"Watch", props) }))
+	}
+	assert.Equal(t, `watch "Test/KeyWatch": Key: is the key that AWS manages for SNS, whose policy can't be changed: `+fix+
+		`: leave it out to have one made, or pass a customer managed key`,
+		cdktest.Panic(t, func() { watch.New(stack, "KeyWatch", &watch.Props{Key: managed}) }))
+
+	// One that can be used is made usable.
+	mine := awssns.NewTopic(stack, jsii.String("Mine"), &awssns.TopicProps{MasterKey: awskms.NewKey(stack, jsii.String("MyKey"), nil)})
+	watch.New(stack, "Watch", &watch.Props{Topic: mine})
+	assert.Contains(t, textOf(t, byLogicalName(t, cdktest.Template(stack), "AWS::KMS::Key")["MyKey"]), "cloudwatch.amazonaws.com")
+
+	stack = cdktest.NewStack(t)
+	theirs := awssns.NewTopic(stack, jsii.String("Theirs"), &awssns.TopicProps{
+		MasterKey: awskms.Key_FromKeyArn(stack, jsii.String("TheirKey"), jsii.String("arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab")),
+	})
+	watch.New(stack, "Watch", &watch.Props{Topic: theirs})
+	assert.Contains(t, strings.Join(warningsOf(stack), "\n"), "[ack: postern:watch-key-policy]")
+}
+
+func TestTheFunctionAndChatSatisfyTheRulePacks(t *testing.T) {
+	stack := cdktest.StackIn(newJudgedApp(t), "Test")
+	p := usual
+	p.Slack = &watch.Slack{WorkspaceID: "T012ABCDEFG", ChannelID: "C012ABCDEFG"}
+	everyNotice(watch.New(stack, "Watch", &p), nil)
 	addRulePacks(stack)
 	assert.Empty(t, findings(stack))
 }

@@ -71,8 +71,13 @@ func TestWatchByDefault(t *testing.T) {
 				for id, alarm := range alarms {
 					ids = append(ids, id)
 					p := alarm["Properties"].(map[string]any)
-					assert.Contains(t, textOf(t, p["AlarmActions"]), "WatchTopic", id)
-					assert.Contains(t, textOf(t, p["OKActions"]), "WatchTopic", id)
+					if slices.Contains([]string{"WatchBastionAgentSilent", "WatchBastionDisk"}, id) {
+						assert.Contains(t, textOf(t, p["AlarmActions"]), "WatchTopic", id)
+						assert.Contains(t, textOf(t, p["OKActions"]), "WatchTopic", id)
+					} else {
+						assert.NotContains(t, p, "AlarmActions", "%s: its door tells", id)
+						assert.NotContains(t, p, "OKActions", "%s: its door tells", id)
+					}
 					assert.Contains(t, p["AlarmDescription"], "Bastion", id)
 					assert.Contains(t, p["AlarmDescription"], "group-of-Bastion", id)
 					assert.NotContains(t, p, "AlarmName", id)
@@ -89,8 +94,8 @@ func TestWatchByDefault(t *testing.T) {
 					"IF((desired > 0) AND (inService < 1), 1, 0)", wanted,
 					metricJSON("inService", "AWS/AutoScaling", "GroupInServiceInstances", "Minimum", 60))
 				assertAlarm(t, alarms["WatchBastionAgentSilent"], 1, 3, "breaching",
-					"IF((desired > 0) AND (FILL(beats, 0) < 1), 1, 0)",
-					metricJSON("desired", "AWS/AutoScaling", "GroupDesiredCapacity", "Maximum", 300),
+					"IF((inService > 0) AND (FILL(beats, 0) < 1), 1, 0)",
+					metricJSON("inService", "AWS/AutoScaling", "GroupInServiceInstances", "Maximum", 300),
 					metricJSON("beats", "Postern/Bastion", "mem_used_percent", "SampleCount", 300))
 				assertPlainAlarm(t, alarms["WatchBastionStatusCheck"], "AWS/EC2 StatusCheckFailed Maximum 60 1 3")
 				assertPlainAlarm(t, alarms["WatchBastionCpu"], "AWS/EC2 CPUUtilization Average 300 90 3")
@@ -100,7 +105,7 @@ func TestWatchByDefault(t *testing.T) {
 			t.Run("dashboard", func(t *testing.T) {
 				body := dashboardBody(t, template)
 				for _, want := range []string{
-					"Bastion: instances", "Bastion: failed status checks", "Bastion: CPU", "Bastion: memory and disk", "Bastion: agent",
+					"Bastion: instances", "failed status checks", "Bastion: CPU", "Bastion: memory and disk", "Watching Bastion.",
 					"GroupInServiceInstances", "StatusCheckFailed", "CPUUtilization", "mem_used_percent", "disk_used_percent",
 					"WatchBastionInService", "WatchBastionAgentSilent", "WatchBastionDisk",
 				} {
@@ -213,13 +218,13 @@ func TestWatchOfPromises(t *testing.T) {
 	template := cdktest.Template(stack)
 
 	filters := byLogicalName(t, template, "AWS::Logs::MetricFilter")
-	require.Len(t, filters, 2)
-	for id, want := range map[string]string{
-		"WatchBastionBroken": `{ ($.postern = "alarm") || (($.postern = "check") && ($.result = "fail")) }`,
-		"WatchBastionChecks": `{ $.postern = "check" }`,
-	} {
+	require.Len(t, filters, 14)
+	measured := filters["WatchBastionArrival"]["Properties"].(map[string]any)
+	assert.Equal(t, `{ ($.postern = "check") && ($.name = "shipping") }`, measured["FilterPattern"])
+	assert.JSONEq(t, `[{"MetricName":"Arrival Test/Watch/Bastion","MetricNamespace":"Postern/Bastion","MetricValue":"$.ms","Unit":"Milliseconds"}]`,
+		textOf(t, measured["MetricTransformations"]))
+	for _, id := range []string{"WatchBastionBroken", "WatchBastionChecks"} {
 		p := filters[id]["Properties"].(map[string]any)
-		assert.Equal(t, want, p["FilterPattern"], id)
 		assert.Contains(t, textOf(t, p["LogGroupName"]), `{"Ref":"Log`)
 		name := strings.TrimPrefix(id, "WatchBastion") + " Test/Watch/Bastion"
 		assert.JSONEq(t, `[{"MetricName":"`+name+`","MetricNamespace":"Postern/Bastion","MetricValue":"1"}]`, textOf(t, p["MetricTransformations"]),
@@ -246,7 +251,8 @@ func TestWatchWithOwnTopic(t *testing.T) {
 	assert.Empty(t, byLogicalName(t, template, "AWS::KMS::Key"))
 	assert.Len(t, byLogicalName(t, template, "AWS::SNS::Topic"), 1)
 	statementBySid(t, byLogicalName(t, template, "AWS::SNS::TopicPolicy")["MinePolicy"], "CloudWatchAlarms")
-	assert.Contains(t, textOf(t, byLogicalName(t, template, "AWS::CloudWatch::Alarm")["WatchBastionCpu"]["Properties"]), "Mine")
+	assert.Contains(t, textOf(t, byLogicalName(t, template, "AWS::CloudWatch::Alarm")["WatchBastionDisk"]["Properties"]), "Mine")
+	assert.Contains(t, textOf(t, byLogicalName(t, template, "AWS::CloudWatch::CompositeAlarm")["WatchBastionDoor"]["Properties"]), "Mine")
 	assert.Len(t, byLogicalName(t, template, "AWS::SNS::Subscription"), 1)
 	assert.Empty(t, warningsOf(stack), "who brings a topic knows who reads it")
 }
@@ -262,7 +268,7 @@ func TestWatchWithImportedCollaborators(t *testing.T) {
 		Key: awskms.Key_FromKeyArn(stack, jsii.String("MyKey"),
 			jsii.String("arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555")),
 	})
-	alarm := byLogicalName(t, cdktest.Template(stack), "AWS::CloudWatch::Alarm")["TopicBastionCpu"]["Properties"].(map[string]any)
+	alarm := byLogicalName(t, cdktest.Template(stack), "AWS::CloudWatch::Alarm")["TopicBastionDisk"]["Properties"].(map[string]any)
 	assert.Equal(t, []any{"arn:aws:sns:us-east-1:123456789012:mine"}, alarm["AlarmActions"])
 
 	warnings := warningsOf(stack)
@@ -323,7 +329,8 @@ func TestWatchRefusesBadProps(t *testing.T) {
 
 func TestWatchSatisfiesTheRulePacks(t *testing.T) {
 	stack := cdktest.StackIn(newJudgedApp(t), "Test")
-	watch.New(stack, "Watch", nil).AddHost(hostIn(stack, "Bastion"), nil)
+	watch.New(stack, "Watch", &watch.Props{OfficeHours: &watch.OfficeHours{TimeZone: "Europe/Berlin", From: "08:00", Until: "18:00"}}).AddHost(
+		hostIn(stack, "Bastion"), &watch.HostOptions{LogGroup: awslogs.LogGroup_FromLogGroupName(stack, jsii.String("Log"), jsii.String("log"))})
 	addRulePacks(stack)
 	assert.Empty(t, findings(stack))
 }

@@ -80,6 +80,7 @@ func (b *Bastion) makeLoadBalancer(p *Props, where placement) {
 	tree.Acknowledge(listener, "SSH is encrypted and authenticates the bastion itself, end to end. TLS at the load balancer would break it open.",
 		"NIST.800.53.R5-ELBv2ACMCertificateRequired", "PCI.DSS.321-ELBv2ACMCertificateRequired")
 
+	b.balancer, b.targets = *balancer.LoadBalancerFullName(), *target.TargetGroupFullName()
 	b.address = *balancer.LoadBalancerDnsName()
 	if p.HostedZone != nil {
 		b.address = b.addRecord(p, map[string]any{"AliasTarget": map[string]any{

@@ -30,18 +30,21 @@ import (
 // group of one instance, whose successor is ready before it goes.
 type Bastion struct {
 	constructs.Construct
-	scope         policy.Scope
-	path          string
-	vpc           awsec2.IVpc
-	logGroup      awslogs.ILogGroup
-	role          awsiam.IRole
-	securityGroup awsec2.SecurityGroup
-	connections   awsec2.Connections
-	group         awsautoscaling.AutoScalingGroup
-	cfnGroup      awsautoscaling.CfnAutoScalingGroup
-	elasticIP     awsec2.CfnEIP
-	address       string
-	open          bool
+	scope     policy.Scope
+	path      string
+	vpc       awsec2.IVpc
+	logGroup  awslogs.ILogGroup
+	logGroups map[settings.Log]awslogs.ILogGroup
+	// dimensions of metrics, or ""
+	balancer, targets string
+	role              awsiam.IRole
+	securityGroup     awsec2.SecurityGroup
+	connections       awsec2.Connections
+	group             awsautoscaling.AutoScalingGroup
+	cfnGroup          awsautoscaling.CfnAutoScalingGroup
+	elasticIP         awsec2.CfnEIP
+	address           string
+	open              bool
 
 	bucket       awss3.IBucket // records
 	recordPrefix string        // of the records in it
@@ -123,6 +126,10 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 	key := b.key(&p)
 	b.keys = key
 	b.makeRecords(&p, made)
+	b.logGroups = map[settings.Log]awslogs.ILogGroup{}
+	for _, k := range p.LogGroups.list() {
+		b.logGroups[k.kind] = k.group
+	}
 	b.logGroup = p.LogGroup
 	if b.logGroup == nil {
 		b.logGroup = awslogs.NewLogGroup(b, jsii.String("LogGroup"), &awslogs.LogGroupProps{
@@ -413,6 +420,23 @@ func (b *Bastion) ParameterPath() string { return b.parameters }
 
 // LogGroup is where the journal of the instances goes.
 func (b *Bastion) LogGroup() awslogs.ILogGroup { return b.logGroup }
+
+// LogGroupOf is where records of a kind go: "sessions", "commands", "people", "sshd",
+// "sudo", "audit" or "host". It is LogGroup where [LogGroups] names no other.
+func (b *Bastion) LogGroupOf(kind string) awslogs.ILogGroup {
+	if group := b.logGroups[settings.Log(kind)]; group != nil {
+		return group
+	}
+	return b.logGroup
+}
+
+// LoadBalancerNames are the dimensions of the load balancer's metrics, or "" where
+// there is none.
+//
+// docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-cloudwatch-metrics.html
+func (b *Bastion) LoadBalancerNames() (loadBalancer, targetGroup string) {
+	return b.balancer, b.targets
+}
 
 // Vpc is the network that the bastion lives in.
 func (b *Bastion) Vpc() awsec2.IVpc { return b.vpc }

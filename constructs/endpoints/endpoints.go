@@ -2,6 +2,7 @@ package endpoints
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -25,9 +26,11 @@ type Endpoints struct {
 	group   awsec2.ISecurityGroup
 	subnets *awsec2.SelectedSubnets
 	made    []Service
-	peers   int
-	gateway awsec2.GatewayVpcEndpoint // for S3, where it is made here
-	records []string                  // buckets of other accounts that records are put into
+	// dimensions of the metrics of those made, by service.
+	dimensions map[Service]map[string]string
+	peers      int
+	gateway    awsec2.GatewayVpcEndpoint // for S3, where it is made here
+	records    []string                  // buckets of other accounts that records are put into
 }
 
 var _ constructs.IConstruct = (*Endpoints)(nil)
@@ -41,7 +44,7 @@ func New(scope constructs.Construct, id string, props *Props) *Endpoints {
 	}
 	tree.Must("endpoints", scope, id, err)
 
-	e := &Endpoints{props: p, group: p.SecurityGroup}
+	e := &Endpoints{props: p, group: p.SecurityGroup, dimensions: map[Service]map[string]string{}}
 	constructs.NewConstruct_Override(e, scope, &id)
 	e.stack = awscdk.Stack_Of(e)
 	e.account = e.stack.Account()
@@ -115,6 +118,14 @@ func (e *Endpoints) Has(service Service) bool {
 		service == S3 && e.props.makesGateway()
 }
 
+// Dimensions are those of the metrics that CloudWatch has of a service's endpoint
+// made here, in the namespace AWS/PrivateLinkEndpoints; nil for another.
+//
+// https://docs.aws.amazon.com/vpc/latest/privatelink/privatelink-cloudwatch-metrics.html
+func (e *Endpoints) Dimensions(service Service) map[string]string {
+	return maps.Clone(e.dimensions[service])
+}
+
 // MonthlyCost is what the endpoints made here cost a month in USD, before data.
 func (e *Endpoints) MonthlyCost() float64 {
 	return MonthlyCost(len(e.made), len(*e.subnets.SubnetIds))
@@ -149,9 +160,11 @@ func (p *Props) selection() *awsec2.SubnetSelection {
 }
 
 func (e *Endpoints) add(service Service) {
+	of := awsec2.NewInterfaceVpcEndpointAwsService(jsii.String(string(service)), nil, nil, nil)
+	name := *of.Name()
 	endpoint := awsec2.NewInterfaceVpcEndpoint(e, jsii.String(string(service)), &awsec2.InterfaceVpcEndpointProps{
 		Vpc:               e.props.Vpc,
-		Service:           awsec2.NewInterfaceVpcEndpointAwsService(jsii.String(string(service)), nil, nil, nil),
+		Service:           of,
 		Subnets:           &awsec2.SubnetSelection{Subnets: e.subnets.Subnets},
 		SecurityGroups:    &[]awsec2.ISecurityGroup{e.group},
 		Open:              jsii.Bool(false),
@@ -171,6 +184,9 @@ func (e *Endpoints) add(service Service) {
 		}))
 	}
 	e.made = append(e.made, service)
+	e.dimensions[service] = map[string]string{
+		"Endpoint Type": "Interface", "Service Name": name, "VPC Endpoint Id": *endpoint.VpcEndpointId(), "VPC Id": *e.props.Vpc.VpcId(),
+	}
 }
 
 func (e *Endpoints) addGateway() {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/cost"
+	"github.com/postern-cdk/postern/internal/flowlog"
 )
 
 // Props says what the network is to be. The zero value, and nil, is a VPC that
@@ -93,14 +94,11 @@ const DefaultCidr = "10.0.0.0/16"
 // MaxAvailabilityZones is the number of zones that addresses are set aside for.
 const MaxAvailabilityZones = 4
 
-// LogFormat is the format of the flow log records: the 14 default fields in
-// their default order, then what tells who talked to whom through NAT, load
-// balancers and endpoints, in which direction, and who began. See
+// LogFormat is the format of the flow log records: the 14 default fields in their
+// default order, then what tells who talked to whom through NAT, load balancers and
+// endpoints, in which direction, and who began. See
 // https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html.
-const LogFormat = "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} " +
-	"${protocol} ${packets} ${bytes} ${start} ${end} ${action} ${log-status} " +
-	"${vpc-id} ${subnet-id} ${instance-id} ${tcp-flags} ${type} ${pkt-srcaddr} ${pkt-dstaddr} " +
-	"${region} ${az-id} ${pkt-src-aws-service} ${pkt-dst-aws-service} ${flow-direction} ${traffic-path}"
+const LogFormat = flowlog.Format
 
 func (p *Props) withDefaults() Props {
 	var q Props

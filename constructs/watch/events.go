@@ -13,6 +13,7 @@ import (
 
 	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/notice"
+	"github.com/postern-cdk/postern/internal/runbook"
 	"github.com/postern-cdk/postern/internal/tree"
 )
 
@@ -132,18 +133,25 @@ func (w *Watch) AddTamperNotices(options *TamperNotices) {
 
 	t := w.teller(w, tamperingID)
 	p := n.protected()
-	itself := t.add("Watch", "Tells that rules or alarms of the watch were changed", notice.WatchTampered(notice.Prefix(*awscdk.Stack_Of(w).StackName())))
-	t.add("Topics", "Tells that who gets messages was changed", notice.TopicsTampered(w.topicArns()))
+	const tampering = runbook.Page("tampering")
+	itself := t.addLoud("Watch", "Tells that rules or alarms of the watch were changed", tampering, notice.WatchTampered(notice.Prefix(*awscdk.Stack_Of(w).StackName())))
+	t.addLoud("Topics", "Tells that who gets messages was changed", tampering, notice.TopicsTampered(w.topicArns()))
 	for i, rule := range notice.RecordsTampered(p, *itself.name) {
-		id := "Records"
-		if i > 0 {
-			id += strconv.Itoa(i + 1)
-		}
-		t.add(id, "Tells that what keeps records was changed", rule)
+		t.addLoud(numbered("Records", i), "Tells that what keeps records was changed", tampering, rule)
 	}
-	t.add("Doors", "Tells that what lets people in was changed", notice.DoorsTampered(p))
-	t.add("Ports", "Tells that port 22 or 3389 was opened", notice.PortsOpened())
+	for i, rule := range notice.DoorsTampered(p) {
+		t.addLoud(numbered("Doors", i), "Tells that what lets people in was changed", tampering, rule)
+	}
+	t.addLoud("Ports", "Tells that port 22 or 3389 was opened", tampering, notice.PortsOpened())
 	t.widgets("Tampering", "What was changed")
+}
+
+// numbered is an ID that stays what it is while more rules come after it.
+func numbered(id string, i int) string {
+	if i == 0 {
+		return id
+	}
+	return id + strconv.Itoa(i+1)
 }
 
 // AddTunnelNotices tells people of each tunnel that is opened through an EC2 Instance
@@ -166,7 +174,7 @@ func (w *Watch) AddTunnelNotices() {
 func (w *Watch) AddSerialConsoleNotices() {
 	tree.Must("watch", w, serialConsoleID, w.once("AddSerialConsoleNotices", serialConsoleID))
 	t := w.teller(w, serialConsoleID)
-	t.add("Used", "Tells that a serial console was used", notice.SerialConsole())
+	t.addLoud("Used", "Tells that a serial console was used", runbook.Page("serial-console"), notice.SerialConsole())
 	t.widgets("Serial console", "Uses of a serial console")
 }
 
@@ -176,7 +184,7 @@ func (w *Watch) AddSerialConsoleNotices() {
 func (w *Watch) AddFailedAttempts() {
 	tree.Must("watch", w, attemptsID, w.once("AddFailedAttempts", attemptsID))
 	t := w.teller(w, attemptsID)
-	t.add("Refused", "Tells that access was refused", notice.Refused())
+	t.addLoud("Refused", "Tells that access was refused", runbook.Page("refused-access"), notice.Refused())
 	t.widgets("Refused access", "Calls refused")
 }
 
@@ -188,7 +196,7 @@ func (w *Watch) AddFailedAttempts() {
 func (w *Watch) AddRootNotices() {
 	tree.Must("watch", w, rootID, w.once("AddRootNotices", rootID))
 	t := w.teller(w, rootID)
-	t.add("Used", "Tells that the root user was used", notice.RootUsed())
+	t.addLoud("Used", "Tells that the root user was used", runbook.Page("root-use"), notice.RootUsed())
 	t.widgets("Root user", "What the root user did")
 }
 

@@ -22,7 +22,8 @@ type delivery struct {
 	watch    *Watch
 	scope    constructs.Construct
 	queueArn *string
-	lost     awscloudwatch.Alarm
+	// functionArn is of what puts notices into words; nil where EventBridge does.
+	functionArn *string
 }
 
 // kept is how long the queue keeps what was not delivered, the most that SQS does.
@@ -51,13 +52,19 @@ func (w *Watch) newDelivery() *delivery {
 			"PolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": statements},
 		},
 	})
-	d.lost = w.alarm(d.scope, "Lost", noticesLost, &condition{
+	w.alarm(d.scope, "Lost", noticesLost, &condition{
 		metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
 			Namespace: jsii.String("AWS/SQS"), MetricName: jsii.String("ApproximateNumberOfMessagesVisible"), Statistic: jsii.String("Maximum"),
 			DimensionsMap: &map[string]*string{"QueueName": awscdk.Token_AsString(queue.GetAtt(jsii.String("QueueName"), awscdk.ResolutionTypeHint_STRING), nil)},
 		}),
 		at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: evidence, runbook: "notice-lost",
 	})
+	if w.props.judges() {
+		d.newFunction(w.file, w.props.settings())
+	} else {
+		w.AllowEventBridge()
+		w.allowChat()
+	}
 	return d
 }
 
@@ -66,25 +73,46 @@ const noticesLost = "A notice was lost: what EventBridge should have told is in 
 	"See whether the policy of the topic lets events.amazonaws.com publish, and that of its key lets it use the key. " +
 	"The alarm ends when the queue is empty: delete a message when somebody has dealt with it."
 
-// targets are where a rule sends a message: each a way to people of its own.
-func (d *delivery) targets(words notice.Words) []any {
-	return []any{d.target("Topic", d.watch.topic.TopicArn(), words.Template(), words.Paths)}
+// connect has a rule send its messages: to the topics, each of which is a way to
+// people, or to the function.
+func (d *delivery) connect(rule awsevents.CfnRule, words notice.Words) {
+	if d.functionArn != nil {
+		rule.SetTargets([]any{d.target("Function", d.functionArn, words.FunctionTemplate(), nil)})
+		awscdk.NewCfnResource(rule, jsii.String("Permission"), &awscdk.CfnResourceProps{
+			Type: jsii.String("AWS::Lambda::Permission"),
+			Properties: &map[string]any{
+				"Action": "lambda:InvokeFunction", "FunctionName": *d.functionArn,
+				"Principal": "events.amazonaws.com", "SourceArn": *rule.AttrArn(),
+			},
+		})
+		return
+	}
+	targets := []any{d.target("Topic", d.watch.topic.TopicArn(), words.Template(), words.Paths)}
+	if d.watch.chat != nil {
+		targets = append(targets, d.target("Chat", d.watch.chat.TopicArn(), words.ChatTemplate(), words.Paths))
+	}
+	rule.SetTargets(targets)
 }
 
 // target tries for a day, and then puts the event into the queue.
 //
 // docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html
 func (d *delivery) target(id string, arn *string, template string, paths map[string]string) *awsevents.CfnRule_TargetProperty {
-	pointers := map[string]*string{}
-	for name, path := range paths {
-		pointers[name] = &path
+	transformer := &awsevents.CfnRule_InputTransformerProperty{InputTemplate: &template}
+	if len(paths) > 0 {
+		transformer.InputPathsMap = paths
 	}
 	return &awsevents.CfnRule_TargetProperty{
 		Id: &id, Arn: arn,
-		InputTransformer: &awsevents.CfnRule_InputTransformerProperty{InputPathsMap: pointers, InputTemplate: &template},
+		InputTransformer: transformer,
 		DeadLetterConfig: &awsevents.CfnRule_DeadLetterConfigProperty{Arn: d.queueArn},
 	}
 }
 
 // topicArns are all topics that messages go to.
-func (w *Watch) topicArns() []string { return []string{*w.topic.TopicArn()} }
+func (w *Watch) topicArns() []string {
+	if w.chat == nil {
+		return []string{*w.topic.TopicArn()}
+	}
+	return []string{*w.topic.TopicArn(), *w.chat.TopicArn()}
+}

@@ -7,12 +7,12 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
-	"github.com/aws/aws-cdk-go/awscdk/v2/interfaces/interfacesawscloudwatch"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/notice"
+	"github.com/postern-cdk/postern/internal/runbook"
 	"github.com/postern-cdk/postern/internal/tree"
 )
 
@@ -130,10 +130,10 @@ func (w *Watch) AddBreakGlass(way BreakGlass) {
 		w.breakGlass = constructs.NewConstruct(w, jsii.String(breakGlassID))
 	}
 	t := w.teller(w.breakGlass, name)
-	rule := t.add("Used", "Tells that break-glass access was used", notice.BreakGlass(name, w.documents(documents)))
-	t.alarms = append(t.alarms, w.alarm(t.scope, "InUse", breakGlassUsed(name), &condition{
-		metric: rule.count("Invocations", ""), at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: security, runbook: "break-glass",
-	}))
+	rule := t.addLoud("Used", "Tells that break-glass access was used", runbook.Page("break-glass"), notice.BreakGlass(name, w.documents(documents)))
+	w.alarm(t.scope, "InUse", breakGlassUsed(name), &condition{
+		metric: rule.count("Invocations"), at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: security, runbook: "break-glass",
+	})
 	t.widgets("Break-glass: "+name, "Break-glass sessions: "+name)
 }
 
@@ -181,7 +181,7 @@ func (w *Watch) AddHours(of Hours) {
 			Expression:   jsii.String(unopened),
 			UsingMetrics: &map[string]awscloudwatch.IMetric{"failed": failed, "lost": lost},
 		}),
-		at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: security, runbook: "hours-not-opened",
+		at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: availability, runbook: "hours-not-opened",
 	})
 }
 
@@ -216,26 +216,28 @@ func (w *Watch) documents(names []string) []notice.Document {
 
 // teller is one scope of notices while it is made.
 type teller struct {
-	watch  *Watch
-	scope  constructs.Construct
-	rules  []*rule
-	alarms []interfacesawscloudwatch.IAlarmRef
+	watch *Watch
+	scope constructs.Construct
+	rules []*rule
 }
 
+// teller makes notices of calls, which EventBridge gets from CloudTrail.
 func (w *Watch) teller(parent constructs.Construct, id string) *teller {
+	if !w.existingTrail && !w.askedForTrail {
+		w.askedForTrail = true
+		tree.Warn(w, "watch-no-trail", "notices of sessions come from CloudTrail by EventBridge, and only while the account has a trail "+
+			"that logs management events in this region: make one with package trail and pass it as Trail, or say by ExistingTrail that there is one")
+	}
+	return w.tellerOf(parent, id)
+}
+
+// tellerOf makes notices of any events.
+func (w *Watch) tellerOf(parent constructs.Construct, id string) *teller {
 	if !w.toldByEvents {
 		w.toldByEvents = true
-		w.AllowEventBridge()
 		w.delivery = w.newDelivery()
-		if !w.existingTrail {
-			tree.Warn(w, "watch-no-trail", "notices of sessions come from CloudTrail by EventBridge, and only while the account has a trail "+
-				"that logs management events in this region: make one with package trail and pass it as Trail, or say by ExistingTrail that there is one")
-		}
 	}
-	return &teller{
-		watch: w, scope: constructs.NewConstruct(parent, &id),
-		alarms: []interfacesawscloudwatch.IAlarmRef{w.delivery.lost},
-	}
+	return &teller{watch: w, scope: constructs.NewConstruct(parent, &id)}
 }
 
 func (t *teller) add(id, description string, told notice.Rule) *rule {
@@ -243,11 +245,17 @@ func (t *teller) add(id, description string, told notice.Rule) *rule {
 		Description:  &description,
 		EventPattern: told.Pattern,
 		State:        jsii.String("ENABLED"), // no call that is told of only reads, which would need more
-		Targets:      t.watch.delivery.targets(told.Words),
 	})
+	t.watch.delivery.connect(made, told.Words)
 	r := &rule{name: made.Ref(), label: description}
 	t.rules = append(t.rules, r)
 	return r
+}
+
+// addLoud adds a message that says where to read on.
+func (t *teller) addLoud(id, description string, page runbook.Page, told notice.Rule) *rule {
+	told.Words = told.And("Runbook: " + page.URL())
+	return t.add(id, description, told)
 }
 
 // rule is an EventBridge rule on the default bus.
@@ -256,12 +264,12 @@ type rule struct {
 	label string
 }
 
-// count is a metric of the rule. An alarm takes it without a label.
+// count is a metric of the rule.
 //
 // docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
-func (r *rule) count(metric, label string) awscloudwatch.IMetric {
+func (r *rule) count(metric string) awscloudwatch.IMetric {
 	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-		Namespace: jsii.String("AWS/Events"), MetricName: &metric, Statistic: jsii.String("Sum"), Label: tree.Optional(label),
+		Namespace: jsii.String("AWS/Events"), MetricName: &metric, Statistic: jsii.String("Sum"),
 		DimensionsMap: &map[string]*string{"RuleName": r.name},
 	})
 }

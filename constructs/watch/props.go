@@ -21,11 +21,19 @@ const (
 	DefaultDiskPercent         = 85
 	DefaultUnprovenMinutes     = 30
 	DefaultMetricsNamespace    = "Postern/Bastion"
+
+	DefaultFailedKeysPerTenMinutes   = 20
+	DefaultInvalidUsersPerTenMinutes = 5
+	DefaultSudoPerTenMinutes         = 1
+	DefaultUnhealthyMinutes          = 5
 )
 
 // An alarm looks back a day at most
 // (docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html).
 const maxMinutes = 24 * 60
+
+// maxLines in ten minutes: where more are nothing to report, nothing is.
+const maxLines = 100_000
 
 // Props says who is told and how. Its zero value, and nil, make a topic that
 // nobody has subscribed to yet.
@@ -39,6 +47,10 @@ type Props struct {
 
 	// Key encrypts the topic made here, such as the key of an archive. Nil makes a
 	// customer managed key with yearly rotation ($1 a month).
+	//
+	// Beside Topic it is the key of that topic: of one of the same app it is known
+	// without, of an imported one it is not. The key that AWS manages for SNS is
+	// refused: CloudWatch and EventBridge can't use it, and say so nowhere.
 	Key awskms.IKey
 
 	// Emails are addresses to subscribe to the topic. SNS asks each to confirm.
@@ -54,6 +66,37 @@ type Props struct {
 	// organization, logs management events in this region, where Trail does not name
 	// it.
 	ExistingTrail bool
+
+	// Slack and Teams are chat channels that get alarms and notices, too. People in
+	// them can have AWS do nothing: nothing of it is allowed to them, whatever role they
+	// bring. The service is free; where no key is known, another is made ($1 a month).
+	Slack *Slack
+	Teams *Teams
+
+	// TimeZone is where people are, such as "Europe/Berlin": notices have the time there,
+	// and OfficeHours are there where they name no other. Empty is that of OfficeHours,
+	// or UTC.
+	//
+	// TimeZone, OfficeHours and KnownRanges each have a function send the notices, in
+	// the same words, instead of EventBridge alone. It costs nothing at the usual
+	// numbers of calls, and one alarm ($0.10 a month).
+	TimeZone string
+
+	// OfficeHours are when people are expected to work: a login to a host outside of
+	// them is an alarm, and a notice of what happens then begins with ABNORMAL. Nil
+	// expects them at any time.
+	OfficeHours *OfficeHours
+
+	// KnownRanges are the addresses that people work from, as CIDR blocks. A notice of
+	// what comes from elsewhere begins with ABNORMAL, but for what AWS services do on
+	// somebody's behalf, and what comes through VPC endpoints of the account. None is
+	// every address.
+	KnownRanges []string
+
+	// FunctionFile is the file that bin/functionzip made of that function, for where
+	// there is no Go or not its modules at synthesis. Defaults to building it, of the
+	// very version of this module.
+	FunctionFile string
 
 	// DashboardName is the name of the dashboard: letters, digits, "-" and "_", up
 	// to 255. Empty lets CloudFormation choose one.
@@ -88,10 +131,29 @@ type HostOptions struct {
 	// 100. 0 stands for [DefaultDiskPercent].
 	DiskPercent int
 
-	// LogGroup takes what the host tells of its promises. Nil stands for the host's
-	// own, where it has a method LogGroup, as a bastion does; without one there are
-	// no alarms on promises.
+	// LogGroup takes what the host tells of its promises, of logins and of sudo. Nil
+	// stands for the host's own, where it has a method LogGroup, as a bastion does;
+	// without one there are no alarms on any of it.
 	LogGroup awslogs.ILogGroup
+
+	// FailedKeysPerTenMinutes is how many keys and one-time codes of people with an
+	// account may be refused before it is reported, 1 to 100000. A client offers all
+	// keys that its agent has, so that a few are nothing. 0 stands for
+	// [DefaultFailedKeysPerTenMinutes].
+	FailedKeysPerTenMinutes int
+
+	// InvalidUsersPerTenMinutes is how often somebody without an account may try
+	// before it is reported, 1 to 100000. 0 stands for
+	// [DefaultInvalidUsersPerTenMinutes].
+	InvalidUsersPerTenMinutes int
+
+	// SudoPerTenMinutes is how many uses of sudo are reported, granted or refused, 1
+	// to 100000. 0 stands for [DefaultSudoPerTenMinutes]: each.
+	SudoPerTenMinutes int
+
+	// UnhealthyMinutes is how long the load balancer of a host that has one may find
+	// no healthy instance, 1 to 1440. 0 stands for [DefaultUnhealthyMinutes].
+	UnhealthyMinutes int
 
 	// UnprovenMinutes is how long the host may report no check of its promises, a
 	// multiple of 10 from 20 to 1440. It checks itself every five minutes. 0 stands
@@ -120,7 +182,15 @@ func (p *Props) withDefaults() Props {
 	if p == nil {
 		return Props{}
 	}
-	return *p
+	q := *p
+	if q.OfficeHours != nil {
+		hours := q.OfficeHours.withDefaults()
+		if hours.TimeZone == "" {
+			hours.TimeZone = q.TimeZone
+		}
+		q.OfficeHours = &hours
+	}
+	return q
 }
 
 var (
@@ -132,10 +202,8 @@ var (
 
 func (p *Props) validate() error {
 	var faults check.Faults
-	if p.Topic != nil && p.Key != nil {
-		faults.Add("Key", "is for a topic made here, but Topic brings another",
-			"leave it out, or leave out Topic to have one made")
-	}
+	p.validateChat(&faults)
+	p.validateUsual(&faults)
 	if p.Trail != nil && p.ExistingTrail {
 		faults.Add("ExistingTrail", "says that there is a trail, but Trail names it", "leave it out")
 	}
@@ -149,10 +217,44 @@ func (p *Props) validate() error {
 		}
 		seen[strings.ToLower(email)] = i
 	}
+	if p.OfficeHours != nil {
+		faults.Merge("OfficeHours", p.OfficeHours.validate())
+	}
 	if name := p.DashboardName; name != "" && !check.Token(name) && !dashboardName.MatchString(name) {
 		faults.Addf("DashboardName", `use letters, digits, "-" and "_", up to 255`, "%q is no name of a dashboard", name)
 	}
 	return faults.Err()
+}
+
+// validateKey asks the collaborators for what they are encrypted with.
+func (p *Props) validateKey() error {
+	var faults check.Faults
+	if p.Key != nil && unusable(p.Key.KeyArn()) {
+		faults.Add("Key", "is the key that AWS manages for SNS, whose policy can't be changed: alarms and notices would be lost, and nothing would say so",
+			"leave it out to have one made, or pass a customer managed key")
+	}
+	if p.Topic != nil && unusable(keyOf(p.Topic)) {
+		faults.Add("Topic", "is encrypted with the key that AWS manages for SNS, which CloudWatch and EventBridge can't use: alarms and notices would be lost, and nothing would say so",
+			"encrypt it with a customer managed key (MasterKey), or leave it out to have one made")
+	}
+	return faults.Err()
+}
+
+// keyOf is what a topic of the same app is encrypted with, by whatever it is named;
+// nil where it is not known.
+func keyOf(topic awssns.ITopic) *string {
+	if made, ok := topic.Node().DefaultChild().(awssns.CfnTopic); ok {
+		return made.KmsMasterKeyId()
+	}
+	return nil
+}
+
+// unusable tells of the key that every account has for SNS.
+//
+// docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
+// docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+func unusable(key *string) bool {
+	return key != nil && strings.HasSuffix(*key, "alias/aws/sns")
 }
 
 func (o *HostOptions) withDefaults() HostOptions {
@@ -170,6 +272,10 @@ func (o *HostOptions) withDefaults() HostOptions {
 		{&q.MemoryPercent, DefaultMemoryPercent},
 		{&q.DiskPercent, DefaultDiskPercent},
 		{&q.UnprovenMinutes, DefaultUnprovenMinutes},
+		{&q.FailedKeysPerTenMinutes, DefaultFailedKeysPerTenMinutes},
+		{&q.InvalidUsersPerTenMinutes, DefaultInvalidUsersPerTenMinutes},
+		{&q.SudoPerTenMinutes, DefaultSudoPerTenMinutes},
+		{&q.UnhealthyMinutes, DefaultUnhealthyMinutes},
 	} {
 		if *field.value == 0 {
 			*field.value = field.fallback
@@ -196,6 +302,10 @@ func (o *HostOptions) validate() error {
 		faults.Addf("UnprovenMinutes", fmt.Sprintf("use a multiple of %d from %d to %d", promisePeriodMinutes, 2*promisePeriodMinutes, maxMinutes),
 			"%d can't be counted in steps of %d minutes", unproven, promisePeriodMinutes)
 	}
+	faults.Check("FailedKeysPerTenMinutes", check.Between(o.FailedKeysPerTenMinutes, 1, maxLines))
+	faults.Check("InvalidUsersPerTenMinutes", check.Between(o.InvalidUsersPerTenMinutes, 1, maxLines))
+	faults.Check("SudoPerTenMinutes", check.Between(o.SudoPerTenMinutes, 1, maxLines))
+	faults.Check("UnhealthyMinutes", check.Between(o.UnhealthyMinutes, 1, maxMinutes))
 	faults.Check("CpuPercent", check.Between(o.CpuPercent, 1, 100))
 	faults.Check("MemoryPercent", check.Between(o.MemoryPercent, 1, 100))
 	faults.Check("DiskPercent", check.Between(o.DiskPercent, 1, 100))

@@ -8,12 +8,14 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
-	"github.com/aws/aws-cdk-go/awscdk/v2/interfaces/interfacesawscloudwatch"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
+	"github.com/postern-cdk/postern/internal/function"
+	"github.com/postern-cdk/postern/internal/host/settings"
+	"github.com/postern-cdk/postern/internal/hostalarm"
 	"github.com/postern-cdk/postern/internal/policy"
 	"github.com/postern-cdk/postern/internal/runbook"
 	"github.com/postern-cdk/postern/internal/tree"
@@ -28,11 +30,23 @@ type Watch struct {
 	topic     awssns.ITopic
 	dashboard awscloudwatch.Dashboard
 	action    *publish
-	made      []made
 	delivery  *delivery
+	props     Props
+	file      function.File // of the function, where there is one
+	key       awskms.IKey   // of the topic, where it is known
+	chat      awssns.Topic  // nil where nobody chats
 
-	breakGlass, hours                          constructs.Construct
-	existingTrail, eventsAllowed, toldByEvents bool
+	// What the dashboard shows.
+	hosts    []*watched
+	sessions []*sessions
+	made     []made
+	queries  *Queries
+	notices  []noticed
+	cost     string
+
+	breakGlass, hours                                         constructs.Construct
+	officeHours                                               *OfficeHours
+	existingTrail, eventsAllowed, toldByEvents, askedForTrail bool
 }
 
 var _ constructs.IConstruct = (*Watch)(nil)
@@ -48,13 +62,23 @@ type Host interface {
 // New makes a watch that has no host yet. props may be nil.
 func New(scope constructs.Construct, id string, props *Props) *Watch {
 	p := props.withDefaults()
-	tree.Must("watch", scope, id, p.validate())
+	err := p.validate()
+	if err == nil {
+		err = p.validateKey()
+	}
+	var file function.File
+	if err == nil {
+		file, err = p.function()
+	}
+	tree.Must("watch", scope, id, err)
 
-	w := &Watch{}
+	w := &Watch{props: p, file: file}
 	constructs.NewConstruct_Override(w, scope, &id)
 	w.scope = attach.ScopeOf(w)
 	w.trail, w.existingTrail = p.Trail, p.ExistingTrail || p.Trail != nil
+	w.officeHours = p.OfficeHours
 	w.topic = w.useTopic(&p)
+	w.newChat(&p)
 	w.action = &publish{topicARN: w.topic.TopicArn()}
 	for i, email := range p.Emails {
 		name := "Email " + email
@@ -68,6 +92,7 @@ func New(scope constructs.Construct, id string, props *Props) *Watch {
 	w.dashboard = awscloudwatch.NewDashboard(w, jsii.String("Dashboard"), &awscloudwatch.DashboardProps{
 		DashboardName: tree.Optional(p.DashboardName),
 	})
+	w.dashboard.AddWidgets(&board{watch: w})
 	return w
 }
 
@@ -91,13 +116,15 @@ func (w *Watch) AllowEventBridge() {
 func (w *Watch) useTopic(p *Props) awssns.ITopic {
 	if p.Topic != nil {
 		w.topic = p.Topic
+		w.useItsKey(p)
 	} else {
+		w.useKey(p)
 		w.topic = awssns.NewTopic(w, jsii.String("Topic"), &awssns.TopicProps{
 			DisplayName: jsii.String("Postern"),
-			MasterKey:   w.useKey(p),
+			MasterKey:   w.key,
 			EnforceSSL:  jsii.Bool(true),
 		})
-		if len(p.Emails) == 0 {
+		if len(p.Emails) == 0 && p.Slack == nil && p.Teams == nil {
 			tree.Warn(w, "watch-nobody-subscribed",
 				"nobody is told when an alarm goes off: name addresses in Emails, or subscribe to Topic() and acknowledge this")
 		}
@@ -115,22 +142,44 @@ func (w *Watch) allow(statements, readable []policy.Statement) {
 	}
 }
 
-func (w *Watch) useKey(p *Props) awskms.IKey {
-	key := p.Key
-	if key == nil {
-		// It protects messages on their way, not evidence: it goes with the topic.
-		key = awskms.NewKey(w, jsii.String("Key"), &awskms.KeyProps{
-			Description:       jsii.String("Encrypts notices about the ways into the network"),
-			EnableKeyRotation: jsii.Bool(true),
-			RemovalPolicy:     awscdk.RemovalPolicy_DESTROY,
-		})
+// useItsKey sees that CloudWatch and EventBridge can use the key of a topic that was
+// brought. Of an imported one it is not known, and its warning says what is needed.
+func (w *Watch) useItsKey(p *Props) {
+	w.key = p.Key
+	if w.key == nil {
+		w.key = p.Topic.MasterKey()
 	}
+	if w.key != nil {
+		w.letPublishersUse(w.key)
+	}
+}
+
+func (w *Watch) useKey(p *Props) {
+	w.key = p.Key
+	if w.key == nil {
+		w.key = w.newKey(w)
+		return
+	}
+	w.letPublishersUse(w.key)
+}
+
+// newKey is for messages on their way, not for evidence: it goes with the topic.
+func (w *Watch) newKey(scope constructs.Construct) awskms.IKey {
+	key := awskms.NewKey(scope, jsii.String("Key"), &awskms.KeyProps{
+		Description:       jsii.String("Encrypts notices about the ways into the network"),
+		EnableKeyRotation: jsii.Bool(true),
+		RemovalPolicy:     awscdk.RemovalPolicy_DESTROY,
+	})
+	w.letPublishersUse(key)
+	return key
+}
+
+func (w *Watch) letPublishersUse(key awskms.IKey) {
 	if !attach.ToKey(key, policy.TopicKeyStatements(w.scope)) {
 		tree.Warn(w, "watch-key-policy",
 			"the policy of the imported Key can't be changed from here: see that it has these statements, or notices are lost:\n"+
 				policy.Lines(policy.TopicKeyStatements(policy.Placeholders())))
 	}
-	return key
 }
 
 // AddHost adds the alarms of a host and a part of the dashboard. options may be
@@ -145,15 +194,35 @@ func (w *Watch) AddHost(host Host, options *HostOptions) {
 	if o.Name == "" {
 		o.Name = *host.Node().Id()
 	}
-	if telling, ok := host.(interface{ LogGroup() awslogs.ILogGroup }); ok && o.LogGroup == nil {
-		o.LogGroup = telling.LogGroup()
+	group := func(settings.Log) awslogs.ILogGroup { return o.LogGroup }
+	if o.LogGroup == nil {
+		if telling, ok := host.(interface{ LogGroup() awslogs.ILogGroup }); ok {
+			o.LogGroup = telling.LogGroup()
+		}
+		if telling, ok := host.(interface {
+			LogGroupOf(kind string) awslogs.ILogGroup
+		}); ok {
+			group = func(kind settings.Log) awslogs.ILogGroup { return telling.LogGroupOf(string(kind)) }
+		}
 	}
 	tree.Must("watch host", w, o.Name, w.validateHost(&o))
 
 	scope := constructs.NewConstruct(w, &o.Name)
-	h := &watched{watch: w, scope: scope, path: *scope.Node().Path(), options: &o, periods: map[int]awscdk.Duration{}, notice: alarmText{host: o.Name, group: host.AutoScalingGroupName()}}
+	h := &watched{door: door{watch: w, scope: scope, name: o.Name}, path: *scope.Node().Path(), options: &o, periods: map[int]awscdk.Duration{}, notice: alarmText{host: o.Name, group: host.AutoScalingGroupName()}}
+	h.group = group
+	if balanced, ok := host.(interface {
+		LoadBalancerNames() (loadBalancer, targetGroup string)
+	}); ok {
+		h.loadBalancer, h.targetGroup = balanced.LoadBalancerNames()
+	}
 	h.alarms()
-	h.widgets()
+	h.gather()
+	if o.LogGroup != nil {
+		for _, kind := range settings.Logs() {
+			h.records = append(h.records, *group(kind).LogGroupName())
+		}
+	}
+	w.hosts = append(w.hosts, h)
 }
 
 func (w *Watch) validateHost(o *HostOptions) error {
@@ -177,85 +246,72 @@ func (p *publish) Bind(constructs.Construct, awscloudwatch.IAlarm) *awscloudwatc
 
 // watched is one host while its alarms and widgets are made.
 type watched struct {
-	watch   *Watch
-	scope   constructs.Construct
+	door
+	records []string // names of its log groups
 	path    string
 	options *HostOptions
 	notice  alarmText
 	periods map[int]awscdk.Duration
 
-	made                                          []interfacesawscloudwatch.IAlarmRef
-	instances, status, cpu, told, agent, capacity []awscloudwatch.IMetric
+	// group is where records of a kind go.
+	group func(settings.Log) awslogs.ILogGroup
+	// loadBalancer and targetGroup are dimensions, or "".
+	loadBalancer, targetGroup string
 }
 
 func (h *watched) alarms() {
 	o, n := h.options, h.notice
 	wanted := h.metric("AWS/AutoScaling", "GroupDesiredCapacity", "Maximum", 1)
 	running := h.metric("AWS/AutoScaling", "GroupInServiceInstances", "Minimum", 1)
-	h.instances = []awscloudwatch.IMetric{wanted, running}
 	h.alarm("InService", n.outOfService(o.OutOfServiceMinutes), &condition{
 		metric: h.expression(outOfService, 1, map[string]awscloudwatch.IMetric{desired: wanted, inService: running}),
 		at:     1, periods: o.OutOfServiceMinutes, missing: awscloudwatch.TreatMissingData_BREACHING, class: availability, runbook: "in-service",
 	})
 
+	if h.loadBalancer != "" {
+		h.balanced(wanted)
+	}
+
 	failed := h.metric("AWS/EC2", "StatusCheckFailed", "Maximum", 1)
-	h.status = []awscloudwatch.IMetric{failed}
 	h.alarm("StatusCheck", n.statusCheck(), &condition{
-		metric: failed, at: 1, periods: 3, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: availability, runbook: "status-check",
+		metric: failed, at: 1, periods: 3, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: strain, runbook: "status-check",
 	})
 
 	cpu := h.metric("AWS/EC2", "CPUUtilization", "Average", loadPeriodMinutes)
-	h.cpu = []awscloudwatch.IMetric{cpu}
-	h.load("Cpu", n.cpu(o.CpuPercent), cpu, &condition{at: o.CpuPercent, class: availability, runbook: "cpu"})
+	h.load("Cpu", n.cpu(o.CpuPercent), cpu, &condition{at: o.CpuPercent, class: strain, runbook: "cpu"})
 
 	if o.LogGroup != nil {
 		h.promises()
+		h.occurrences()
 	}
 	if o.WithoutAgent {
 		return
 	}
-	h.agent = []awscloudwatch.IMetric{h.metric(o.MetricsNamespace, "mem_used_percent", "SampleCount", silentPeriodMinutes)}
-	wanted = h.metric("AWS/AutoScaling", "GroupDesiredCapacity", "Maximum", silentPeriodMinutes)
+	heard := h.metric(o.MetricsNamespace, "mem_used_percent", "SampleCount", silentPeriodMinutes)
+	running = h.metric("AWS/AutoScaling", "GroupInServiceInstances", "Maximum", silentPeriodMinutes)
 	h.alarm("AgentSilent", n.silent(o.SilentMinutes), &condition{
-		metric: h.expression(silent, silentPeriodMinutes, map[string]awscloudwatch.IMetric{desired: wanted, beats: h.agent[0]}),
+		metric: h.expression(silent, silentPeriodMinutes, map[string]awscloudwatch.IMetric{inService: running, beats: heard}),
 		at:     1, periods: o.SilentMinutes / silentPeriodMinutes, missing: awscloudwatch.TreatMissingData_BREACHING, class: evidence, runbook: "agent-silent",
 	})
 	memory := h.metric(o.MetricsNamespace, "mem_used_percent", "Maximum", loadPeriodMinutes)
 	disk := h.metric(o.MetricsNamespace, "disk_used_percent", "Maximum", loadPeriodMinutes)
-	h.capacity = []awscloudwatch.IMetric{memory, disk}
-	h.load("Memory", n.memory(o.MemoryPercent), memory, &condition{at: o.MemoryPercent, class: availability, runbook: "memory"})
+	h.load("Memory", n.memory(o.MemoryPercent), memory, &condition{at: o.MemoryPercent, class: strain, runbook: "memory"})
 	h.load("Disk", n.disk(o.DiskPercent), disk, &condition{at: o.DiskPercent, class: evidence, runbook: "disk"})
 }
 
 // promises alarms on what the host tells of itself, and on its telling nothing.
 func (h *watched) promises() {
 	o, n := h.options, h.notice
-	broken := h.counted("Broken", brokenPromise)
-	told := h.counted("Checks", anyCheck)
-	h.told = []awscloudwatch.IMetric{broken, told}
+	broken := h.counted(hostalarm.HostPromise)
+	told := h.counted(hostalarm.HostUnproven)
+	h.measured("Arrival", arrival, "$.ms")
 	h.alarm("HostPromise", n.broken(), &condition{
 		metric: broken, at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: evidence, runbook: "host-promise",
 	})
-	wanted := h.metric("AWS/AutoScaling", "GroupDesiredCapacity", "Maximum", promisePeriodMinutes)
+	running := h.metric("AWS/AutoScaling", "GroupInServiceInstances", "Maximum", promisePeriodMinutes)
 	h.alarm("HostUnproven", n.unproven(o.UnprovenMinutes), &condition{
-		metric: h.expression(unproven, promisePeriodMinutes, map[string]awscloudwatch.IMetric{desired: wanted, checks: told}),
+		metric: h.expression(unproven, promisePeriodMinutes, map[string]awscloudwatch.IMetric{inService: running, checks: told}),
 		at:     1, periods: o.UnprovenMinutes / promisePeriodMinutes, missing: awscloudwatch.TreatMissingData_BREACHING, class: evidence, runbook: "host-unproven",
-	})
-}
-
-// counted is how many lines of the host's log group match a pattern. The metric
-// has no dimension, as it could only come from the lines; its name tells the host.
-func (h *watched) counted(id, pattern string) awscloudwatch.IMetric {
-	namespace, name := h.options.MetricsNamespace, id+" "+h.path
-	awslogs.NewCfnMetricFilter(h.scope, jsii.String(id), &awslogs.CfnMetricFilterProps{
-		LogGroupName:  h.options.LogGroup.LogGroupName(),
-		FilterPattern: &pattern,
-		MetricTransformations: []any{&awslogs.CfnMetricFilter_MetricTransformationProperty{
-			MetricNamespace: &namespace, MetricName: &name, MetricValue: jsii.String("1"),
-		}},
-	})
-	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-		Namespace: &namespace, MetricName: &name, Statistic: jsii.String("Sum"), Period: h.period(promisePeriodMinutes),
 	})
 }
 
@@ -274,20 +330,14 @@ type condition struct {
 	missing awscloudwatch.TreatMissingData
 	class   class
 	runbook runbook.Page // docs/runbooks/PAGE.md
-}
-
-func (h *watched) alarm(id, description string, c *condition) {
-	h.made = append(h.made, h.watch.alarm(h.scope, id, description, c))
+	door    bool         // a door has the alarm, and gathers it by its class
 }
 
 // alarm tells when a condition begins to hold and when it is over. Its text ends
 // with a full stop; where the runbook is, is added.
 func (w *Watch) alarm(scope constructs.Construct, id, description string, c *condition) awscloudwatch.Alarm {
-	if c.runbook != "" {
-		text, err := c.runbook.Description(description)
-		tree.Must("watch alarm", scope, id, err)
-		description = text
-	}
+	description, err := c.runbook.Description(description)
+	tree.Must("watch alarm", scope, id, err)
 	alarm := awscloudwatch.NewAlarm(scope, &id, &awscloudwatch.AlarmProps{
 		AlarmDescription:   &description,
 		Metric:             c.metric,
@@ -296,9 +346,13 @@ func (w *Watch) alarm(scope constructs.Construct, id, description string, c *con
 		EvaluationPeriods:  jsii.Number(float64(c.periods)),
 		TreatMissingData:   c.missing,
 	})
+	w.made = append(w.made, made{arn: *alarm.AlarmArn(), class: c.class})
+	if c.door && c.class.gathered() {
+		tree.Acknowledge(alarm, "The composite alarm of its door tells of it.", "NIST.800.53.R5-CloudWatchAlarmAction")
+		return alarm
+	}
 	alarm.AddAlarmAction(w.action)
 	alarm.AddOkAction(w.action)
-	w.made = append(w.made, made{alarm: alarm, class: c.class})
 	return alarm
 }
 

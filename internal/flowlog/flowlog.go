@@ -25,8 +25,8 @@ func Fields(format string) []string {
 	return fields
 }
 
-// Name is what a field is called in queries and in Athena's tables, where a hyphen
-// would need quotes and start and end are words of their own.
+// Name is what a field is called in queries, where a hyphen would need backticks, and
+// start and end alone would say of what.
 func Name(field string) string {
 	switch field {
 	case "start", "end":

@@ -1,5 +1,5 @@
 // Package function makes the files of the functions that stand behind custom
-// resources: a program of this module, compiled for Lambda's runtime
+// resources and rules: a program of this module, compiled for Lambda's runtime
 // provided.al2023 on arm64, in a zip archive.
 //
 //	f, err := function.Build(ctx, accountdefault.Program, function.Options{})
@@ -29,6 +29,7 @@ import (
 
 	"github.com/postern-cdk/postern/internal/accountdefault"
 	"github.com/postern-cdk/postern/internal/compile"
+	"github.com/postern-cdk/postern/internal/notice"
 )
 
 // What a Lambda function of these files is to be made with.
@@ -39,7 +40,7 @@ const (
 )
 
 // Programs that are functions, below bin.
-func Programs() []string { return []string{accountdefault.Program} }
+func Programs() []string { return []string{accountdefault.Program, notice.Program} }
 
 // Options say which file is wanted.
 type Options struct {

@@ -127,7 +127,7 @@ func TestKeyFollowsWhatItIsMadeOf(t *testing.T) {
 
 func TestFaultsSayWhatToDo(t *testing.T) {
 	_, err := Build(t.Context(), "theirs", Options{})
-	require.EqualError(t, err, `no function "theirs": use one of postern-account-default`)
+	require.EqualError(t, err, `no function "theirs": use one of postern-account-default, postern-notice`)
 
 	t.Setenv("PATH", "")
 	_, err = Build(t.Context(), program, Options{CacheDir: t.TempDir(), Progress: &bytes.Buffer{}})

@@ -66,10 +66,11 @@ func TestAnswers(t *testing.T) {
 		`filter isPresent(person) | stats count(*) as n, sum(port) as s, min(port) as lo, max(@timestamp) as last by person | sort n desc`: "person=alice  n=3  s=122  lo=22  last=2026-11-20 12:00:04.000\n" +
 			"person=bob  n=1  s=9  lo=9  last=2026-11-20 12:00:02.000",
 		`filter isPresent(event) | stats count(port) as ports, count_distinct(person) as people, avg(port) as mean by event | sort event asc`: "event=begin  ports=3  people=2  mean=43.666666666666664\nevent=end  ports=0  people=1",
-		`stats count(*) as n by bin(2s) as t | sort t asc`:                     "t=2026-11-20 12:00:00.000  n=2\nt=2026-11-20 12:00:02.000  n=2\nt=2026-11-20 12:00:04.000  n=1",
-		`fields person, event | sort @timestamp asc | dedup person | limit 10`: "person=alice  event=begin\nperson=bob  event=begin\n",
-		"# who\nfields person # and nothing else\n| filter event = \"end\"":    "person=alice",
-		"filter `event` = 'end' | display `event`":                             "event=end",
+		`filter isPresent(person) | stats earliest(event) as first, latest(port) as p by person | sort person asc`:                            "person=alice  first=begin  p=100\nperson=bob  first=begin  p=9",
+		`stats count(*) as n by bin(2s) as t | sort t asc`:                                                                                    "t=2026-11-20 12:00:00.000  n=2\nt=2026-11-20 12:00:02.000  n=2\nt=2026-11-20 12:00:04.000  n=1",
+		`fields person, event | sort @timestamp asc | dedup person | limit 10`:                                                                "person=alice  event=begin\nperson=bob  event=begin\n",
+		"# who\nfields person # and nothing else\n| filter event = \"end\"":                                                                   "person=alice",
+		"filter `event` = 'end' | display `event`":                                                                                            "event=end",
 	} {
 		assert.Equal(t, want, run(t, query, sessions...), query)
 	}

@@ -272,7 +272,7 @@ func (p *parser) compile(expression string) *regexp.Regexp {
 	return re
 }
 
-var aggregates = []string{"count", "count_distinct", "sum", "avg", "min", "max"}
+var aggregates = []string{"count", "count_distinct", "sum", "avg", "min", "max", "earliest", "latest"}
 
 func (p *parser) statsCommand() {
 	s := &stats{}

@@ -276,6 +276,9 @@ func (a *aggregate) over(rows []*row) (value, error) {
 	if a.of == nil {
 		return numberOf(float64(len(rows))), nil
 	}
+	if a.function == "earliest" || a.function == "latest" {
+		return a.at(rows)
+	}
 	var values []value
 	for _, r := range rows {
 		v, err := a.of.eval(r)
@@ -318,6 +321,26 @@ func (a *aggregate) over(rows []*row) (value, error) {
 	default:
 		return best, nil
 	}
+}
+
+// at is the value in the earliest or latest of some rows.
+func (a *aggregate) at(rows []*row) (value, error) {
+	var best value
+	var when float64
+	for i, r := range rows {
+		v, err := a.of.eval(r)
+		if err != nil {
+			return v, err
+		}
+		at := r.values["@timestamp"].num
+		switch {
+		case i == 0 || a.function == "earliest" && at < when || a.function == "latest" && at > when:
+			best, when = v, at
+		case at == when && v != best:
+			return v, fmt.Errorf("%s: %q and %q are of the same time", a.function, best, v)
+		}
+	}
+	return best, nil
 }
 
 type key struct {

@@ -77,7 +77,7 @@ func SessionStarted(quiet []Document) Rule {
 		documents = []any{map[string]any{"anything-but": spellings(quiet)}}
 	}
 	return Rule{
-		Pattern: call(startSession, map[string]any{"documentName": documents}),
+		Pattern: called(startSession, map[string]any{"documentName": documents}),
 		Words:   say(join(caller, started, document), "Session started: <who> on <target>", told("<target>, with document <document>")),
 	}
 }
@@ -86,7 +86,7 @@ func SessionStarted(quiet []Document) Rule {
 // default decides then whether and where they are logged.
 func SessionStartedByDefault() Rule {
 	return Rule{
-		Pattern: call(startSession, map[string]any{"documentName": absent}),
+		Pattern: called(startSession, map[string]any{"documentName": absent}),
 		Words: say(join(caller, started), "Session started with the default document of the account: <who> on <target>",
 			told("<target>, with document SSM-SessionManagerRunShell"),
 			"A policy that names its documents and checks them (ssm:SessionDocumentAccessCheck) does not allow this: see which one did."),
@@ -99,7 +99,7 @@ func SessionStartedByDefault() Rule {
 // docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-auditing.html
 func SessionEnded() Rule {
 	return Rule{
-		Pattern: call("TerminateSession", nil),
+		Pattern: called("TerminateSession", nil),
 		Words: say(join(caller, resumed), "Session ended: <session> by <who>",
 			origin, "Look closer: aws ssm describe-sessions --state History --filters key=SessionId,value=<session> --region <region>"),
 	}
@@ -109,7 +109,7 @@ func SessionEnded() Rule {
 // somebody else may get into one.
 func SessionResumed() Rule {
 	return Rule{
-		Pattern: call(resumeSession, nil),
+		Pattern: called(resumeSession, nil),
 		Words: say(join(caller, resumed), "Session resumed: <session> by <who>",
 			origin, look, end),
 	}
@@ -119,7 +119,7 @@ func SessionResumed() Rule {
 // they are.
 func BreakGlass(name string, documents []Document) Rule {
 	return Rule{
-		Pattern: call(startSession, map[string]any{"documentName": spellings(documents)}),
+		Pattern: called(startSession, map[string]any{"documentName": spellings(documents)}),
 		Words: say(join(caller, started, document), "BREAK-GLASS ACCESS IN USE: "+name+": <who> on <target>",
 			told("<target>, with document <document>"),
 			"If nobody declared an emergency, end the session now, take the role or user its rights, and keep the records."),
@@ -138,8 +138,8 @@ func told(where string) string {
 	return strings.Join([]string{origin, "To: " + where + ". Session: <session>.", look, end}, "\n")
 }
 
-// call matches the calls of one name that succeeded.
-func call(name string, parameters map[string]any) map[string]any {
+// called matches the calls of one name that succeeded.
+func called(name string, parameters map[string]any) map[string]any {
 	detail := map[string]any{
 		"eventSource": []any{"ssm.amazonaws.com"},
 		"eventName":   []any{name},

@@ -15,16 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/postern-cdk/postern/internal/notice"
+	"github.com/postern-cdk/postern/internal/notice/noticetest"
 )
 
-var (
-	shell      = notice.Document{Name: "Postern-Shell", Arn: "arn:aws:ssm:eu-west-1:111122223333:document/Postern-Shell"}
-	emergency  = notice.Document{Name: "Postern-BreakGlass", Arn: "arn:aws:ssm:eu-west-1:111122223333:document/Postern-BreakGlass"}
-	everyEvent = []string{
-		"athena", "break-glass", "identity-center-with-parameters", "not-connected", "reason-with-quotes", "refused", "resumed",
-		"role-by-default", "terminated", "user-with-document", "user-with-document-arn",
-	}
-)
+var emergency = notice.Document{Name: "Postern-BreakGlass", Arn: "arn:aws:ssm:eu-west-1:111122223333:document/Postern-BreakGlass"}
 
 func event(t *testing.T, name string) []byte {
 	t.Helper()
@@ -33,94 +27,16 @@ func event(t *testing.T, name string) []byte {
 	return text
 }
 
-// matching lists the recorded calls that a rule takes. moto's understanding of the
-// same patterns is asked in test/emulator.
-func matching(t *testing.T, r notice.Rule) []string {
+// toldOf lists the recorded calls that a rule takes, as test/patterns proves.
+func toldOf(t *testing.T, r notice.Rule) []string {
 	t.Helper()
-	text, err := json.Marshal(r.Pattern)
-	require.NoError(t, err)
-	var pattern map[string]any
-	require.NoError(t, json.Unmarshal(text, &pattern))
-	list := []string{}
-	for _, name := range everyEvent {
-		var call map[string]any
-		require.NoError(t, json.Unmarshal(event(t, name), &call))
-		if matches(t, pattern, call) {
-			list = append(list, name)
+	for _, c := range noticetest.Cases() {
+		if assert.ObjectsAreEqual(c.Rule, r) {
+			return c.Want
 		}
 	}
-	return list
-}
-
-// matches is as much of EventBridge's patterns as the rules use: all fields of the
-// pattern must match, each by one of its alternatives.
-//
-// docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern.html
-func matches(t *testing.T, pattern, call map[string]any) bool {
-	t.Helper()
-	for field, wanted := range pattern {
-		value, there := call[field]
-		switch wanted := wanted.(type) {
-		case map[string]any:
-			inner, _ := value.(map[string]any)
-			if !matches(t, wanted, inner) {
-				return false
-			}
-		case []any:
-			if !slices.ContainsFunc(wanted, func(alternative any) bool { return fits(t, alternative, value, there) }) {
-				return false
-			}
-		default:
-			require.Failf(t, "no pattern", "%s: %v", field, wanted)
-		}
-	}
-	return true
-}
-
-func fits(t *testing.T, alternative, value any, there bool) bool {
-	t.Helper()
-	operator, ok := alternative.(map[string]any)
-	if !ok {
-		return there && value == alternative
-	}
-	require.Len(t, operator, 1)
-	if wanted, ok := operator["exists"]; ok {
-		return there == wanted
-	}
-	refused, ok := operator["anything-but"].([]any)
-	require.True(t, ok, "%v", operator)
-	return there && !slices.Contains(refused, value)
-}
-
-func TestEveryRecordedCallIsAsked(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.json")
-	require.NoError(t, err)
-	names := []string{}
-	for _, file := range files {
-		names = append(names, strings.TrimSuffix(filepath.Base(file), ".json"))
-	}
-	slices.Sort(names)
-	assert.Equal(t, everyEvent, names)
-}
-
-func TestWhatIsTold(t *testing.T) {
-	for name, test := range map[string]struct {
-		rule notice.Rule
-		want []string
-	}{
-		"every session with a document": {notice.SessionStarted(nil), []string{
-			"break-glass", "identity-center-with-parameters", "reason-with-quotes", "user-with-document", "user-with-document-arn",
-		}},
-		"but for quiet ones": {notice.SessionStarted([]notice.Document{shell}), []string{
-			"break-glass", "identity-center-with-parameters",
-		}},
-		"without a document":  {notice.SessionStartedByDefault(), []string{"role-by-default"}},
-		"resumed":             {notice.SessionResumed(), []string{"resumed"}},
-		"break-glass":         {notice.BreakGlass("OnCall", []notice.Document{emergency}), []string{"break-glass"}},
-		"break-glass, by ARN": {notice.BreakGlass("OnCall", []notice.Document{shell}), []string{"reason-with-quotes", "user-with-document", "user-with-document-arn"}},
-	} {
-		t.Run(name, func(t *testing.T) { assert.Equal(t, test.want, matching(t, test.rule)) })
-	}
+	require.Fail(t, "no case has this rule")
+	return nil
 }
 
 // at follows a path of the kind that input transformers know.
@@ -137,9 +53,14 @@ func at(t *testing.T, document any, path string) (string, bool) {
 			return "", false
 		}
 	}
-	text, ok := document.(string)
-	require.True(t, ok, "%s is no text", path)
-	return text, true
+	switch value := document.(type) {
+	case string:
+		return value, true
+	case float64:
+		return strconv.FormatFloat(value, 'f', -1, 64), true
+	}
+	require.Failf(t, "no text", "%s is %v", path, document)
+	return "", false
 }
 
 var variable = regexp.MustCompile(`<[a-z]+>`)
@@ -202,7 +123,7 @@ End it: aws ssm terminate-session --session-id dave-0f00dfeedbeef0001 --region e
 If nobody declared an emergency, end the session now, take the role or user its rights, and keep the records.`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			assert.Contains(t, matching(t, test.rule), test.event)
+			assert.Contains(t, toldOf(t, test.rule), test.event)
 			assert.Equal(t, test.want, message(t, test.rule, test.event))
 		})
 	}
@@ -215,6 +136,7 @@ func TestNoFreeTextInMessages(t *testing.T) {
 		for name, path := range r.Paths {
 			assert.NotContains(t, []string{
 				"$.detail.requestParameters.reason", "$.detail.requestParameters.parameters", "$.detail.userAgent", "$.detail.errorMessage",
+				"$.detail.requestParameters.alarmName", "$.detail.requestParameters.alarmNames", "$.detail.requestParameters.groupName",
 			}, path, name)
 		}
 	}
@@ -240,8 +162,29 @@ func TestTemplates(t *testing.T) {
 }
 
 func rules() []notice.Rule {
-	return []notice.Rule{
-		notice.SessionStarted(nil), notice.SessionStarted([]notice.Document{shell}), notice.SessionStartedByDefault(),
-		notice.SessionResumed(), notice.BreakGlass("OnCall", []notice.Document{emergency}),
+	list := []notice.Rule{}
+	for _, c := range noticetest.Cases() {
+		list = append(list, c.Rule)
+	}
+	return list
+}
+
+// Amazon Q drops what is not in its form, and says so nowhere.
+//
+// docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html
+func TestChatTemplates(t *testing.T) {
+	for _, r := range rules() {
+		var n struct {
+			Version, Source string
+			Content         struct{ TextType, Title, Description string }
+		}
+		require.NoError(t, json.Unmarshal([]byte(r.ChatTemplate()), &n))
+		assert.Equal(t, "1.0 custom client-markdown", n.Version+" "+n.Source+" "+n.Content.TextType)
+		assert.NotContains(t, n.Content.Title, "<")
+		assert.NotEmpty(t, n.Content.Title)
+		assert.Equal(t, strings.Join(r.Lines, "\n"), n.Content.Description)
+		assert.LessOrEqual(t, len(r.ChatTemplate()), 8192)
+		assert.LessOrEqual(t, len(r.FunctionTemplate()), 8192)
+		assert.NotContains(t, strings.Join(r.Lines, ""), "{", "braces are the function's variables")
 	}
 }

@@ -108,23 +108,35 @@ func RecordsTampered(p Protected, watch string) []Rule {
 }
 
 // DoorsTampered tells of changes to the ways in: session documents, settings of
-// Systems Manager, new endpoints, the serial console.
-func DoorsTampered(p Protected) Rule {
-	var names []any
-	for _, name := range append([]string{accountDefault}, p.Documents...) {
-		names = append(names, name, map[string]any{"suffix": ":document/" + name})
+// Systems Manager, new endpoints, the serial console. There are as many rules as the
+// names of documents need.
+func DoorsTampered(p Protected) []Rule {
+	documents := append([]string{accountDefault}, p.Documents...)
+	always := []any{
+		alternative("ssm.amazonaws.com", nil, "UpdateServiceSetting", "ResetServiceSetting"),
+		alternative("ec2.amazonaws.com", nil, "CreateInstanceConnectEndpoint", "ModifyInstanceConnectEndpoint", "EnableSerialConsoleAccess"),
 	}
-	return Rule{
-		Pattern: pattern(either([]any{
-			alternative("ssm.amazonaws.com", map[string]any{"name": names},
-				"CreateDocument", "UpdateDocument", "UpdateDocumentDefaultVersion", "DeleteDocument", "ModifyDocumentPermission"),
-			alternative("ssm.amazonaws.com", nil, "UpdateServiceSetting", "ResetServiceSetting"),
-			alternative("ec2.amazonaws.com", nil, "CreateInstanceConnectEndpoint", "ModifyInstanceConnectEndpoint", "EnableSerialConsoleAccess"),
-		})),
-		Words: say(join(caller, done, recorded, changed), "TAMPERING WITH A WAY IN: <who>: <what> <document><setting><endpoint>", origin,
-			"This decides who gets in, or whether what they do is recorded. A deployment of yours that changes it is told of, too: then it is from cloudformation.amazonaws.com.",
-			record, unknown+"then deploy the stack that owns it again, which the record names."),
+	var rules []Rule
+	for len(documents) > 0 {
+		// Each is there twice, by its name and by what ends its ARN.
+		part := Protected{Documents: documents}
+		names := []any{}
+		for _, name := range part.takeDocuments(room) {
+			names = append(names, name, map[string]any{"suffix": ":document/" + name})
+		}
+		documents = part.Documents
+		rules = append(rules, Rule{
+			Pattern: pattern(either(append([]any{
+				alternative("ssm.amazonaws.com", map[string]any{"name": names},
+					"CreateDocument", "UpdateDocument", "UpdateDocumentDefaultVersion", "DeleteDocument", "ModifyDocumentPermission"),
+			}, always...))),
+			Words: say(join(caller, done, recorded, changed), "TAMPERING WITH A WAY IN: <who>: <what> <document><setting><endpoint>", origin,
+				"This decides who gets in, or whether what they do is recorded. A deployment of yours that changes it is told of, too: then it is from cloudformation.amazonaws.com.",
+				record, unknown+"then deploy the stack that owns it again, which the record names."),
+		})
+		always = nil
 	}
+	return rules
 }
 
 // PortsOpened tells of security groups that let addresses in on the port of SSH or
@@ -290,6 +302,25 @@ func (p *Protected) take(characters int) Protected {
 		}
 	}
 	return part
+}
+
+// takeDocuments removes what there is room for, one name at least.
+func (p *Protected) takeDocuments(characters int) []string {
+	n := 0
+	for n < len(p.Documents) {
+		length := len(p.Documents[n])
+		if check.Token(p.Documents[n]) {
+			length = tokenLength
+		}
+		characters -= 2*length + len(`"",{"suffix":":document/"},`)
+		if n > 0 && characters < 0 {
+			break
+		}
+		n++
+	}
+	taken := p.Documents[:n]
+	p.Documents = p.Documents[n:]
+	return taken
 }
 
 // Prefix is how CloudFormation begins the names that it makes up of 64 characters

@@ -28,6 +28,11 @@ func say(paths map[string]string, texts ...string) Words {
 	return w
 }
 
+// And has one more line at the end.
+func (w Words) And(line string) Words {
+	return Words{Lines: append(slices.Clone(w.Lines), line), Paths: w.Paths}
+}
+
 // Template is the message for an input transformer whose target is a topic.
 // EventBridge takes a text only in quotes, and several lines only as several texts;
 // so they are in quotes in an e-mail, too.

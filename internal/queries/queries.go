@@ -20,6 +20,7 @@ import (
 	"strings"
 
 	"github.com/postern-cdk/postern/internal/flowlog"
+	"github.com/postern-cdk/postern/internal/host/settings"
 )
 
 // Source is a kind of log groups.
@@ -60,6 +61,7 @@ const (
 	TargetAccess    = "TargetAccess"
 	CommandRuns     = "CommandRuns"
 	WhoConnected    = "WhoConnected"
+	SessionsNow     = "SessionsNow"
 	FailedLogins    = "FailedLogins"
 	PeopleChanges   = "PeopleChanges"
 	HostAlarms      = "HostAlarms"
@@ -125,12 +127,12 @@ func All() []Query {
 		},
 		{
 			WhoDidWhat, "Who did what in a session",
-			"One recorded session on a host from its beginning to its end. typed is what the shell says was typed, exec what the kernel saw start: that is the one to trust.",
+			"One recorded session on a host from its beginning to its end; sum is the digest of its last segment. typed is what the shell says was typed, exec what the kernel saw start: that is the one to trust.",
 			[]Source{Hosts},
 			[]Parameter{session},
 			`filter session = "{{session}}" and isPresent(event)
 | parse @message /"argv":\[(?<arguments>.*)\]/
-| fields time, event, person, address, dir, coalesce(line, path, command) as what, arguments, coalesce(status, why) as result
+| fields time, event, person, address, dir, coalesce(line, path, command) as what, arguments, coalesce(status, why) as result, sum
 | sort time asc
 | limit 10000`,
 		},
@@ -162,12 +164,23 @@ func All() []Query {
 		},
 		{
 			WhoConnected, "Logins on hosts",
-			"Sessions that began on hosts: who, from where, with which key.",
+			"Sessions that began on hosts: who, from where, with which key. The host's own check, every five minutes, is left out.",
 			[]Source{Hosts},
 			nil,
-			`filter event in ["begin", "refused"] and isPresent(person)
+			`filter event in ["begin", "refused"] and isPresent(person) and person != "` + settings.CheckUser + `"
 | fields @timestamp, person, address, instance, event, session, key.fingerprint as fingerprint, reason
 | sort @timestamp desc
+| limit 1000`,
+		},
+		{
+			SessionsNow, "Sessions going on",
+			"Sessions on hosts that have begun and not ended. One that began before the time that is looked at is not seen.",
+			[]Source{Hosts},
+			nil,
+			`filter event in ["begin", "end"] and isPresent(session)
+| stats earliest(@timestamp) as since, earliest(person) as who, earliest(address) as source, earliest(instance) as host, latest(event) as last by session
+| filter last = "begin" and isPresent(who) and who != "` + settings.CheckUser + `"
+| sort since asc
 | limit 1000`,
 		},
 		{

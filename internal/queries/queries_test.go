@@ -97,6 +97,7 @@ func TestAnswers(t *testing.T) {
 	}, answer(t, queries.CommandRuns, map[string]string{"text": "psql"}, "event", "person", "what", "arguments"))
 
 	assert.Equal(t, []string{"refused|alice|", "begin|alice|" + mine, "begin|bob|" + his}, answer(t, queries.WhoConnected, nil, "event", "person", "session"))
+	assert.Empty(t, answer(t, queries.SessionsNow, nil))
 	assert.Equal(t, []string{"203.0.113.66|3|3|5"}, answer(t, queries.FailedLogins, nil, "source", "connections", "accounts", "records"))
 	assert.Equal(t, []string{"removed|alice|no longer in the bucket", "refused|mallory|the RSA key has 1024 bits, 3072 are the least; better make an Ed25519 key", "added|carol|"},
 		answer(t, queries.PeopleChanges, nil, "action", "person", "reason"))
@@ -196,6 +197,30 @@ func TestForm(t *testing.T) {
 		assert.Equal(t, q, queries.ByID(q.ID))
 	}
 	assert.Panics(t, func() { queries.ByID("Nothing") })
+}
+
+// While they go on, and when the check has logged in.
+func TestSessionsNow(t *testing.T) {
+	var before []insights.Event
+	for _, e := range events(t, queries.Hosts) {
+		if strings.Contains(e.Message, `"event":"end"`) && strings.Contains(e.Message, `"person":"alice"`) {
+			continue
+		}
+		before = append(before, e)
+		if strings.Contains(e.Message, `"event":"begin"`) && strings.Contains(e.Message, `"person":"bob"`) {
+			checks := e
+			checks.Message = strings.NewReplacer(`"person":"bob"`, `"person":"postern-check"`, `"session":"2`, `"session":"3`).Replace(e.Message)
+			before = append(before, checks)
+		}
+	}
+	rows, err := parsed(t, queries.ByID(queries.SessionsNow), nil).Run(before)
+	require.NoError(t, err)
+	require.Len(t, rows, 1)
+	mine, _ := sessionOf(t, "alice")
+	assert.Equal(t, mine+" alice 127.0.0.1 "+instance, rows[0].Get("session")+" "+rows[0].Get("who")+" "+rows[0].Get("source")+" "+rows[0].Get("host"))
+	rows, err = parsed(t, queries.ByID(queries.WhoConnected), nil).Run(before)
+	require.NoError(t, err)
+	assert.NotContains(t, rows.String(), "postern-check")
 }
 
 func TestTop(t *testing.T) {

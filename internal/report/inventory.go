@@ -50,6 +50,7 @@ func Types() []string {
 		"AWS::AutoScaling::ScheduledAction",
 		"AWS::CloudTrail::Trail",
 		"AWS::CloudWatch::Alarm",
+		"AWS::CloudWatch::CompositeAlarm",
 		"AWS::CloudWatch::Dashboard",
 		"AWS::EC2::EIP",
 		"AWS::EC2::FlowLog",

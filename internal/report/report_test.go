@@ -214,7 +214,13 @@ func TestWhatFails(t *testing.T) {
 			"there is no alarm: a host that is gone or an agent that is silent is not noticed",
 		},
 		"alarm without action": {with(t, "alarm-1", set("AlarmActions", []any{})), "no action on bastion-in-service"},
-		"alarm switched off":   {with(t, "alarm-2", set("ActionsEnabled", false)), "no action on bastion-heartbeat"},
+		"alarm of a mute door": {
+			plus(with(t, "alarm-1", set("AlarmActions", []any{})), door("bastion-in-service")), "no action on bastion-in-service, bastion-door",
+		},
+		"alarm of no door": {
+			plus(with(t, "alarm-1", set("AlarmActions", []any{})), door("bastion-cpu", "arn:aws:sns:us-east-1:123456789012:Watch-Topic")), "no action on bastion-in-service",
+		},
+		"alarm switched off": {with(t, "alarm-2", set("ActionsEnabled", false)), "no action on bastion-heartbeat"},
 		"IMDSv1": {
 			template(t, "MetadataOptions", object{"HttpTokens": "optional"}),
 			"BastionASG answers IMDSv1: a server-side request forgery can read the role's credentials",
@@ -252,6 +258,18 @@ func TestWhatFails(t *testing.T) {
 			assert.Equal(t, 1, r.ExitCode())
 		})
 	}
+}
+
+// door is a composite alarm over one alarm.
+func door(member string, actions ...any) report.Resource {
+	return report.Resource{Type: "AWS::CloudWatch::CompositeAlarm", Identifier: "bastion-door", LogicalID: "Door", Properties: object{
+		"AlarmName": "bastion-door", "AlarmRule": `ALARM("arn:aws:cloudwatch:us-east-1:123456789012:alarm:` + member + `")`, "AlarmActions": actions,
+	}}
+}
+
+func TestADoorTellsOfItsAlarms(t *testing.T) {
+	r := report.Make(plus(with(t, "alarm-1", set("AlarmActions", []any{})), door("bastion-in-service", "arn:aws:sns:us-east-1:123456789012:Watch-Topic")))
+	assert.Empty(t, whats(t, r, report.Fail))
 }
 
 func TestWhatIsOnlyNoted(t *testing.T) {

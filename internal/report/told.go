@@ -43,17 +43,37 @@ func (r *Report) alarms() {
 		r.fail("there is no alarm: a host that is gone or an agent that is silent is not noticed", "Deploy the watch")
 		return
 	}
+	// What an alarm without an action says may be told by a composite alarm.
+	told := ""
+	doors := r.Inventory.of("AWS::CloudWatch::CompositeAlarm")
+	for _, door := range doors {
+		if acts(door) {
+			told += door.text("AlarmRule")
+		}
+	}
 	var mute []string
-	for _, alarm := range alarms {
-		off := property.Text(alarm.at("ActionsEnabled")) == "false"
-		if off || len(alarm.list("AlarmActions")) == 0 {
+	for _, alarm := range append(alarms, doors...) {
+		if !acts(alarm) && !named(told, alarm.text("AlarmName")) && !named(told, alarm.Identifier) {
 			mute = append(mute, alarm.label("AlarmName"))
 		}
 	}
 	row := Row{What: "Alarms", State: plural(len(alarms), "alarm"), Detail: "each with an action"}
+	if len(doors) > 0 {
+		row.Detail += ", or below one of " + plural(len(doors), "composite alarm")
+	}
 	if len(mute) > 0 {
 		row.Detail = "no action: " + few(mute)
 		r.fail("no action on "+few(mute), "Give every alarm the topic as its action")
 	}
 	r.Told = append(r.Told, row)
+}
+
+// named tells whether the rules of composite alarms have an alarm, by its name or
+// by its ARN, which ends with the name.
+func named(rules, name string) bool {
+	return name != "" && (strings.Contains(rules, `:`+name+`"`) || strings.Contains(rules, `"`+name+`"`))
+}
+
+func acts(alarm Resource) bool {
+	return property.Text(alarm.at("ActionsEnabled")) != "false" && len(alarm.list("AlarmActions")) > 0
 }

@@ -23,6 +23,9 @@ const Dir = "docs/runbooks"
 
 const base = "https://github.com/postern-cdk/postern/blob/main/" + Dir + "/"
 
+// Index is where the list of all pages can be read.
+const Index = base + "README.md"
+
 // Page is a page below [Dir], by its name without ".md".
 type Page string
 

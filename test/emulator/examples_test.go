@@ -117,6 +117,18 @@ func TestExampleRecordedBastion(t *testing.T) {
 	assert.Equal(t, "aws s3 cp --region us-east-1 alice.pub s3://"+bucket.id+"/public-keys/alice.pub", outputs["AddAlice"])
 	assert.Contains(t, outputs["Replay"], `"s3://`+bucket.id+`/sessions/`)
 
+	// The saved queries read the very groups that the host ships to.
+	shipped := []string{host.environment["LOG_GROUP"], host.environment["LOG_GROUP_COMMANDS"]}
+	for _, query := range c.list("AWS::Logs::QueryDefinition") {
+		if query.text("Name") == "Postern/Who did what in a session" {
+			assert.Equal(t, []string{query.text("LogGroupNames", 0), query.text("LogGroupNames", 1)}, shipped)
+			assert.Equal(t, "session", query.text("Parameters", 0, "Name"))
+			shipped = nil
+		}
+	}
+	assert.Empty(t, shipped, "the query is saved")
+	assert.Contains(t, outputs["WhoDidWhat"], "--log-group-names "+host.environment["LOG_GROUP"]+" "+host.environment["LOG_GROUP_COMMANDS"]+" ")
+
 	out, err := c.cdk("", "destroy", "--all", "--force")
 	require.NoError(t, err, out)
 	assert.Equal(t, bucket.id, c.get("AWS::S3::Bucket", bucket.id).id, "the records stay")

@@ -43,11 +43,16 @@ var bookworm = recipe{
 		`"$1"/var/cache/apt/* "$1"/var/lib/apt/lists/* "$1"/usr/share/awscli/examples "$1"/usr/lib/python3/dist-packages/awscli/examples`,
 }
 
-// judges is what an operating system gets beside, for those who judge it there.
-var judges = struct {
+// more is what an operating system gets beside.
+type more struct {
+	name     string
 	packages []string
 	after    string
-}{
+}
+
+// judges are for those who judge a host.
+var judges = more{
+	name:     "judges",
 	packages: []string{"lynis", "ssh-audit", "openscap-scanner", "ssg-debderived"},
 	// The content is for Ubuntu, and says so of each rule. Nobody here runs Lynis but a test.
 	after: `cd /usr/share/xml/scap/ssg/content && find . -type f ! -name ssg-ubuntu2204-ds.xml -delete && ` +
@@ -55,16 +60,30 @@ var judges = struct {
 		`rm -rf /usr/share/doc/* /usr/share/man/* /var/cache/apt/* /var/lib/apt/lists/*`,
 }
 
+// integrity compares files with a baseline, which takes the time of many logins: most
+// hosts here go without.
+var integrity = more{
+	name:     "integrity",
+	packages: []string{"aide"},
+	after:    `rm -rf /usr/share/doc/* /usr/share/man/* /var/cache/apt/* /var/lib/apt/lists/*`,
+}
+
 // JudgesRootFS is [RootFS] with tools that judge a host: ssh-audit, Lynis and
 // OpenSCAP with its content for Ubuntu. Where POSTERN_ROOTFS names another system,
 // it has to have them.
-func JudgesRootFS() (string, error) {
+func JudgesRootFS() (string, error) { return judges.rootFS() }
+
+// IntegrityRootFS is [RootFS] with AIDE. Where POSTERN_ROOTFS names another system,
+// it has to have it.
+func IntegrityRootFS() (string, error) { return integrity.rootFS() }
+
+func (m more) rootFS() (string, error) {
 	base, err := RootFS()
 	if err != nil || os.Getenv(rootfsVariable) != "" {
 		return base, err
 	}
-	sum := sha256.Sum256([]byte(strings.Join(judges.packages, ",") + "\n" + judges.after))
-	return cached(filepath.Base(base)+"-judges-"+hex.EncodeToString(sum[:6]), func(folder string) error {
+	sum := sha256.Sum256([]byte(strings.Join(m.packages, ",") + "\n" + m.after))
+	return cached(filepath.Base(base)+"-"+m.name+"-"+hex.EncodeToString(sum[:6]), func(folder string) error {
 		script := `set -e
 cp -a --reflink=auto "$1" "$2"
 cp -L /etc/resolv.conf "$2/etc/resolv.conf"
@@ -76,9 +95,9 @@ DEBIAN_FRONTEND=noninteractive chroot "$2" apt-get install -qy --no-install-reco
 umount -R "$2/dev" "$2/proc"
 chroot "$2" sh -c "$4"`
 		cmd := exec.Command("unshare", "--mount", "--propagation", "private",
-			"bash", "-c", script, "judges", base, folder, strings.Join(judges.packages, " "), judges.after)
+			"bash", "-c", script, m.name, base, folder, strings.Join(m.packages, " "), m.after)
 		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("the judges' tools: %w\n%s", err, out)
+			return fmt.Errorf("%s: %w\n%s", strings.Join(m.packages, ", "), err, out)
 		}
 		return nil
 	})

@@ -15,6 +15,9 @@ step_fail2ban() {
   fi
   put "$ROOT/etc/fail2ban/jail.d/00-postern.local" 0644 <"$OPT/host/etc/fail2ban.conf"
   changed=$CHANGED
+  # Into the journal, which is shipped, and not a file of its own.
+  put "$ROOT/etc/fail2ban/fail2ban.d/00-postern.local" 0644 <<<$'[Definition]\nlogtarget = SYSOUT'
+  changed+=$CHANGED
   if ! says fail2ban-client -t; then
     note "Fail2ban refuses its configuration: $SAID"
     return
