@@ -227,7 +227,7 @@ func logicalID(c *cloud, stack, kind string) string {
 // Two accounts: what the log account outputs is pasted into the other's.
 func TestExampleAudited(t *testing.T) {
 	t.Parallel()
-	logs := accountOf(t, "999988887777", "examples/audited")
+	logs := accountOf(t, "999988887777", "audited")
 	out, err := logs.cdk("", "deploy", "Logs-Archive", "Logs-Watch", "--require-approval", "never", "--progress", "events")
 	require.NoError(t, err, out)
 	assert.Equal(t, []string{"Logs-Archive", "Logs-Watch"}, logs.names())
@@ -239,7 +239,7 @@ func TestExampleAudited(t *testing.T) {
 	}
 	require.NotEmpty(t, pasted)
 
-	gate := accountOf(t, "111122223333", "examples/audited")
+	gate := accountOf(t, "111122223333", "audited")
 	out, err = gate.cdk(pasted, "deploy", "Gate-Archive", "Gate-Network", "Gate-Access", "Gate-Watch", "--require-approval", "never", "--progress", "events")
 	require.NoError(t, err, out)
 	assert.Equal(t, []string{"Gate-Access", "Gate-Archive", "Gate-Network", "Gate-Watch"}, gate.names())
@@ -257,6 +257,6 @@ func TestExampleAudited(t *testing.T) {
 	assert.Len(t, gate.list("AWS::Config::ConfigRule"), 7)
 	assert.NotEmpty(t, gate.list("AWS::Logs::QueryDefinition"))
 	assert.NotEmpty(t, gate.list("AWS::Events::Rule"))
-	assert.NotEmpty(t, gate.one("AWS::Lambda::Function").id, "which says what is not usual")
+	assert.NotEmpty(t, logicalID(gate, "Gate-Watch", "AWS::Lambda::Function"), "which says what is not usual")
 	assert.Contains(t, gate.outputs("Gate-Watch")["MonthlyCostTotal"], "USD ")
 }
