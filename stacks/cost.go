@@ -19,6 +19,9 @@ func (p *Postern) addMonthlyCost(c *config.Config) {
 		return
 	}
 	parts := &monthlycost.Props{RestName: "Other"}
+	for _, stack := range p.stacks {
+		parts.Within = append(parts.Within, stack)
+	}
 	add := func(name string, of ...constructs.IConstruct) {
 		if len(of) > 0 {
 			parts.Parts = append(parts.Parts, monthlycost.Part{Name: name, Of: of})

@@ -136,6 +136,16 @@ func TestMonthlyCostOfOwnConstructs(t *testing.T) {
 	}
 }
 
+func TestMonthlyCostWithin(t *testing.T) {
+	app := cdktest.NewApp(t)
+	here, there := cdktest.StackIn(app, "Here"), cdktest.StackIn(app, "There")
+	awskms.NewKey(here, jsii.String("Key"), nil)
+	awskms.NewKey(there, jsii.String("Key"), nil)
+	made := monthlycost.New(here, "MonthlyCost", &monthlycost.Props{Within: []constructs.IConstruct{here}})
+	app.Synth(nil)
+	assert.Equal(t, "USD 1.00", made.Figures()[1].String())
+}
+
 func TestMonthlyCostOfAll(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	awskms.NewKey(stack, jsii.String("Key"), nil)

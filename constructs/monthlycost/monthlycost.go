@@ -106,6 +106,10 @@ func (m *MonthlyCost) count(s *survey.Survey) []Figure {
 			owners[*construct.Node().Path()] = i
 		}
 	}
+	within := map[string]int{}
+	for _, construct := range m.props.Within {
+		within[*construct.Node().Path()] = 1
+	}
 	var resources []cost.Resource
 	var parts []int
 	for _, node := range s.Nodes {
@@ -117,6 +121,10 @@ func (m *MonthlyCost) count(s *survey.Survey) []Figure {
 		if cost.Free(kind) && kind != "AWS::EC2::LaunchTemplate" && kind != "AWS::AutoScaling::ScheduledAction" {
 			continue
 		}
+		path := *resource.ToString()
+		if len(within) > 0 && owner(within, path, 0) == 0 {
+			continue
+		}
 		found := cost.Resource{Type: kind}
 		if !cost.Plain(kind) || kind == "AWS::EC2::LaunchTemplate" {
 			stack := resource.Stack()
@@ -125,7 +133,7 @@ func (m *MonthlyCost) count(s *survey.Survey) []Figure {
 			found.Properties = properties(stack, resource)
 		}
 		resources = append(resources, found)
-		parts = append(parts, owner(owners, *resource.ToString(), len(m.props.Parts)))
+		parts = append(parts, owner(owners, path, len(m.props.Parts)))
 	}
 	items := make([][]cost.Item, len(m.props.Parts)+1)
 	for _, charge := range cost.Of(resources) {

@@ -25,6 +25,10 @@ type Props struct {
 	// figure for all.
 	Parts []Part
 
+	// Within are the constructs below which resources count. Defaults to the whole app
+	// or stage.
+	Within []constructs.IConstruct
+
 	// RestName is the part that what is below no construct of Parts belongs to.
 	// Defaults to "Rest".
 	RestName string

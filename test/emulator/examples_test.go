@@ -223,3 +223,40 @@ func logicalID(c *cloud, stack, kind string) string {
 	require.Len(c.t, found, 1, kind)
 	return found[0]
 }
+
+// Two accounts: what the log account outputs is pasted into the other's.
+func TestExampleAudited(t *testing.T) {
+	t.Parallel()
+	logs := accountOf(t, "999988887777", "audited")
+	out, err := logs.cdk("", "deploy", "Logs-Archive", "Logs-Watch", "--require-approval", "never", "--progress", "events")
+	require.NoError(t, err, out)
+	assert.Equal(t, []string{"Logs-Archive", "Logs-Watch"}, logs.names())
+	pasted := ""
+	for key, value := range logs.outputs("Logs-Archive") {
+		if strings.Contains(key, "SourcesYaml") {
+			pasted = value
+		}
+	}
+	require.NotEmpty(t, pasted)
+
+	gate := accountOf(t, "111122223333", "audited")
+	out, err = gate.cdk(pasted, "deploy", "Gate-Archive", "Gate-Network", "Gate-Access", "Gate-Watch", "--require-approval", "never", "--progress", "events")
+	require.NoError(t, err, out)
+	assert.Equal(t, []string{"Gate-Access", "Gate-Archive", "Gate-Network", "Gate-Watch"}, gate.names())
+
+	stream := logs.one("AWS::KinesisFirehose::DeliveryStream")
+	bucket := logs.get("AWS::S3::Bucket", strings.TrimPrefix(stream.text("ExtendedS3DestinationConfiguration", "BucketARN"), "arn:aws:s3:::"))
+	assert.Equal(t, "COMPLIANCE", bucket.text("ObjectLockConfiguration", "Rule", "DefaultRetention", "Mode"))
+	assert.Equal(t, bucket.id, gate.one("AWS::CloudTrail::Trail").text("S3BucketName"), "the trail of the one is in the other")
+	assert.Equal(t, "true", gate.one("AWS::CloudTrail::Trail").text("IsMultiRegionTrail"))
+	for _, filter := range gate.list("AWS::Logs::SubscriptionFilter") {
+		assert.Equal(t, logs.one("AWS::Logs::Destination").text("Arn"), filter.text("DestinationArn"))
+	}
+	assert.NotEmpty(t, gate.list("AWS::Logs::SubscriptionFilter"))
+	assert.Equal(t, "C012ABCDEFG", gate.one("AWS::Chatbot::SlackChannelConfiguration").text("SlackChannelId"))
+	assert.Len(t, gate.list("AWS::Config::ConfigRule"), 7)
+	assert.NotEmpty(t, gate.list("AWS::Logs::QueryDefinition"))
+	assert.NotEmpty(t, gate.list("AWS::Events::Rule"))
+	assert.NotEmpty(t, logicalID(gate, "Gate-Watch", "AWS::Lambda::Function"), "which says what is not usual")
+	assert.Contains(t, gate.outputs("Gate-Watch")["MonthlyCostTotal"], "USD ")
+}

@@ -51,7 +51,7 @@ func prepare(folder string) (err error) {
 		return fmt.Errorf("no CDK CLI: run npm ci: %w", err)
 	}
 	binaries = folder
-	build := exec.Command("go", "build", "-o", binaries+string(filepath.Separator), "./bin/postern", "./test/emulator/accountdefault", "./examples/minimal", "./examples/existing-vpc", "./examples/recorded-bastion", "./examples/portless", "./examples/account",
+	build := exec.Command("go", "build", "-o", binaries+string(filepath.Separator), "./bin/postern", "./test/emulator/accountdefault", "./examples/minimal", "./examples/existing-vpc", "./examples/recorded-bastion", "./examples/portless", "./examples/audited", "./examples/account",
 		"./test/emulator/sessions", "./test/emulator/logaccount", "./test/emulator/replica")
 	build.Dir = repository
 	if out, err := build.CombinedOutput(); err != nil {
