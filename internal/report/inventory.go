@@ -62,6 +62,7 @@ func Types() []string {
 		"AWS::EC2::SecurityGroupEgress",
 		"AWS::EC2::SecurityGroupIngress",
 		"AWS::EC2::VPC",
+		"AWS::Events::Rule",
 		"AWS::EC2::VPCEndpoint",
 		"AWS::ElasticLoadBalancingV2::LoadBalancer",
 		"AWS::IAM::ManagedPolicy",
