@@ -376,7 +376,7 @@ func (s *stack) unique(id string) string { return s.name + "." + id }
 var nameProperties = map[string]string{
 	"AWS::SSM::Document": "Name", "AWS::IAM::Role": "RoleName", "AWS::IAM::User": "UserName", "AWS::IAM::Group": "GroupName",
 	"AWS::IAM::ManagedPolicy": "ManagedPolicyName", "AWS::Logs::LogGroup": "LogGroupName", "AWS::S3::Bucket": "BucketName",
-	"AWS::SNS::Topic": "TopicName", "AWS::SecretsManager::Secret": "Name",
+	"AWS::SNS::Topic": "TopicName", "AWS::SQS::Queue": "QueueName", "AWS::SecretsManager::Secret": "Name",
 }
 
 func (s *stack) nameOf(id string, r *template.Resource) string {
@@ -415,6 +415,8 @@ func (s *stack) GetAtt(id, attribute string) (any, error) {
 		return s.arn("logs", "log-group:"+name+":*"), nil
 	case r.Type == "AWS::SNS::Topic":
 		return s.arn("sns", name), nil
+	case r.Type == "AWS::SQS::Queue":
+		return s.arn("sqs", name), nil
 	}
 	parts := strings.Split(r.Type, "::")
 	if len(parts) != 3 {

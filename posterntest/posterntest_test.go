@@ -385,6 +385,28 @@ func TestDocumentsOf(t *testing.T) {
 		failure(t, func(t testing.TB) { posterntest.DocumentsOf(t, app, posterntest.Person("Nobody")) }))
 }
 
+func TestResourcePoliciesOf(t *testing.T) {
+	const allow = `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "a:B", "Resource": `
+	app := posterntest.Of(t, stack(`
+		"Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}}},
+		"Key": {"Type": "AWS::KMS::Key", "Properties": {"KeyPolicy": `+allow+`"*"}]}}},
+		"Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "mine"}},
+		"BucketPolicy": {"Type": "AWS::S3::BucketPolicy", "Properties": {"Bucket": {"Ref": "Bucket"}, "PolicyDocument": `+allow+`{"Fn::GetAtt": ["Bucket", "Arn"]}}]}}},
+		"Topic": {"Type": "AWS::SNS::Topic", "Properties": {}},
+		"First": {"Type": "AWS::SNS::TopicPolicy", "Properties": {"Topics": [{"Ref": "Topic"}], "PolicyDocument": `+allow+`"one"}]}}},
+		"Second": {"Type": "AWS::SNS::TopicPolicy", "Properties": {"Topics": [{"Ref": "Topic"}], "PolicyDocument": `+allow+`"two"}]}}},
+		"Destination": {"Type": "AWS::Logs::Destination", "Properties": {"DestinationName": "central", "DestinationPolicy": "{\"Version\": \"2012-10-17\", \"Statement\": []}"}}`))
+	policies := posterntest.ResourcePoliciesOf(t, app)
+	assert.Len(t, policies, 5)
+	assert.Contains(t, policies["arn:aws:iam::123456789012:role/Role"], `"sts:AssumeRole"`)
+	assert.Contains(t, policies[app.ARN("kms", "key/Key")], `"a:B"`)
+	assert.Contains(t, policies["arn:aws:s3:::mine"], `"arn:aws:s3:::mine"`)
+	both := policies[app.ARN("sns", "Topic")]
+	assert.Contains(t, both, `"one"`)
+	assert.Contains(t, both, `"two"`)
+	assert.JSONEq(t, `{"Version": "2012-10-17", "Statement": []}`, policies[app.ARN("logs", "destination:central")])
+}
+
 func TestAllowsOfDocuments(t *testing.T) {
 	app := posterntest.Of(t, stack(group("G", "")))
 	app.Region = "eu-west-1"

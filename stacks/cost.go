@@ -8,6 +8,8 @@ import (
 
 	"github.com/postern-cdk/postern/constructs/endpoints"
 	"github.com/postern-cdk/postern/constructs/monthlycost"
+	"github.com/postern-cdk/postern/constructs/watch"
+	"github.com/postern-cdk/postern/internal/tree"
 	"github.com/postern-cdk/postern/stacks/config"
 )
 
@@ -32,8 +34,27 @@ func (p *Postern) addMonthlyCost(c *config.Config) {
 		add("Network", p.network)
 	}
 	add("Archive", p.archive)
+	if p.replica != nil {
+		add("Replica", p.replica)
+	}
 	add("Watch", p.watch)
 	p.cost = monthlycost.New(p.watch, "MonthlyCost", parts)
+	// The dashboard is drawn later than the tree is finished, the figures earlier.
+	tree.Validate(p.cost, func() []string {
+		p.showCost()
+		return nil
+	})
+}
+
+// showCost puts the figures on the dashboard.
+func (p *Postern) showCost() {
+	var lines []watch.CostLine
+	for _, figure := range p.cost.Figures() {
+		if figure.Name != "Total" && figure.Fixed() > 0 {
+			lines = append(lines, watch.CostLine{What: figure.Title(), USD: figure.Fixed()})
+		}
+	}
+	p.watch.watch.ShowCost(lines, "Without use and data transfer, by list prices of "+monthlycost.Prices()+". The outputs `MonthlyCost...` say more.")
 }
 
 // sessionParts are what is there for Session Manager, and what for the bastion:
@@ -48,6 +69,9 @@ func (p *Postern) sessionParts(c *config.Config) (sessions, bastion []constructs
 	}
 	if p.access.ssh != nil {
 		sessions = append(sessions, p.access.ssh)
+	}
+	if p.access.Stack == nil {
+		return sessions, bastion
 	}
 	for _, id := range []string{"AccountDefault", "Tunnel"} {
 		if made := p.access.Node().TryFindChild(jsii.String(id)); made != nil {

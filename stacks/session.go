@@ -1,6 +1,8 @@
 package stacks
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -131,6 +133,23 @@ func (s *accessStack) addTunnels(c *config.Config) {
 			To: session.Destination{Port: relay.Port}, LocalPort: relay.Port,
 		})
 	}
+}
+
+// documents are the names of the documents that sessions are started with.
+func (s *accessStack) documents() []string {
+	var names []string
+	for _, made := range []*session.Preferences{s.shell, s.emergency} {
+		if made != nil {
+			names = append(names, made.DocumentName())
+		}
+	}
+	if s.ssh != nil {
+		names = append(names, s.ssh.DocumentName())
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.tunnels)) {
+		names = append(names, s.tunnels[name].DocumentName())
+	}
+	return names
 }
 
 func sessionTargets(targets []config.SessionTarget) []session.Target {

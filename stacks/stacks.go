@@ -14,12 +14,14 @@ import (
 	"github.com/postern-cdk/postern/constructs/instanceconnect"
 	"github.com/postern-cdk/postern/constructs/monthlycost"
 	"github.com/postern-cdk/postern/constructs/network"
+	"github.com/postern-cdk/postern/constructs/trail"
 	"github.com/postern-cdk/postern/constructs/watch"
 	"github.com/postern-cdk/postern/stacks/config"
 )
 
 // Postern is the whole reference architecture.
 type Postern struct {
+	replica *replicaStack // nil where there is none
 	archive *archiveStack
 	network *networkStack
 	access  *accessStack
@@ -35,10 +37,17 @@ func New(scope constructs.Construct, c *config.Config) *Postern {
 		c = config.Default()
 	}
 	p := &Postern{}
-	p.archive = newArchiveStack(scope, c)
-	p.network = newNetworkStack(scope, c, p.archive)
-	p.access = newAccessStack(scope, c, p.archive, p.network)
+	p.replica = newReplicaStack(scope, c)
+	p.archive = newArchiveStack(scope, c, p.replica)
+	p.network, p.access = &networkStack{}, &accessStack{}
+	if c.Doors() {
+		p.network = newNetworkStack(scope, c, p.archive)
+		p.access = newAccessStack(scope, c, p.archive, p.network)
+	}
 	p.watch = newWatchStack(scope, c, p.archive, p.access)
+	if p.replica != nil {
+		p.stacks = append(p.stacks, p.replica)
+	}
 	if empty(p.archive) {
 		scope.Node().TryRemoveChild(p.archive.Node().Id())
 	} else {
@@ -47,7 +56,10 @@ func New(scope constructs.Construct, c *config.Config) *Postern {
 	if p.network.Stack != nil {
 		p.stacks = append(p.stacks, p.network)
 	}
-	p.stacks = append(p.stacks, p.access, p.watch)
+	if p.access.Stack != nil {
+		p.stacks = append(p.stacks, p.access)
+	}
+	p.stacks = append(p.stacks, p.watch)
 	p.addMonthlyCost(c)
 	return p
 }
@@ -66,7 +78,21 @@ func empty(stack awscdk.Stack) bool {
 // Archive is where the evidence is kept.
 func (p *Postern) Archive() *archive.Archive { return p.archive.archive }
 
-// Network is the VPC that the doors stand in.
+// Replica is the copy of the archive in another Region, or nil where the
+// configuration leaves it out.
+func (p *Postern) Replica() *archive.Replica {
+	if p.replica == nil {
+		return nil
+	}
+	return p.replica.replica
+}
+
+// Trail is the record of API calls, made or named, or nil where the configuration
+// only says that there is one.
+func (p *Postern) Trail() *trail.Trail { return p.archive.trail }
+
+// Network is the VPC that the doors stand in, or nil in a log account without
+// doors.
 func (p *Postern) Network() *network.Network { return p.network.network }
 
 // Endpoints are the VPC endpoints, or nil where the configuration leaves them out.
@@ -86,7 +112,7 @@ func (p *Postern) Watch() *watch.Watch { return p.watch.watch }
 // where the configuration leaves it out.
 func (p *Postern) MonthlyCost() *monthlycost.MonthlyCost { return p.cost }
 
-// Stacks lists the stacks in the order in which they are deployed: Archive,
+// Stacks lists the stacks in the order in which they are deployed: Replica, Archive,
 // Network, Access and Watch, without those that nothing is left for because
 // everything in them is the user's own.
 func (p *Postern) Stacks() []awscdk.Stack { return slices.Clone(p.stacks) }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/postern-cdk/postern/constructs/bastion"
 	"github.com/postern-cdk/postern/constructs/compliance"
+	"github.com/postern-cdk/postern/constructs/watch"
 	"github.com/postern-cdk/postern/internal/cdktest"
 )
 
@@ -103,6 +104,33 @@ func TestComplianceWithEverything(t *testing.T) {
 		assert.Contains(t, textOf(t, policy.Properties["PolicyDocument"]), `["inspector2:SendCisSessionHealth","inspector2:SendCisSessionTelemetry","inspector2:StartCisSession","inspector2:StopCisSession"]`)
 	}
 	assert.Empty(t, warningsOf(stack))
+}
+
+// What Config finds is told without a trail.
+func TestComplianceNotices(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	c := compliance.New(stack, "Compliance", &compliance.Props{ExistingRecorder: true, Only: []compliance.Rule{compliance.RestrictedSsh, compliance.Imdsv2}})
+	w := watch.New(stack, "Watch", &watch.Props{Emails: []string{"a@example.com"}})
+	w.AddComplianceNotices(c)
+	rules := byLogicalName(t, cdktest.Template(stack), "AWS::Events::Rule")
+	require.Len(t, rules, 1)
+	p := rules["WatchComplianceBroken"]["Properties"].(map[string]any)
+	pattern := textOf(t, p["EventPattern"])
+	assert.Regexp(t, `"configRuleName":\[\{"Ref":"ComplianceRestrictedSsh[0-9A-F]*"\},\{"Ref":"ComplianceImdsv2[0-9A-F]*"\}\]`, pattern)
+	assert.Contains(t, pattern, `"complianceType":["NON_COMPLIANT"]`)
+	assert.Contains(t, textOf(t, p["Targets"]), "WatchTopic")
+	assert.Empty(t, warningsOf(stack))
+
+	assert.Equal(t, `watch "Test/Watch/Compliance": AddComplianceNotices: was called before, or a host has the name Compliance: call it once, and give the host another name`,
+		cdktest.Panic(t, func() { w.AddComplianceNotices(c) }))
+	assert.Equal(t, `watch "Test/Other/Compliance": of: is nil: pass what compliance.New made`,
+		cdktest.Panic(t, func() { watch.New(stack, "Other", nil).AddComplianceNotices(nil) }))
+
+	// Calls still ask for one.
+	w.AddSessionNotices(nil)
+	warnings := warningsOf(stack)
+	require.Len(t, warnings, 2)
+	assert.Contains(t, strings.Join(warnings, ""), "[ack: postern:watch-no-trail]")
 }
 
 func TestComplianceRefusesBadProps(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"github.com/postern-cdk/postern/constructs/bastion"
 	"github.com/postern-cdk/postern/constructs/network"
 	"github.com/postern-cdk/postern/constructs/session"
+	"github.com/postern-cdk/postern/constructs/watch"
 	"github.com/postern-cdk/postern/internal/cdktest"
 )
 
@@ -316,6 +317,20 @@ func TestLogAccountSource(t *testing.T) {
 		assert.Contains(t, b.ReplayCommand("20261121T234501Z-0a1b2c3d"), centralBucket+"/sessions/"+sourceAccount+"/2026/11/21/")
 		assert.NotEqual(t, centralBucket, *b.PeopleBucket().BucketName())
 	})
+	t.Run("its way there is open", func(t *testing.T) {
+		for name, endpoint := range byLogicalName(t, template, "AWS::EC2::VPCEndpoint") {
+			if !strings.HasSuffix(name, "EndpointsS3") && !strings.HasSuffix(name, "Endpointss3") {
+				continue
+			}
+			statement := statementBySid(t, endpoint, "RecordsElsewhere1")
+			assert.Contains(t, statement["Action"], "s3:PutObject")
+			assert.NotContains(t, textOf(t, statement["Action"]), "GetObject")
+			assert.Contains(t, textOf(t, statement["Resource"]), centralBucket+"/*")
+			assert.Contains(t, textOf(t, statement["Condition"]), `"aws:PrincipalAccount":"`+sourceAccount+`"`)
+			return
+		}
+		assert.Fail(t, "the bastion has no S3 gateway")
+	})
 	t.Run("transcripts, too", func(t *testing.T) {
 		host := byLogicalName(t, template, "AWS::IAM::ManagedPolicy")["ShellHostPolicy"]
 		assert.Contains(t, textOf(t, statementBySid(t, host, "Transcript")["Resource"]), centralBucket+"/session-manager/"+sourceAccount+"/*")
@@ -332,7 +347,7 @@ func TestLogAccountSource(t *testing.T) {
 	})
 }
 
-// The two ends say the same: what a source asks for is what the log account allows.
+// Both ends, as CloudFormation gets them.
 func TestLogAccountGoldens(t *testing.T) {
 	app := cdktest.NewApp(t)
 	archive.New(evidenceIn(app), "Archive", &archive.Props{
@@ -341,7 +356,7 @@ func TestLogAccountGoldens(t *testing.T) {
 	stack := cdktest.StackIn(app, "Workload")
 	a := archive.New(stack, "Archive", &archive.Props{LogAccount: central(stack)})
 	a.AddLogGroup("Sessions")
-	golden(t, "logaccount", *app.Synth(nil).Directory())
+	golden(t, "constructs/logaccount", *app.Synth(nil).Directory())
 }
 
 func TestLogAccountWithImportedCollaborators(t *testing.T) {
@@ -433,4 +448,58 @@ func TestLogAccountSatisfiesTheRulePacks(t *testing.T) {
 		addRulePacks(stack)
 		assert.Empty(t, findings(stack))
 	}
+}
+
+func TestLogAccountDeliveryIsWatched(t *testing.T) {
+	app := newJudgedApp(t)
+	stack := evidenceIn(app)
+	a := archive.New(stack, "Archive", &archive.Props{Sources: &archive.Sources{OrganizationID: organization}})
+	w := watch.New(stack, "Watch", &watch.Props{Key: a.Key(), Emails: []string{"evidence@example.com"}, ExistingTrail: true})
+	w.AddDelivery(a)
+	assert.Equal(t, `watch delivery "Evidence/Watch/Archive delivery": delivery: the watch already has "Archive delivery": add it once`,
+		cdktest.Panic(t, func() { w.AddDelivery(a) }))
+	assert.Equal(t, `watch delivery "Evidence/Watch/Delivery": delivery: is nil: pass an archive with Sources`, cdktest.Panic(t, func() { w.AddDelivery(nil) }))
+	plain := archive.New(stack, "Plain", nil)
+	assert.Equal(t, `watch delivery "Evidence/Watch/Delivery": delivery: Evidence/Plain takes no log events of other accounts: give it Sources, or leave this out`,
+		cdktest.Panic(t, func() { w.AddDelivery(plain) }))
+
+	addRulePacks(stack)
+	assert.Empty(t, findings(stack))
+	alarms := byLogicalName(t, cdktest.Template(stack), "AWS::CloudWatch::Alarm")
+	alarm := func(name string) map[string]any {
+		properties, ok := alarms["WatchArchivedelivery"+name]["Properties"].(map[string]any)
+		require.True(t, ok, "%s of %v", name, alarms)
+		text := properties["AlarmDescription"].(string)
+		assert.Contains(t, text, "Archive Evidence/Archive: ")
+		assert.Contains(t, text, "/docs/runbooks/log-delivery.md")
+		assert.Len(t, properties["AlarmActions"], 1)
+		assert.Len(t, properties["OKActions"], 1)
+		return properties
+	}
+	require.Len(t, alarms, 4)
+	for name, want := range map[string][]any{
+		"DeliveryDelayed":     {"DeliveryToS3.DataFreshness", "Maximum", 1800., 2., "notBreaching"},
+		"DeliveryNotUnpacked": {"OutputDecompressedRecords.Failed", "Sum", 1., 1., "notBreaching"},
+		"DeliveryThrottled":   {"ThrottledRecords", "Sum", 1., 3., "notBreaching"},
+	} {
+		p := alarm(name)
+		assert.Equal(t, want, []any{p["MetricName"], p["Statistic"], p["Threshold"], p["EvaluationPeriods"], p["TreatMissingData"]}, name)
+		assert.Equal(t, "AWS/Firehose", p["Namespace"])
+		assert.Contains(t, textOf(t, p["Dimensions"]), `"Name":"DeliveryStreamName","Value":{"Ref":"ArchiveSourcesStream`)
+	}
+	silent := alarm("DeliverySilent")
+	assert.Equal(t, "breaching", silent["TreatMissingData"], "silence is what it is about")
+	assert.Contains(t, textOf(t, silent["Metrics"]), `"IF(incoming \u003c 1, 1, 0)"`)
+	assert.Contains(t, textOf(t, silent["Metrics"]), `"IncomingRecords"`)
+}
+
+// A log group that a session document makes is of this account, and so is its key.
+func TestLogAccountKeyStaysThere(t *testing.T) {
+	stack := cdktest.StackIn(cdktest.NewApp(t), "Workload")
+	bucket := central(stack).Bucket()
+	session.NewPreferences(stack, "Shell", &session.PreferencesProps{Settings: session.Settings{Bucket: bucket}})
+	template := cdktest.Template(stack)
+	group := byLogicalName(t, template, "AWS::Logs::LogGroup")["ShellLogGroup"]["Properties"].(map[string]any)
+	assert.Contains(t, textOf(t, group["KmsKeyId"]), "ShellRecordsKey")
+	assert.Empty(t, warningsOf(stack))
 }

@@ -88,4 +88,13 @@ func TestLogGroupOptionsAreRefused(t *testing.T) {
 		a.AddLogGroupWith("Sessions", &archive.LogGroupOptions{RetentionDays: 2, Class: "GLACIER"})
 	}))
 	assert.Nil(t, a.Node().TryFindChild(jsii.String("Sessions")), "the tree is untouched")
+
+	source := archive.New(stack, "Source", &archive.Props{LogAccount: archive.FromLogAccount(stack, "LogAccount", &archive.LogAccountProps{
+		BucketName: "central", KeyArn: "arn:aws:kms:us-east-1:999988887777:key/1", DestinationArn: "arn:aws:logs:us-east-1:999988887777:destination:central",
+	})})
+	assert.Equal(t, `archive log group "Test/Source/Cold": Class: ClassInfrequentAccess has no subscription filters, and so no way to the LogAccount: leave it out`,
+		cdktest.Panic(t, func() { source.AddLogGroupWith("Cold", &archive.LogGroupOptions{Class: archive.ClassInfrequentAccess}) }))
+	kept := textOf(t, stack.Resolve(source.Kept()))
+	assert.NotContains(t, kept, "bucket ", "the log account's is not this stack's")
+	assert.Contains(t, kept, "SourceKey")
 }

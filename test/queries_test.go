@@ -115,6 +115,21 @@ func TestQueriesOfWhatThereIs(t *testing.T) {
 	}
 }
 
+type someTrail struct{ group awslogs.ILogGroup }
+
+func (t someTrail) TrailArn() string            { return "arn:aws:cloudtrail:eu-west-1:111122223333:trail/T" }
+func (t someTrail) LogGroup() awslogs.ILogGroup { return t.group }
+
+// The trail of the watch is read without being named again, where it has a log group.
+func TestQueriesOfTheWatchsTrail(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	watch.New(stack, "Watch", &watch.Props{Emails: []string{"a@example.com"}, Trail: someTrail{groupIn(stack, "events")}}).AddQueries(nil)
+	assert.Equal(t, []any{"events"}, definitionsIn(t, stack)["WatchQueriesAccessChanges"]["LogGroupNames"])
+
+	without := watch.New(cdktest.NewStack(t), "Watch", &watch.Props{Emails: []string{"a@example.com"}, Trail: someTrail{}})
+	assert.Contains(t, cdktest.Panic(t, func() { without.AddQueries(nil) }), "LogGroups: has no log group")
+}
+
 func TestQueriesFaults(t *testing.T) {
 	stack := cdktest.NewStack(t)
 	w := watch.New(stack, "Watch", trailKnown)

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/postern-cdk/postern/constructs/archive"
+	"github.com/postern-cdk/postern/constructs/watch"
 	"github.com/postern-cdk/postern/internal/cdktest"
 )
 
@@ -210,4 +211,24 @@ func TestArchiveSaysWhatStays(t *testing.T) {
 	own := kept("Own", &archive.Props{Bucket: awss3.NewBucket(stack, jsii.String("Mine"), nil)})
 	assert.NotContains(t, own, "bucket ")
 	assert.Contains(t, own, "OwnKey")
+}
+
+func TestWatchOfReplication(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	a := archive.New(stack, "Archive", &archive.Props{Replica: archive.ReplicaTarget{BucketName: "mine", Region: "eu-central-1", KeyAlias: "alias/mine"}})
+	w := watch.New(stack, "Watch", &watch.Props{Emails: []string{"oncall@example.com"}, ExistingTrail: true})
+	assert.Equal(t, `watch "Test/Watch/Alone replication": of: "Test/Alone" is copied nowhere: give it a Replica, or leave this out`,
+		cdktest.Panic(t, func() { w.AddReplication(archive.New(stack, "Alone", nil)) }))
+	assert.Equal(t, `watch "Test/Watch/Replication": of: is nil: pass an archive with a Replica`, cdktest.Panic(t, func() { w.AddReplication(nil) }))
+	w.AddReplication(a)
+	assert.Equal(t, `watch "Test/Watch/Archive replication": of: the watch already has "Archive replication": add it once`,
+		cdktest.Panic(t, func() { w.AddReplication(a) }))
+
+	alarm := byLogicalName(t, cdktest.Template(stack), "AWS::CloudWatch::Alarm")["WatchArchivereplicationCopyFailed"]["Properties"].(map[string]any)
+	assert.Equal(t, "OperationsFailedReplication", alarm["MetricName"])
+	assert.Equal(t, "AWS/S3", alarm["Namespace"])
+	assert.Equal(t, "notBreaching", alarm["TreatMissingData"], "S3 sends the metric when something fails")
+	assert.Contains(t, textOf(t, alarm["Dimensions"]), `{"Name":"DestinationBucket","Value":"mine"}`)
+	assert.Contains(t, alarm["AlarmDescription"], "docs/runbooks/copy-failed.md")
+	assert.NotEmpty(t, alarm["AlarmActions"])
 }

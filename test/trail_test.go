@@ -196,6 +196,25 @@ func TestTrailWithImportedCollaborators(t *testing.T) {
 	assert.Contains(t, warnings[2], "[ack: postern:trail-log-group-key-policy]")
 }
 
+// A log account's bucket and key have their policies; the log group stays here.
+func TestTrailIntoLogAccount(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	a := archive.New(stack, "Archive", &archive.Props{LogAccount: central(stack)})
+	made := trail.New(stack, "Trail", &trail.Props{Bucket: a.Bucket(), WithLogGroup: true})
+	template := cdktest.Template(stack)
+	_, r := onlyTrail(t, resourcesOf(t, template))
+	assert.Equal(t, "trail", r.Properties["S3KeyPrefix"])
+	assert.Equal(t, *made.Key().KeyArn(), *a.Bucket().EncryptionKey().KeyArn(), "the log account's")
+	assert.Contains(t, textOf(t, r.Properties["KMSKeyId"]), "arn:aws:kms:")
+	group := byLogicalName(t, template, "AWS::Logs::LogGroup")["TrailLogGroup"]["Properties"].(map[string]any)
+	assert.Contains(t, textOf(t, group["KmsKeyId"]), "TrailLogGroupKey")
+	for _, warning := range warningsOf(stack) {
+		assert.NotContains(t, warning, "postern:trail-")
+	}
+	assert.Equal(t, `trail "Test/Bad": Prefix: "calls" is not where the log account lets trails write: leave it out`,
+		cdktest.Panic(t, func() { trail.New(stack, "Bad", &trail.Props{Bucket: a.Bucket(), Prefix: "calls"}) }))
+}
+
 // The archive in one stack, the trail in another: references one way, and the
 // trail waits for the policy of the bucket all the same.
 func TestTrailAcrossStacks(t *testing.T) {

@@ -35,7 +35,7 @@ var _ constructs.IConstruct = (*Archive)(nil)
 func New(scope constructs.Construct, id string, props *Props) *Archive {
 	p := props.withDefaults()
 	tree.Must("archive", scope, id, errors.Join(p.validate(), p.validatePlace(*awscdk.Stack_Of(scope).Region())))
-	if p.Sources != nil && scope != nil {
+	if p.Sources != nil {
 		tree.Must("archive", scope, id, p.Sources.validateIn(attach.ScopeOf(scope).Account))
 	}
 
@@ -138,15 +138,15 @@ func (a *Archive) logAccess(bucket awss3.Bucket) {
 // an output of the stack: `cdk deploy` prints it, and it is what
 // `aws cloudformation describe-stacks` still tells of a stack that is gone.
 func (a *Archive) Kept() string {
-	list := []string{"key " + *a.key.KeyArn()}
-	if a.props.Bucket == nil {
+	var list []string
+	if a.props.Key == nil {
+		list = append(list, "key "+*a.key.KeyArn())
+	}
+	if a.props.Bucket == nil && a.props.LogAccount == nil {
 		list = append(list, "bucket "+*a.bucket.BucketName()+" "+a.props.ObjectLock.String())
 		if a.props.AccessLogBucket == nil {
 			list = append(list, "bucket "+*a.accessLogBucket.BucketName()+" (its access logs)")
 		}
-	}
-	if a.props.Key != nil {
-		list = list[1:]
 	}
 	list = append(list, "every log group of the archive")
 	return "Deleting this stack deletes no evidence. It leaves, and you go on paying for: " + strings.Join(list, ", ") +

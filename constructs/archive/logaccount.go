@@ -44,6 +44,10 @@ type LogAccount struct {
 var _ constructs.IConstruct = (*LogAccount)(nil)
 
 // FromLogAccount imports the archive of a log account, for [Props.LogAccount].
+//
+// Hosts that reach S3 through an endpoint need its policy to let them write to the
+// log account's bucket: a bastion sees to that of its Endpoints, and
+// endpoints.AllowRecords does for other hosts.
 func FromLogAccount(scope constructs.Construct, id string, props *LogAccountProps) *LogAccount {
 	var p LogAccountProps
 	if props != nil {

@@ -42,8 +42,10 @@ const (
 	// ClassStandard can all that CloudWatch Logs can. The default.
 	ClassStandard LogClass = "STANDARD"
 	// ClassInfrequentAccess costs half to write to, and is read by Logs Insights
-	// alone: it gives up metric filters and so alarms, subscription filters and so
-	// the way to a log account, live tail, export, and GetLogEvents.
+	// alone, without its commands pattern, diff, filterIndex and unmask: it gives up
+	// metric filters and so alarms, subscription filters and so the way to a log
+	// account, live tail, export, and Masking, which nobody could see behind
+	// (docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_AnalyzeLogData_Classes.html).
 	ClassInfrequentAccess LogClass = "INFREQUENT_ACCESS"
 )
 
@@ -159,6 +161,10 @@ func (o *LogGroupOptions) validate(faults *check.Faults) {
 	faults.Check("Class", check.OneOf(o.Class, ClassStandard, ClassInfrequentAccess))
 	if o.Masking != nil {
 		o.Masking.validate(faults)
+		if o.Class == ClassInfrequentAccess {
+			faults.Add("Masking", "hides from everybody, and for good, in ClassInfrequentAccess, which is read by Logs Insights without unmask",
+				"leave out Class, or Masking")
+		}
 	}
 }
 

@@ -40,7 +40,7 @@ func TestLogGroupOptionsValidate(t *testing.T) {
 		want    string
 	}{
 		"defaults":          {LogGroupOptions{}, ""},
-		"infrequent access": {LogGroupOptions{Class: ClassInfrequentAccess, Masking: &Masking{}}, ""},
+		"infrequent access": {LogGroupOptions{Class: ClassInfrequentAccess}, ""},
 		"masking":           {masking(Masking{Identifiers: []string{"Ssn-US", "EmailAddress", "Ssn-ES"}, Custom: []CustomIdentifier{{"Employee_ID", `E-\d{9}`}}}), ""},
 
 		"retention": {
@@ -50,6 +50,10 @@ func TestLogGroupOptionsValidate(t *testing.T) {
 		"class": {
 			LogGroupOptions{Class: "INFREQUENT"},
 			`Class: "INFREQUENT" is not known: use one of STANDARD, INFREQUENT_ACCESS`,
+		},
+		"masked for good": {
+			LogGroupOptions{Class: ClassInfrequentAccess, Masking: &Masking{}},
+			"Masking: hides from everybody, and for good, in ClassInfrequentAccess, which is read by Logs Insights without unmask: leave out Class, or Masking",
 		},
 		"misspelt identifier": {
 			masking(Masking{Identifiers: []string{"AwsSecretKeys"}}),

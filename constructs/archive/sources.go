@@ -58,7 +58,9 @@ const (
 // Logs and Firehose below [LogsPrefix]. Outputs of the stack say what to paste in
 // the sources; see [FromLogAccount].
 //
-// It costs $0.03 for each GB of log events, and the alarms of watch.AddDelivery.
+// Firehose bills the log events as they arrive, compressed, and their unpacking:
+// some cents a GB (aws.amazon.com/firehose/pricing). The alarms of
+// watch.AddDelivery tell where they don't arrive.
 type Sources struct {
 	// Accounts are the accounts by their twelve digits, up to [MaxAccounts].
 	// Empty: all accounts of OrganizationID.
@@ -199,12 +201,8 @@ func (a *Archive) newStream(scope constructs.Construct) awscdk.CfnResource {
 	})
 	tree.Acknowledge(allowed, "Firehose names the objects itself: they are limited to the two prefixes.", "AwsSolutions-IAM5")
 
-	processor := func(kind string, parameters ...string) map[string]any {
-		list := []any{}
-		for i := 0; i < len(parameters); i += 2 {
-			list = append(list, map[string]any{"ParameterName": parameters[i], "ParameterValue": parameters[i+1]})
-		}
-		return map[string]any{"Type": kind, "Parameters": list}
+	processor := func(kind, parameter, value string) map[string]any {
+		return map[string]any{"Type": kind, "Parameters": []any{map[string]any{"ParameterName": parameter, "ParameterValue": value}}}
 	}
 	stream := awscdk.NewCfnResource(scope, jsii.String("Stream"), &awscdk.CfnResourceProps{
 		Type: jsii.String("AWS::KinesisFirehose::DeliveryStream"),

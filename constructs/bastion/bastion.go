@@ -165,6 +165,9 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 			p.Endpoints.Require(services...)
 		}
 		p.Endpoints.AllowFrom(b)
+		if attach.Arranged(b.bucket) {
+			p.Endpoints.AllowRecords(b.bucket)
+		}
 		b.group.Node().AddDependency(p.Endpoints)
 	}
 	if where.closed {

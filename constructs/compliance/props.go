@@ -197,27 +197,39 @@ type question struct {
 var questions = []question{
 	{
 		RestrictedSsh, "RestrictedSsh", "INCOMING_SSH_DISABLED",
-		"No security group lets everybody in on port 22", []string{"AWS::EC2::SecurityGroup"}, false,
+		"No security group lets everybody in on port 22",
+		[]string{"AWS::EC2::SecurityGroup"},
+		false,
 	},
 	{
 		RestrictedCommonPorts, "RestrictedCommonPorts", "RESTRICTED_INCOMING_TRAFFIC",
-		"No security group lets everybody in on the ports of remote access", []string{"AWS::EC2::SecurityGroup"}, false,
+		"No security group lets everybody in on the ports of remote access",
+		[]string{"AWS::EC2::SecurityGroup"},
+		false,
 	},
 	{
 		Imdsv2, "Imdsv2", "EC2_IMDSV2_CHECK",
-		"Instance metadata is read with a token only", []string{"AWS::EC2::Instance"}, false,
+		"Instance metadata is read with a token only",
+		[]string{"AWS::EC2::Instance"},
+		false,
 	},
 	{
 		FlowLogs, "FlowLogs", "VPC_FLOW_LOGS_ENABLED",
-		"Every VPC has flow logs of all traffic", []string{"AWS::EC2::VPC"}, true,
+		"Every VPC has flow logs of all traffic",
+		[]string{"AWS::EC2::VPC"},
+		true,
 	},
 	{
 		EncryptedVolumes, "EncryptedVolumes", "ENCRYPTED_VOLUMES",
-		"Volumes in use are encrypted", []string{"AWS::EC2::Volume"}, false,
+		"Volumes in use are encrypted",
+		[]string{"AWS::EC2::Volume"},
+		false,
 	},
 	{
 		ManagedInstances, "ManagedInstances", "EC2_INSTANCE_MANAGED_BY_SSM",
-		"Instances are managed by Systems Manager", []string{"AWS::EC2::Instance", "AWS::SSM::ManagedInstanceInventory"}, false,
+		"Instances are managed by Systems Manager",
+		[]string{"AWS::EC2::Instance", "AWS::SSM::ManagedInstanceInventory"},
+		false,
 	},
 	{
 		EncryptedLogGroups, "EncryptedLogGroups", "CLOUDWATCH_LOG_GROUP_ENCRYPTED",

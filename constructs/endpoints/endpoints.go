@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -28,6 +29,8 @@ type Endpoints struct {
 	// dimensions of the metrics of those made, by service.
 	dimensions map[Service]map[string]string
 	peers      int
+	gateway    awsec2.GatewayVpcEndpoint // for S3, where it is made here
+	records    []string                  // buckets of other accounts that records are put into
 }
 
 var _ constructs.IConstruct = (*Endpoints)(nil)
@@ -191,6 +194,7 @@ func (e *Endpoints) addGateway() {
 		Vpc:     e.props.Vpc,
 		Service: awsec2.GatewayVpcEndpointAwsService_S3(),
 	})
+	e.gateway = endpoint
 	endpoint.AddToPolicy(allow("ThisAccountInItsOwnBuckets", &awsiam.PolicyStatementProps{
 		Actions:    jsii.Strings("s3:*"),
 		Resources:  jsii.Strings("*"),
@@ -216,6 +220,30 @@ func (e *Endpoints) addGateway() {
 			Conditions: equals("aws:PrincipalAccount", e.account),
 		}))
 	}
+}
+
+// AllowRecords lets identities of this account put records into a bucket of
+// another account, such as that of an archive.LogAccount, through the S3 gateway made
+// here, whose policy knows this account's buckets only. A bastion asks for it. Where
+// the gateway is somebody else's, its policy is, too.
+func (e *Endpoints) AllowRecords(bucket awss3.IBucket) {
+	var faults check.Faults
+	if bucket == nil {
+		faults.Add("bucket", "is nil", "pass the bucket that takes the records")
+		tree.Must("endpoints", e, "AllowRecords", faults.Err())
+	}
+	name := *bucket.BucketName()
+	if e.gateway == nil || slices.Contains(e.records, name) {
+		return
+	}
+	e.records = append(e.records, name)
+	arn := *bucket.BucketArn()
+	// IDs of statements have letters and digits only, and each its own.
+	e.gateway.AddToPolicy(allow(fmt.Sprintf("RecordsElsewhere%d", len(e.records)), &awsiam.PolicyStatementProps{
+		Actions:    jsii.Strings("s3:AbortMultipartUpload", "s3:GetEncryptionConfiguration", "s3:PutObject", "s3:PutObjectAcl"),
+		Resources:  jsii.Strings(arn, arn+"/*"),
+		Conditions: equals("aws:PrincipalAccount", e.account),
+	}))
 }
 
 // publicBuckets are the buckets that AWS serves packages and modules from. Some

@@ -16,6 +16,9 @@ import (
 	"github.com/postern-cdk/postern/internal/tree"
 )
 
+// Prices says which prices the figures are made of: Region and month.
+func Prices() string { return cost.Region + ", " + cost.AsOf.Format("January 2006") }
+
 // MetadataKey is where a template holds the lines of the figures.
 const MetadataKey = "Postern::MonthlyCost"
 
@@ -38,6 +41,9 @@ type Figure struct {
 
 // Fixed is billed whether or not anybody comes in.
 func (f Figure) Fixed() float64 { return f.sum.Fixed }
+
+// Title is the name with spaces between its words, "Session Manager".
+func (f Figure) Title() string { return cost.Title(f.Name) }
 
 // Use is what depends on use, at the use that the lines assume.
 func (f Figure) Use() float64 { return f.sum.Use }
@@ -79,7 +85,7 @@ func New(scope constructs.Construct, id string, props *Props) *MonthlyCost {
 func (m *MonthlyCost) Figures() []Figure { return append([]Figure(nil), m.figures...) }
 
 func (m *MonthlyCost) output(stack awscdk.Stack, name string) {
-	about := "what " + name + " costs a month"
+	about := "what " + cost.Title(name) + " costs a month"
 	switch name {
 	case total:
 		about = "what all of it costs a month"
@@ -88,7 +94,7 @@ func (m *MonthlyCost) output(stack awscdk.Stack, name string) {
 	}
 	awscdk.NewCfnOutput(stack, jsii.String(cost.OutputPrefix+name), &awscdk.CfnOutputProps{
 		Value:       awscdk.Lazy_UncachedString(&value{m, name}, nil),
-		Description: jsii.String(about + "; list prices of " + cost.Region + ", " + cost.AsOf.Format("January 2006") + "; lines in the template's metadata"),
+		Description: jsii.String(about + "; list prices of " + Prices() + "; lines in the template's metadata"),
 	})
 }
 

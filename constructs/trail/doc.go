@@ -4,7 +4,6 @@
 //	evidence := archive.New(stack, "Archive", nil)
 //	t := trail.New(stack, "Trail", &trail.Props{
 //		Bucket:   evidence.Bucket(),
-//		Key:      evidence.Key(),
 //		LogGroup: evidence.AddLogGroup("Trail"),
 //	})
 //	watch.New(stack, "Watch", &watch.Props{Trail: t})
@@ -34,8 +33,11 @@
 // # Locked buckets
 //
 // Log files and digests are new objects that CloudTrail never changes, so Object
-// Lock and a default retention hold them from the moment they arrive. Check them
-// with the command of [Trail.ValidateCommand].
+// Lock and a default retention hold them from the moment they arrive. See that they
+// do (LatestDeliveryError, LatestDigestDeliveryError), and that none was changed:
+//
+//	aws cloudtrail get-trail-status --name NAME
+//	aws cloudtrail validate-logs ...     # [Trail.ValidateCommand] has all of it
 //
 // # One is enough
 //

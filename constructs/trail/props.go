@@ -10,11 +10,12 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 
 	"github.com/postern-cdk/postern/internal/check"
+	"github.com/postern-cdk/postern/internal/policy"
 )
 
 // DefaultPrefix is the folder of the bucket that takes the trail where Props names
-// none.
-const DefaultPrefix = "trail"
+// none. In the bucket of a log account it is the only one.
+const DefaultPrefix = policy.SourceTrails
 
 // Props says what a [Trail] records and where. Its zero value, and nil, record the
 // management events of every Region into an archive made for it.
@@ -28,7 +29,8 @@ type Props struct {
 	// makes an archive, locked for a year.
 	//
 	// A bucket of the same app gets the statements that let this one trail deliver.
-	// The policy of an imported one can't be changed: a warning lists what to add.
+	// The policy of an imported one can't be changed: a warning lists what to add. The
+	// bucket of an archive in a log account is ready for the trails of its sources.
 	Bucket awss3.IBucket
 
 	// Prefix is the folder in the bucket, up to 200 characters without slashes around.
@@ -52,7 +54,9 @@ type Props struct {
 	WithLogGroup bool
 
 	// RecordObjects records who reads, writes and deletes objects in Bucket, except for
-	// CloudTrail's own deliveries ($0.10 for 100,000 events).
+	// CloudTrail's own deliveries ($0.10 for 100,000 events). Of a bucket in another
+	// account it records what callers of this account do; for the others that account
+	// needs a trail of its own.
 	RecordObjects bool
 
 	// OrganizationID is the ID of the organization whose accounts are all recorded,

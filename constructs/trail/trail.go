@@ -31,6 +31,8 @@ type Trail struct {
 	bucket   awss3.IBucket
 	key      awskms.IKey
 	logGroup awslogs.ILogGroup
+	// elsewhere says that bucket and key are a log account's, with policies in order.
+	elsewhere bool
 }
 
 var _ constructs.IConstruct = (*Trail)(nil)
@@ -38,9 +40,15 @@ var _ constructs.IConstruct = (*Trail)(nil)
 // New makes a trail. props may be nil.
 func New(scope constructs.Construct, id string, props *Props) *Trail {
 	p := props.withDefaults()
-	tree.Must("trail", scope, id, p.validate())
+	elsewhere := attach.Arranged(p.Bucket)
+	var faults check.Faults
+	faults.Merge("", p.validate())
+	if elsewhere && p.Prefix != DefaultPrefix {
+		faults.Addf("Prefix", "leave it out", "%q is not where the log account lets trails write", p.Prefix)
+	}
+	tree.Must("trail", scope, id, faults.Err())
 
-	t := &Trail{props: p}
+	t := &Trail{props: p, elsewhere: elsewhere}
 	constructs.NewConstruct_Override(t, scope, &id)
 	t.scope = attach.ScopeOf(t)
 	t.region = t.scope.Region
@@ -123,7 +131,7 @@ func (t *Trail) useBucket() {
 	if t.bucket == nil {
 		t.bucket = archive.New(t, "Archive", &archive.Props{Key: t.props.Key}).Bucket()
 	}
-	if !attach.ToBucket(t.bucket, policy.TrailBucketStatements(t.scope, *t.bucket.BucketArn(), t.props.Prefix, t.arn, t.props.OrganizationID)) {
+	if !t.elsewhere && !attach.ToBucket(t.bucket, policy.TrailBucketStatements(t.scope, *t.bucket.BucketArn(), t.props.Prefix, t.arn, t.props.OrganizationID)) {
 		s := policy.Placeholders()
 		tree.Warn(t, "trail-bucket-policy",
 			"the policy of the imported Bucket can't be changed from here: see that it has these statements, or the trail can't be made:\n"+
@@ -139,17 +147,24 @@ func (t *Trail) useKey() {
 	case t.bucket.EncryptionKey() != nil:
 		t.key = t.bucket.EncryptionKey()
 	default:
-		t.key = awskms.NewKey(t, jsii.String("Key"), &awskms.KeyProps{
-			Description:       jsii.String("Encrypts the record of API calls"),
-			EnableKeyRotation: jsii.Bool(true),
-			RemovalPolicy:     awscdk.RemovalPolicy_RETAIN,
-		})
+		t.key = t.newKey("Key", "Encrypts the record of API calls")
+	}
+	if t.elsewhere && t.props.Key == nil {
+		return
 	}
 	if !attach.ToKey(t.key, policy.TrailKeyStatements(t.scope)) {
 		tree.Warn(t, "trail-key-policy",
 			"the policy of the imported Key can't be changed from here: see that it has these statements, or the trail can't be made:\n"+
 				policy.Lines(policy.TrailKeyStatements(policy.Placeholders())))
 	}
+}
+
+func (t *Trail) newKey(id, description string) awskms.IKey {
+	return awskms.NewKey(t, &id, &awskms.KeyProps{
+		Description:       &description,
+		EnableKeyRotation: jsii.Bool(true),
+		RemovalPolicy:     awscdk.RemovalPolicy_RETAIN,
+	})
 }
 
 func (t *Trail) useLogGroup() {
@@ -160,13 +175,17 @@ func (t *Trail) useLogGroup() {
 }
 
 func (t *Trail) newLogGroup() awslogs.ILogGroup {
-	if !attach.ToKey(t.key, policy.LogGroupKeyStatements(t.scope)) {
+	key := t.key
+	if t.elsewhere && t.props.Key == nil {
+		key = t.newKey("LogGroupKey", "Encrypts the log group of the trail "+t.name) // the other account's is for its bucket alone
+	}
+	if !attach.ToKey(key, policy.LogGroupKeyStatements(t.scope)) {
 		tree.Warn(t, "trail-log-group-key-policy",
 			"the policy of the imported Key can't be changed from here: see that it has this statement, or the log group can't be made:\n"+
 				policy.Lines(policy.LogGroupKeyStatements(policy.Placeholders())))
 	}
 	return awslogs.NewLogGroup(t, jsii.String("LogGroup"), &awslogs.LogGroupProps{
-		EncryptionKey:             t.key,
+		EncryptionKey:             key,
 		Retention:                 awslogs.RetentionDays_ONE_YEAR,
 		RemovalPolicy:             awscdk.RemovalPolicy_RETAIN,
 		DeletionProtectionEnabled: jsii.Bool(true),

@@ -255,9 +255,7 @@ func (w *Watch) AddAccountAlarms(trail Trail, options *AccountAlarms) {
 			"%q has no log group that alarms could count in", trail.TrailArn())
 	}
 	faults.Merge("", o.validate())
-	if w.Node().TryFindChild(jsii.String(accountID)) != nil {
-		faults.Add("AddAccountAlarms", "was called before, or a host has the name Account", "call it once, and give the host another name")
-	}
+	faults.Merge("", w.once("AddAccountAlarms", accountID))
 	tree.Must("watch", w, accountID, faults.Err())
 
 	scope := constructs.NewConstruct(w, jsii.String(accountID))

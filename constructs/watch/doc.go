@@ -86,6 +86,9 @@
 // somebody gave is not in it: EventBridge puts text in as it is, and a quotation
 // mark could break the message. CloudTrail has it.
 //
+// [Watch.AddComplianceNotices] tells of resources that begin to break a rule of AWS
+// Config; package compliance makes such rules.
+//
 // [Watch.AddHours] alarms when doors that open at some hours of the week did not.
 //
 // # Other doors, tampering, attempts
@@ -120,6 +123,13 @@
 // once. People in the channel can have AWS do nothing: without a guardrail the service
 // would let them do all that their role allows, up to AdministratorAccess.
 //
+// # The account
+//
+// [Watch.AddAccountAlarms] alarms on what the CIS AWS Foundations Benchmark asks to be
+// told of, by what a trail writes to its log group: use of the root user, refused
+// calls, console logins, changes of policies, trails, keys, buckets, AWS Config and
+// networks. Each of the fourteen can be left out.
+//
 // # Queries
 //
 // [Watch.AddQueries] saves queries for CloudWatch Logs Insights in a folder of the
@@ -144,6 +154,9 @@
 // Those on CloudTrail's events need a trail with a log group. docs/guide/one-day.md
 // follows a person through a day with them.
 //
+// [Watch.AddDelivery] alarms in a log account when log events of other accounts
+// don't get into its archive.
+//
 // # Cost
 //
 // $1.00 a month for the composite alarms of a host; $0.80 for its alarms, by the
@@ -151,6 +164,7 @@
 // behind a load balancer. Each metric that is made of lines costs $0.30 a month by the
 // hours in which there are such lines: the checks and how late records are always, the
 // others seldom. $0.10 for the alarm on notices, whatever is told of, and $0.10 more
-// with the function; $0.10 for each break-glass and $0.20 for each operator's hours; $1
-// for the key where none is given; $3 for the dashboard after the first three of the account.
+// with the function; $0.10 for each break-glass and $0.20 for each operator's hours;
+// $0.10 for each alarm on the account; $0.40 for those on a delivery; $1 for the key
+// where none is given; $3 for the dashboard after the first three of the account.
 package watch

@@ -221,14 +221,21 @@ type teller struct {
 	rules []*rule
 }
 
+// teller makes notices of calls, which EventBridge gets from CloudTrail.
 func (w *Watch) teller(parent constructs.Construct, id string) *teller {
+	if !w.existingTrail && !w.askedForTrail {
+		w.askedForTrail = true
+		tree.Warn(w, "watch-no-trail", "notices of sessions come from CloudTrail by EventBridge, and only while the account has a trail "+
+			"that logs management events in this region: make one with package trail and pass it as Trail, or say by ExistingTrail that there is one")
+	}
+	return w.tellerOf(parent, id)
+}
+
+// tellerOf makes notices of any events.
+func (w *Watch) tellerOf(parent constructs.Construct, id string) *teller {
 	if !w.toldByEvents {
 		w.toldByEvents = true
 		w.delivery = w.newDelivery()
-		if !w.existingTrail {
-			tree.Warn(w, "watch-no-trail", "notices of sessions come from CloudTrail by EventBridge, and only while the account has a trail "+
-				"that logs management events in this region: make one with package trail and pass it as Trail, or say by ExistingTrail that there is one")
-		}
 	}
 	return &teller{watch: w, scope: constructs.NewConstruct(parent, &id)}
 }

@@ -37,7 +37,8 @@ type LogGroups struct {
 	// Sessions take what Session Manager streams.
 	Sessions []awslogs.ILogGroup
 
-	// Trail takes the events of a CloudTrail trail.
+	// Trail takes the events of a CloudTrail trail. Empty stands for the log group of
+	// Props.Trail, where that has one.
 	Trail []awslogs.ILogGroup
 
 	// FlowLogs take flow logs in the format network.LogFormat: that of package
@@ -138,6 +139,11 @@ func (o *QueryOptions) validate() error {
 // (aws.amazon.com/cloudwatch/pricing), so that a query is best asked of few days.
 func (w *Watch) AddQueries(options *QueryOptions) *Queries {
 	o := options.withDefaults()
+	if len(o.LogGroups.Trail) == 0 && w.trail != nil {
+		if group := w.trail.LogGroup(); group != nil {
+			o.LogGroups.Trail = []awslogs.ILogGroup{group}
+		}
+	}
 	err := o.validate()
 	if err == nil && w.Node().TryFindChild(jsii.String(queriesID)) != nil {
 		var faults check.Faults

@@ -44,9 +44,9 @@ type Watch struct {
 	notices  []noticed
 	cost     string
 
-	breakGlass, hours                          constructs.Construct
-	officeHours                                *OfficeHours
-	existingTrail, eventsAllowed, toldByEvents bool
+	breakGlass, hours                                         constructs.Construct
+	officeHours                                               *OfficeHours
+	existingTrail, eventsAllowed, toldByEvents, askedForTrail bool
 }
 
 var _ constructs.IConstruct = (*Watch)(nil)

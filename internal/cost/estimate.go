@@ -2,6 +2,7 @@ package cost
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 )
 
@@ -114,6 +115,12 @@ func (s Sum) String() string {
 	}
 	return text
 }
+
+// Title is the name of a part of an app with spaces between its words.
+func Title(name string) string { return word.ReplaceAllString(name, "$1 $2") }
+
+// word is where one ends within a name and another begins.
+var word = regexp.MustCompile(`([a-z])([A-Z])`)
 
 // OutputPrefix begins the key of a stack's output that holds a figure, and
 // OutputTotal is that of the sum.

@@ -63,6 +63,7 @@ func ReadJudge(text string) (*Judge, error) {
 
 // call is what a judgement needs of an event.
 type call struct {
+	Kind    string `json:"detail-type"`
 	Account string `json:"account"`
 	Detail  struct {
 		EventTime    string `json:"eventTime"`
@@ -78,6 +79,9 @@ type call struct {
 // abnormal are the reasons why somebody should look at a call.
 func (j *Judge) abnormal(c *call) []string {
 	var reasons []string
+	if c.Kind == viaConfig {
+		return nil // what was found, not what somebody does
+	}
 	if c.Detail.UserIdentity.Type == "Root" {
 		reasons = append(reasons, "by the root user")
 	}

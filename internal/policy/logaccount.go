@@ -31,11 +31,28 @@ func (s *Sources) principals(in Scope) Principal {
 	return Principal{"AWS": roots}
 }
 
-// byPrincipal is the condition on people and roles.
-func (s *Sources) byPrincipal() Condition {
-	condition := Condition{}
+// byPrincipal is the condition on people and roles, beside what equal says.
+func (s *Sources) byPrincipal(equal map[string]Values) Condition {
+	if equal == nil {
+		equal = map[string]Values{}
+	}
 	if s.Organization != "" {
-		condition["StringEquals"] = map[string]Values{"aws:PrincipalOrgID": {s.Organization}}
+		equal["aws:PrincipalOrgID"] = Values{s.Organization}
+	}
+	if len(equal) == 0 {
+		return nil
+	}
+	return Condition{"StringEquals": equal}
+}
+
+// elsewhere is byPrincipal for an archive in a scope: where everyone of an
+// organization is meant, those of the archive's own account are not. They would
+// need no right of their own, neither to write nor to use the key for what they can
+// read.
+func (s *Sources) elsewhere(in Scope, equal map[string]Values) Condition {
+	condition := s.byPrincipal(equal)
+	if len(s.Accounts) == 0 {
+		condition["StringNotEquals"] = map[string]Values{"aws:PrincipalAccount": {in.Account}}
 	}
 	return condition
 }
@@ -97,29 +114,24 @@ func (s *Sources) folders(bucketARN string, prefixes ...string) []string {
 // docs.aws.amazon.com/controltower/latest/userguide/logging-s3-audit-bucket.html (aws:SourceOrgID)
 func (s *Sources) BucketStatements(in Scope, bucketARN string) []Statement {
 	own := func(folder string) string { return bucketARN + "/" + folder + "/${aws:PrincipalAccount}/*" }
-	owned := s.byPrincipal()
-	if owned["StringEquals"] == nil {
-		owned["StringEquals"] = map[string]Values{}
-	}
-	owned["StringEquals"]["s3:x-amz-acl"] = Values{"bucket-owner-full-control"}
 	return []Statement{
 		{
 			Sid: "SourceRecords", Effect: Allow, Principal: s.principals(in),
 			Action:    []string{"s3:PutObject"},
 			Resource:  []string{own(SourceRecords), own(SourceTranscripts)},
-			Condition: s.byPrincipal(),
+			Condition: s.elsewhere(in, nil),
 		},
 		{
 			Sid: "SourceTranscripts", Effect: Allow, Principal: s.principals(in),
 			Action:    []string{"s3:PutObjectAcl"},
 			Resource:  []string{own(SourceTranscripts)},
-			Condition: owned,
+			Condition: s.elsewhere(in, map[string]Values{"s3:x-amz-acl": {"bucket-owner-full-control"}}),
 		},
 		{
 			Sid: "SourceCheck", Effect: Allow, Principal: s.principals(in),
 			Action:    []string{"s3:GetEncryptionConfiguration"},
 			Resource:  []string{bucketARN},
-			Condition: s.byPrincipal(),
+			Condition: s.elsewhere(in, nil),
 		},
 		{
 			Sid: "SourceLogDelivery", Effect: Allow, Principal: service("delivery.logs.amazonaws.com"),
@@ -158,18 +170,13 @@ func (s *Sources) BucketStatements(in Scope, bucketARN string) []Statement {
 // docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-infrastructure-S3.html#AWS-logs-SSE-KMS-S3,
 // docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html
 func (s *Sources) KeyStatements(in Scope) []Statement {
-	throughS3 := s.byPrincipal()
-	if throughS3["StringEquals"] == nil {
-		throughS3["StringEquals"] = map[string]Values{}
-	}
-	throughS3["StringEquals"]["kms:ViaService"] = Values{"s3." + in.Region + ".amazonaws.com"}
 	trails := s.byService(in, trailsOf, false)
 	trails["StringLike"] = map[string]Values{"kms:EncryptionContext:aws:cloudtrail:arn": trails["ArnLike"]["aws:SourceArn"]}
 	return []Statement{
 		{
 			Sid: "SourceRecords", Effect: Allow, Principal: s.principals(in),
 			Action: []string{"kms:Decrypt", "kms:GenerateDataKey"}, Resource: thisKey,
-			Condition: throughS3,
+			Condition: s.elsewhere(in, map[string]Values{"kms:ViaService": {"s3." + in.Region + ".amazonaws.com"}}),
 		},
 		{
 			Sid: "SourceLogDelivery", Effect: Allow, Principal: service("delivery.logs.amazonaws.com"),
@@ -203,7 +210,7 @@ func (s *Sources) DestinationStatements(destinationARN string) []Statement {
 		Sid: "Sources", Effect: Allow, Principal: who,
 		Action:    []string{"logs:PutSubscriptionFilter"},
 		Resource:  []string{destinationARN},
-		Condition: s.byPrincipal(),
+		Condition: s.byPrincipal(nil),
 	}}
 }
 

@@ -90,17 +90,20 @@ var Changes = []string{
 	"DeleteFlowLogs", "StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors",
 	"DeleteLogGroup", "DeleteLogStream", "PutRetentionPolicy", "DeleteRetentionPolicy", "DisassociateKmsKey", "DeleteDataProtectionPolicy",
 	"PutSubscriptionFilter", "DeleteSubscriptionFilter", "DeleteMetricFilter",
-	// The archive and its key.
-	"PutBucketPolicy", "DeleteBucketPolicy", "PutBucketVersioning", "PutBucketObjectLockConfiguration", "PutObjectLockConfiguration",
-	"PutBucketLifecycle", "PutBucketEncryption", "DeleteBucketEncryption", "DeleteBucket", "PutBucketPublicAccessBlock",
-	"ScheduleKeyDeletion", "DisableKey", "PutKeyPolicy", "CreateGrant",
+	"PutLogGroupDeletionProtection",
+	// The archive's key; its buckets are matched by how the names of the calls begin.
+	"PutObjectLockConfiguration", "ScheduleKeyDeletion", "DisableKey", "DisableKeyRotation", "DeleteImportedKeyMaterial", "PutKeyPolicy", "CreateGrant",
 	// What tells of all this.
-	"DeleteRule", "DisableRule", "RemoveTargets", "DeleteAlarms", "DisableAlarmActions", "SetTopicAttributes", "DeleteTopic", "Unsubscribe",
+	"PutRule", "DeleteRule", "DisableRule", "PutTargets", "RemoveTargets", "PutMetricAlarm", "PutCompositeAlarm", "DeleteAlarms", "DisableAlarmActions", "SetAlarmState",
+	"SetTopicAttributes", "DeleteTopic", "AddPermission", "RemovePermission", "Unsubscribe", "SetSubscriptionAttributes",
 	// Who may.
 	"AttachUserPolicy", "AttachRolePolicy", "AttachGroupPolicy", "PutUserPolicy", "PutRolePolicy", "PutGroupPolicy", "CreatePolicyVersion", "SetDefaultPolicyVersion",
 	"UpdateAssumeRolePolicy", "DeleteRolePermissionsBoundary", "DeleteUserPermissionsBoundary", "AddUserToGroup", "CreateAccessKey", "CreateLoginProfile",
 	"DeactivateMFADevice", "AttachManagedPolicyToPermissionSet", "PutInlinePolicyToPermissionSet", "CreateAccountAssignment",
 }
+
+// changesBegin is how the names of other such calls begin.
+const changesBegin = "/^(PutBucket|DeleteBucket|UpdateFunction|DeleteFunction|PutFunctionConcurrency)/"
 
 var (
 	session = Parameter{"session", "The ID of the session, from the notice or another query", "20261121T234501Z-1a2b3c4d"}
@@ -247,7 +250,7 @@ func All() []Query {
 			"Calls that change who gets in, or what is recorded of it. Deployments are among them; look at who and when.",
 			[]Source{Trail},
 			nil,
-			`filter eventName in ` + list(Changes) + `
+			`filter eventName in ` + list(Changes) + ` or eventName like ` + changesBegin + `
 | fields @timestamp, eventSource, eventName, userIdentity.arn as who, sourceIPAddress as source,
     coalesce(requestParameters.name, requestParameters.groupId, requestParameters.bucketName, requestParameters.keyId, requestParameters.logGroupName,
       requestParameters.roleName, requestParameters.userName, requestParameters.settingId, requestParameters.instanceId) as what, errorCode

@@ -1,6 +1,7 @@
 package queries_test
 
 import (
+	"encoding/json"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/postern-cdk/postern/internal/flowlog"
 	"github.com/postern-cdk/postern/internal/insights"
+	"github.com/postern-cdk/postern/internal/notice"
 	"github.com/postern-cdk/postern/internal/queries"
 )
 
@@ -197,6 +199,64 @@ func TestForm(t *testing.T) {
 		assert.Equal(t, q, queries.ByID(q.ID))
 	}
 	assert.Panics(t, func() { queries.ByID("Nothing") })
+}
+
+// Whatever call a notice tells of, a query finds.
+func TestCallsThatNoticesTellOf(t *testing.T) {
+	records := notice.RecordsTampered(notice.Protected{Buckets: []string{"b"}, KeyIDs: []string{"k"}, LogGroups: []string{"/g"}}, "watch")
+	changes := append(records, notice.DoorsTampered(notice.Protected{Documents: []string{"d"}}), notice.PortsOpened(), notice.WatchTampered("p"), notice.TopicsTampered([]string{"t"}))
+	for id, test := range map[string]struct {
+		rules []notice.Rule
+		more  string
+	}{
+		queries.AccessChanges:   {changes, ""},
+		queries.RefusedAttempts: {[]notice.Rule{notice.Refused()}, `,"errorCode":"AccessDenied"`},
+		queries.SessionsOpened:  {[]notice.Rule{notice.TunnelOpened(), notice.SessionStarted(nil), notice.SessionResumed()}, ""},
+		queries.KeysPushed:      {[]notice.Rule{notice.KeyPushed(), notice.SerialConsole()}, ""},
+	} {
+		names := map[string]bool{}
+		for _, r := range test.rules {
+			text, err := json.Marshal(r.Pattern)
+			require.NoError(t, err)
+			var pattern any
+			require.NoError(t, json.Unmarshal(text, &pattern))
+			eventNames(pattern, names)
+		}
+		require.NotEmpty(t, names, id)
+		for name := range names {
+			if name == "EnableSerialConsoleAccess" && id == queries.KeysPushed {
+				continue // among the changes
+			}
+			rows, err := parsed(t, queries.ByID(id), nil).Run([]insights.Event{{Message: `{"eventName":"` + name + `"` + test.more + `}`}})
+			require.NoError(t, err)
+			assert.Len(t, rows, 1, "%s: %s", id, name)
+		}
+	}
+}
+
+// eventNames collects the names of calls in a pattern; of a prefix, one that begins so.
+func eventNames(pattern any, names map[string]bool) {
+	switch p := pattern.(type) {
+	case map[string]any:
+		for key, value := range p {
+			if key != "eventName" {
+				eventNames(value, names)
+				continue
+			}
+			for _, one := range value.([]any) {
+				switch one := one.(type) {
+				case string:
+					names[one] = true
+				case map[string]any:
+					names[one["prefix"].(string)+"Something"] = true
+				}
+			}
+		}
+	case []any:
+		for _, one := range p {
+			eventNames(one, names)
+		}
+	}
 }
 
 // While they go on, and when the check has logged in.

@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -44,12 +43,9 @@ func (r *Report) figures() {
 			continue
 		}
 		fixed, use, _ := strings.Cut(output.Value, ", and ")
-		r.CostOf = append(r.CostOf, Row{What: word.ReplaceAllString(name, "$1 $2"), State: fixed, Detail: use})
+		r.CostOf = append(r.CostOf, Row{What: cost.Title(name), State: fixed, Detail: use})
 	}
 }
-
-// word is where one ends within a name and another begins.
-var word = regexp.MustCompile(`([a-z])([A-Z])`)
 
 // commands picks the outputs that can be pasted.
 func (r *Report) commands() {

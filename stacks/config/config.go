@@ -32,37 +32,11 @@ type Config struct {
 	Targets         []Target        `yaml:"targets"`
 	Tunnels         []Tunnel        `yaml:"tunnels"`
 	Operators       []Operator      `yaml:"operators"`
+	Trail           Trail           `yaml:"trail"`
 	Watch           Watch           `yaml:"watch"`
+	Compliance      Compliance      `yaml:"compliance"`
 	MonthlyCost     MonthlyCost     `yaml:"monthlyCost"`
 }
-
-// Archive configures where the evidence is kept.
-type Archive struct {
-	// KeyArn is the ARN of a customer managed key of yours. Defaults to a new one,
-	// $1 a month.
-	KeyArn string `yaml:"keyArn"`
-	// BucketName is the name of a log bucket of yours. Defaults to a new one.
-	BucketName string `yaml:"bucketName"`
-	// ObjectLock is "governance" (the default), "compliance", "legal-hold" or "off".
-	// Nobody, not even the account's root user, can shorten compliance mode.
-	ObjectLock ObjectLock `yaml:"objectLock"`
-	// ObjectLockDays is how long an object can't be deleted. Defaults to 365;
-	// compliance mode wants it spelled out.
-	ObjectLockDays int `yaml:"objectLockDays"`
-	// LogRetentionDays is how long log groups keep events. Defaults to 365.
-	LogRetentionDays int `yaml:"logRetentionDays"`
-}
-
-// ObjectLock is an S3 Object Lock mode, or none.
-type ObjectLock string
-
-// The choices of Object Lock.
-const (
-	ObjectLockGovernance ObjectLock = "governance"
-	ObjectLockCompliance ObjectLock = "compliance"
-	ObjectLockLegalHold  ObjectLock = "legal-hold"
-	ObjectLockOff        ObjectLock = "off"
-)
 
 // Network configures the VPC.
 type Network struct {
@@ -347,33 +321,16 @@ const (
 	DoorInstanceConnect Door = "instanceConnect"
 )
 
-// Watch configures who is told.
-type Watch struct {
-	// Emails get every alarm. Each must confirm its subscription.
-	Emails []string `yaml:"emails"`
-	// TopicArn is an SNS topic of yours. Defaults to a new one.
-	TopicArn string `yaml:"topicArn"`
-	// ExistingTrail says that the account has a CloudTrail trail that logs
-	// management events in the region: notices of sessions come from it.
-	ExistingTrail bool `yaml:"existingTrail"`
-	// Sessions are told of.
-	Sessions WatchedSessions `yaml:"sessions"`
-}
-
-// WatchedSessions configures notices of sessions of Session Manager.
-type WatchedSessions struct {
-	// Notices tell of each session that is started: who, from where, to what.
-	Notices bool `yaml:"notices"`
-	// Resumed tells of sessions that are taken up again, too.
-	Resumed bool `yaml:"resumed"`
-	// Quiet are session documents whose sessions nobody is told of.
-	Quiet []string `yaml:"quiet"`
-}
-
 // MonthlyCost configures the figures of what each door costs a month.
 type MonthlyCost struct {
 	// Absent leaves the figures out of the outputs and of the template.
 	Absent bool `yaml:"absent"`
+}
+
+// Doors reports whether there is any way in. Without one this is a log account,
+// which keeps the records of others.
+func (c *Config) Doors() bool {
+	return !c.Bastion.Absent || !c.InstanceConnect.Absent || c.Session.Made(c)
 }
 
 // Default is the configuration of an empty document. A field that it leaves at

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,7 +56,7 @@ bastion:
   spot: "yes"
 `))
 	assert.EqualError(t, err, strings.Join([]string{
-		`bastian: "bastian" is not a key here: did you mean "bastion"? the keys here are name, account, region, tags, archive, network, endpoints, bastion, session, instanceConnect, targets, tunnels, operators, watch, monthlyCost`,
+		`bastian: "bastian" is not a key here: did you mean "bastion"? the keys here are name, account, region, tags, archive, network, endpoints, bastion, session, instanceConnect, targets, tunnels, operators, trail, watch, compliance, monthlyCost`,
 		`network.availabilityZones: "two" is not a whole number: write it as digits, without quotes or unit`,
 		`bastion.alowedCidrs: "alowedCidrs" is not a key here: did you mean "allowedCidrs"? the keys here are absent, address, allowedCidrs, allowedPrefixLists, allowEveryone, instanceType, image, maxInstanceLifetimeDays, noRotation, spot, schedule, dns, permissionsBoundaryArn, host`,
 		`bastion.spot: "yes" is neither true nor false: write true or false`,
@@ -78,29 +79,73 @@ func TestFaults(t *testing.T) {
 		"archive: {bucketName: Mine}":       `archive.bucketName: "Mine" has the wrong form: write the name of an S3 bucket, 3 to 63 lower-case letters, digits, dots and hyphens`,
 		"archive: {objectLock: complience}": `archive.objectLock: "complience" is not known: did you mean "compliance"? use one of governance, compliance, legal-hold, off`,
 		"archive: {objectLock: compliance}": `archive.objectLockDays: is missing, but archive.objectLock is compliance, which nobody can shorten or lift, not even AWS: spell out how many days nothing can be deleted, such as 365, or choose governance`,
-		"archive: {objectLock: legal-hold, objectLockDays: 9}":                        `archive.objectLockDays: 9 is set, but archive.objectLock is legal-hold: remove it, or choose governance or compliance`,
-		"archive: {objectLock: off, objectLockDays: 9}":                               `archive.objectLockDays: 9 is set, but archive.objectLock is off: remove it, or choose governance or compliance`,
-		"archive: {objectLockDays: -1}":                                               `archive.objectLockDays: -1 is out of range: use 1 to 36500`,
-		"archive: {bucketName: mine, objectLock: off}":                                `archive.objectLock: can't be set on "mine", a bucket of yours: remove it here and set it on the bucket itself`,
-		"network: {cidr: 10.0.0.0/25}":                                                `network.cidr: "10.0.0.0/25" is not a block that a VPC with its subnets fits in: use an IPv4 block from /16 to /24, such as 10.0.0.0/16`,
-		"network: {availabilityZones: 9}":                                             `network.availabilityZones: 9 is out of range: use 1 to 4`,
-		"network: {nat: perzone}":                                                     `network.nat: "perzone" is not known: did you mean "perZone"? use one of none, one, perZone`,
-		"network: {vpc: {id: vpc-0123456789abcdef0}, nat: one}":                       `network.nat: describes a new VPC, but network.vpc names one of yours: remove one of them`,
-		"network: {vpc: {}}":                                                          `network.vpc.id: is missing: write the ID of your VPC, such as vpc-0123456789abcdef0`,
-		"network: {vpc: {id: mine}}":                                                  `network.vpc.id: "mine" has the wrong form: write the ID of a VPC, such as vpc-0123456789abcdef0`,
-		"endpoints: {services: [smm]}":                                                `endpoints.services[0]: "smm" is not known: did you mean "ssm"? use one of ssm, ssmmessages, ec2messages, ec2, logs, kms, monitoring, cloudformation, autoscaling, secretsmanager`,
-		"endpoints: {services: [kms], existing: [kms]}":                               `endpoints.services[0]: "kms" is in endpoints.existing too: remove it from one of them`,
-		"endpoints: {absent: true, services: [kms]}":                                  `endpoints.services: is set, but endpoints.absent leaves all out: remove one of them`,
-		"bastion: {address: elasticIP}":                                               `bastion.address: "elasticIP" is not known: did you mean "elasticIp"? use one of elasticIp, networkLoadBalancer, none`,
-		"bastion: {address: none, allowedCidrs: [8.8.8.8/32]}":                        `bastion.allowedCidrs[0]: "8.8.8.8/32" is a public range, but bastion.address none leaves no public address to reach: choose bastion.address elasticIp or networkLoadBalancer, or a private range`,
-		"bastion: {allowedCidrs: [128.0.0.0/1]}":                                      `bastion.allowedCidrs[0]: "128.0.0.0/1" is wider than any one network: blocks end at /8: name your own addresses, or set bastion.allowEveryone: true if that is truly meant`,
-		"tags: {'aws:team': a}":                                                       `tags.aws:team: "aws:team" begins with aws:, which is for AWS alone: use another key`,
-		"bastion: {address: networkLoadBalancer, allowedCidrs: ['2001:db8::/32']}":    `bastion.allowedCidrs[0]: "2001:db8::/32" is an IPv6 block, and the load balancer listens on IPv4: name IPv4 blocks`,
-		"bastion: {allowedCidrs: [10.0.0.0/8, 10.0.0.0/8]}":                           `bastion.allowedCidrs[1]: "10.0.0.0/8" is in the list already: leave one out`,
-		"bastion: {allowedPrefixLists: [pl-0123456789abcdef0, pl-0123456789abcdef0]}": `bastion.allowedPrefixLists[1]: "pl-0123456789abcdef0" is in the list already: leave one out`,
-		"bastion: {instanceType: t2.micro}":                                           `bastion.instanceType: "t2.micro" is of a generation without EBS optimization: use a current type, such as t4g.micro or t3.micro`,
-		"bastion: {dns: {hostedZoneId: Z1, zoneName: example.com, recordName: a b}}":  `bastion.dns.recordName: "a b" is not a DNS name: write it without the zone's name, such as "bastion"`,
-		"targets: [{name: <db>, securityGroupId: sg-0123456789abcdef0, port: 5432}]":  `targets[0].name: "<db>" can't be the description of a rule: use up to 255 letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*`,
+		"archive: {objectLock: legal-hold, objectLockDays: 9}":                              `archive.objectLockDays: 9 is set, but archive.objectLock is legal-hold: remove it, or choose governance or compliance`,
+		"archive: {objectLock: off, objectLockDays: 9}":                                     `archive.objectLockDays: 9 is set, but archive.objectLock is off: remove it, or choose governance or compliance`,
+		"archive: {objectLockDays: -1}":                                                     `archive.objectLockDays: -1 is out of range: use 1 to 36500`,
+		"archive: {bucketName: mine, objectLock: off}":                                      `archive.objectLock: can't be set on "mine", a bucket of yours: remove it here and set it on the bucket itself`,
+		"archive: {expireAfterDays: 300}":                                                   `archive.expireAfterDays: 300 is before the end of the lock, which lasts 365 days: use 365 or more, or fewer archive.objectLockDays`,
+		"archive: {objectLock: compliance, objectLockDays: 400, expireAfterDays: 399}":      `archive.expireAfterDays: 399 is before the end of the lock, which lasts 400 days: use 400 or more, or fewer archive.objectLockDays`,
+		"archive: {objectLock: off, expireAfterDays: 90}":                                   `archive.expireAfterDays: 90 is not later than archive.infrequentAccessAfterDays, which is 90: use 91 or more, or an earlier archive.infrequentAccessAfterDays`,
+		"archive: {objectLock: off, expireAfterDays: -1}":                                   `archive.expireAfterDays: -1 is out of range: use 1 to 36500`,
+		"archive: {infrequentAccessAfterDays: 7}":                                           `archive.infrequentAccessAfterDays: 7 is out of range: use 30 to 36500`,
+		"archive: {glacierAfterDays: 100}":                                                  `archive.glacierAfterDays: 100 is out of range: objects stay for 30 days or more where archive.infrequentAccessAfterDays (90) puts them: use 120 to 36500`,
+		"archive: {glacierAfterDays: 120, deepArchiveAfterDays: 130}":                       `archive.deepArchiveAfterDays: 130 is out of range: objects stay for 90 days or more where archive.glacierAfterDays (120) puts them: use 210 to 36500`,
+		"archive: {inventory: monthly}":                                                     `archive.inventory: "monthly" is not known: use one of none, weekly, daily`,
+		"archive: {accessLogRetentionDays: -2}":                                             `archive.accessLogRetentionDays: -2 is out of range: use 1 to 36500`,
+		"archive: {bucketName: mine, inventory: daily}":                                     `archive.inventory: can't be set on "mine", a bucket of yours: remove it here and set it on the bucket itself`,
+		"region: eu-west-1\naccount: 123456789012\narchive: {replica: {}}":                  `archive.replica.region: is missing: write the code of another Region, such as eu-central-1`,
+		"region: eu-west-1\naccount: 123456789012\narchive: {replica: {region: eu-west-1}}": `archive.replica.region: "eu-west-1" is the Region of the archive itself: name another`,
+		"archive: {replica: {region: eu-west-1}}":                                           `archive.replica: needs to know where the archive is: write account and region, too`,
+		"archive: {sources: {}}":                                                            `archive.sources: names nobody: name accounts or an organizationId, or remove it`,
+		"archive: {sources: {accounts: [12]}}":                                              `archive.sources.accounts[0]: "12" has the wrong form: write its 12 digits`,
+		"archive: {sources: {organizationId: r-abcd}}":                                      `archive.sources.organizationId: "r-abcd" has the wrong form: write it as AWS Organizations does, such as o-a1b2c3d4e5`,
+		"account: 123456789012\narchive: {sources: {accounts: [123456789012]}}":             `archive.sources.accounts[0]: "123456789012" is the log account itself: leave it out: its own records are taken anyway`,
+		"account: 123456789012\nregion: eu-west-1\narchive: {logAccount: {bucketName: logs, keyArn: 'arn:aws:kms:eu-west-1:999988887777:key/a'}}":                                                                      `archive.logAccount.destinationArn: is missing: paste it from the outputs of the log account's stack`,
+		"account: 999988887777\nregion: eu-west-1\narchive: {logAccount: {bucketName: logs, keyArn: 'arn:aws:kms:eu-west-1:999988887777:key/a', destinationArn: 'arn:aws:logs:eu-west-1:111122223333:destination:d'}}": `archive.logAccount.keyArn: 999988887777 is this account itself, where evidence is within reach of those it is about: name the archive of another account, or remove archive.logAccount to have an archive here`,
+		"archive: {logAccount: {bucketName: logs, keyArn: 'arn:aws:kms:eu-west-1:999988887777:key/a', destinationArn: 'arn:aws:logs:eu-west-1:999988887777:destination:d'}}":                                           `archive.logAccount: needs to know whose records they are: write account and region, too`,
+		"watch: {timeZone: Berlin}":                                                                           `watch.timeZone: "Berlin" is not a time zone: use a name of the IANA time zone database, such as Europe/Berlin, or none for UTC`,
+		"watch: {officeHours: {days: [MONDAY], from: '8', until: '18:00'}}":                                   "watch.officeHours.days[0]: \"MONDAY\" is not known: use one of SUN, MON, TUE, WED, THU, FRI, SAT\nwatch.officeHours.from: \"8\" is no time of day: write hours and minutes, such as 08:00",
+		"watch: {officeHours: {from: '08:00', until: '08:00'}}":                                               `watch.officeHours.until: "08:00" is when they begin, so that nothing would be outside of them: write a later one`,
+		"watch: {knownRanges: [0.0.0.0/0]}":                                                                   `watch.knownRanges[0]: "0.0.0.0/0" is every address, so none would be unknown: name the addresses that people work from, or remove watch.knownRanges`,
+		"watch: {knownRanges: [10.0.0.0/8, 10.0.0.0/8]}":                                                      `watch.knownRanges[1]: "10.0.0.0/8" is in the list already: leave one out`,
+		"watch: {functionFile: notice.zip}":                                                                   `watch.functionFile: is for the function that watch.timeZone, officeHours and knownRanges need: write one of them, or remove it`,
+		"watch: {slack: {workspaceId: team}}":                                                                 "watch.slack.workspaceId: \"team\" has the wrong form: take it from the console of Amazon Q Developer in chat applications, such as T012ABCDEFG\nwatch.slack.channelId: is missing: take the end of the channel's link, such as C012ABCDEFG",
+		"watch: {topicKeyArn: 'arn:aws:kms:eu-west-1:123456789012:key/a'}":                                    `watch.topicKeyArn: is of a topic of yours, and watch.topicArn names none: write watch.topicArn, or archive.keyArn for a topic made here`,
+		"bastion: {absent: true}\nwatch: {host: {unhealthyMinutes: 9}}":                                       `watch.host.unhealthyMinutes: is set, but bastion.absent leaves the bastion out: remove one of them`,
+		"watch: {host: {sudoPerTenMinutes: -1}}":                                                              `watch.host.sudoPerTenMinutes: -1 is out of range: use 1 to 100000`,
+		"compliance: {existingRecorder: true}":                                                                `compliance.rules: is missing, but other keys say which rules to make: set it to true, or remove them`,
+		"compliance: {rules: true, without: [restrict-ssh]}":                                                  `compliance.without[0]: "restrict-ssh" is not known: did you mean "restricted-ssh"? use one of restricted-ssh, restricted-common-ports, ec2-imdsv2-check, vpc-flow-logs-enabled, encrypted-volumes, ec2-instance-managed-by-systems-manager, cloudwatch-log-group-encrypted`,
+		"compliance: {rules: true, blockedPorts: [70000]}":                                                    `compliance.blockedPorts[0]: 70000 is out of range: use 1 to 65535`,
+		"compliance: {cisScan: {level: 3, time: '3'}}":                                                        "compliance.cisScan.level: 3 is out of range: use 1 to 2\ncompliance.cisScan.time: \"3\" has the wrong form: write hours and minutes in UTC, such as 03:00",
+		"bastion: {absent: true}\ncompliance: {cisScan: {}}":                                                  `compliance.cisScan: scans the bastion, and bastion.absent leaves it out: remove one of them`,
+		"trail: {arn: Audit}":                                                                                 `trail.arn: "Audit" has the wrong form: take it from aws cloudtrail describe-trails, such as arn:aws:cloudtrail:eu-west-1:111122223333:trail/Audit`,
+		"trail: {logGroupName: Audit}":                                                                        `trail.logGroupName: is set, but trail.arn names no trail of yours: write trail.arn, too, or trail.logGroup: true for a new trail`,
+		"trail: {recordObjects: true}\nwatch: {existingTrail: true}":                                          `trail.recordObjects: describes a new trail, but trail.arn or watch.existingTrail says that there is one: remove one of them`,
+		"trail: {arn: 'arn:aws:cloudtrail:eu-west-1:111122223333:trail/Audit'}\nwatch: {existingTrail: true}": `watch.existingTrail: says that there is a trail, but trail.arn names it: remove it`,
+		"watch: {account: {refusedCalls: 5}}":                                                                 `watch.account.alarms: is missing, but other keys say which alarms to make: set it to true, or remove them`,
+		"watch: {existingTrail: true, account: {alarms: true}}":                                               `watch.account.alarms: counts in the log group of the trail, and none is known of the trail that there is: write trail.arn and trail.logGroupName instead of watch.existingTrail, or remove it`,
+		"watch: {account: {alarms: true, without: [root]}}":                                                   `watch.account.without[0]: "root" is not known: use one of root-use, refused-calls, console-without-mfa, iam-policies, trails, console-failures, keys, bucket-policies, config-recorder, security-groups, network-acls, gateways, route-tables, vpcs`,
+		"watch: {account: {alarms: true, consoleFailures: -1}}":                                               `watch.account.consoleFailures: -1 is out of range: use 1 to 100000`,
+		"watch: {account: {alarms: true, quietCallers: [Scanner]}}":                                           `watch.account.quietCallers[0]: "Scanner" is not the ARN of a user or role: write the ARN of an IAM user or role, such as arn:aws:iam::111122223333:role/Scanner, not of a session`,
+		"network: {cidr: 10.0.0.0/25}":                                                                        `network.cidr: "10.0.0.0/25" is not a block that a VPC with its subnets fits in: use an IPv4 block from /16 to /24, such as 10.0.0.0/16`,
+		"network: {availabilityZones: 9}":                                                                     `network.availabilityZones: 9 is out of range: use 1 to 4`,
+		"network: {nat: perzone}":                                                                             `network.nat: "perzone" is not known: did you mean "perZone"? use one of none, one, perZone`,
+		"network: {vpc: {id: vpc-0123456789abcdef0}, nat: one}":                                               `network.nat: describes a new VPC, but network.vpc names one of yours: remove one of them`,
+		"network: {vpc: {}}":                                                                                  `network.vpc.id: is missing: write the ID of your VPC, such as vpc-0123456789abcdef0`,
+		"network: {vpc: {id: mine}}":                                                                          `network.vpc.id: "mine" has the wrong form: write the ID of a VPC, such as vpc-0123456789abcdef0`,
+		"endpoints: {services: [smm]}":                                                                        `endpoints.services[0]: "smm" is not known: did you mean "ssm"? use one of ssm, ssmmessages, ec2messages, ec2, logs, kms, monitoring, cloudformation, autoscaling, secretsmanager`,
+		"endpoints: {services: [kms], existing: [kms]}":                                                       `endpoints.services[0]: "kms" is in endpoints.existing too: remove it from one of them`,
+		"endpoints: {absent: true, services: [kms]}":                                                          `endpoints.services: is set, but endpoints.absent leaves all out: remove one of them`,
+		"bastion: {address: elasticIP}":                                                                       `bastion.address: "elasticIP" is not known: did you mean "elasticIp"? use one of elasticIp, networkLoadBalancer, none`,
+		"bastion: {address: none, allowedCidrs: [8.8.8.8/32]}":                                                `bastion.allowedCidrs[0]: "8.8.8.8/32" is a public range, but bastion.address none leaves no public address to reach: choose bastion.address elasticIp or networkLoadBalancer, or a private range`,
+		"bastion: {allowedCidrs: [128.0.0.0/1]}":                                                              `bastion.allowedCidrs[0]: "128.0.0.0/1" is wider than any one network: blocks end at /8: name your own addresses, or set bastion.allowEveryone: true if that is truly meant`,
+		"tags: {'aws:team': a}":                                                                               `tags.aws:team: "aws:team" begins with aws:, which is for AWS alone: use another key`,
+		"bastion: {address: networkLoadBalancer, allowedCidrs: ['2001:db8::/32']}":                            `bastion.allowedCidrs[0]: "2001:db8::/32" is an IPv6 block, and the load balancer listens on IPv4: name IPv4 blocks`,
+		"bastion: {allowedCidrs: [10.0.0.0/8, 10.0.0.0/8]}":                                                   `bastion.allowedCidrs[1]: "10.0.0.0/8" is in the list already: leave one out`,
+		"bastion: {allowedPrefixLists: [pl-0123456789abcdef0, pl-0123456789abcdef0]}":                         `bastion.allowedPrefixLists[1]: "pl-0123456789abcdef0" is in the list already: leave one out`,
+		"bastion: {instanceType: t2.micro}":                                                                   `bastion.instanceType: "t2.micro" is of a generation without EBS optimization: use a current type, such as t4g.micro or t3.micro`,
+		"bastion: {dns: {hostedZoneId: Z1, zoneName: example.com, recordName: a b}}":                          `bastion.dns.recordName: "a b" is not a DNS name: write it without the zone's name, such as "bastion"`,
+		"targets: [{name: <db>, securityGroupId: sg-0123456789abcdef0, port: 5432}]":                          `targets[0].name: "<db>" can't be the description of a rule: use up to 255 letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*`,
 		"network: {vpc: {id: vpc-0123456789abcdef0, availabilityZones: [a], isolatedSubnetIds: [subnet-0123456789abcdef0]}}": `network.vpc.isolatedRouteTableIds: is missing, and the S3 gateway endpoint is entered in route tables: name one for each subnet, or s3 in endpoints.existing where the VPC has that endpoint`,
 		"bastion: {allowEveryone: true}":                                                                     `bastion.allowEveryone: is set, but bastion.allowedCidrs names no block that needs it: remove it`,
 		"bastion: {absent: true, allowedCidrs: [10.0.0.0/8]}":                                                `bastion.absent: is set, but other keys configure the bastion: remove it or them`,
@@ -113,7 +158,7 @@ func TestFaults(t *testing.T) {
 		"bastion: {schedule: {start: 0 8 * * *}}":                                                            `bastion.schedule: needs both start and stop: write two cron expressions, such as start: 0 8 * * MON-FRI and stop: 0 19 * * MON-FRI`,
 		"bastion: {address: none, dns: {hostedZoneId: Z1, zoneName: example.com, recordName: door}}":         `bastion.dns: is set, but bastion.address none leaves no public address to name: choose bastion.address elasticIp or networkLoadBalancer, or remove it`,
 		"bastion: {dns: {hostedZoneId: Z1}}":                                                                 `bastion.dns: needs hostedZoneId, zoneName and recordName: write all three`,
-		"bastion: {absent: true}\ninstanceConnect: {absent: true}":                                           `bastion.absent: together with instanceConnect.absent leaves no way in: keep one of them, name session.targets, or delete the stacks with cdk destroy`,
+		"bastion: {absent: true}\ninstanceConnect: {absent: true}":                                           `bastion.absent: together with instanceConnect.absent leaves no way in: keep one of them, name session.targets, or delete the stacks with cdk destroy; a log account has archive.sources`,
 		"instanceConnect: {absent: true, preserveClientIp: true}":                                            `instanceConnect.preserveClientIp: is set, but instanceConnect.absent leaves the endpoint out: remove one of them`,
 		"targets: [{name: db, securityGroupId: sg-0123456789abcdef0, port: 5432, doors: [instanceConnect]}]": `targets[0].doors[0]: EC2 Instance Connect Endpoint reaches ports 22 and 3389 only, not 5432: use the bastion for other ports`,
 		"targets: [{name: db, securityGroupId: sg-0123456789abcdef0, port: 5432, doors: [bastoin]}]":         `targets[0].doors[0]: "bastoin" is not known: did you mean "bastion"? use one of bastion, instanceConnect`,
@@ -263,4 +308,43 @@ func FuzzParse(f *testing.F) {
 			t.Fatal("either a configuration or an error")
 		}
 	})
+}
+
+// What would lose evidence or alarms without a word is refused with the reason, all
+// of it at once.
+func TestEvidenceFaultsAtOnce(t *testing.T) {
+	callers := make([]string, 20)
+	for i := range callers {
+		callers[i] = fmt.Sprintf("arn:aws:iam::123456789012:role/a-scanner-with-a-long-name-%d", i)
+	}
+	_, err := config.Parse([]byte(`
+account: "123456789012"
+region: eu-west-1
+archive:
+  objectLock: compliance
+  expireAfterDays: 91
+  glacierAfterDays: 120
+  logAccount:
+    bucketName: logs
+    keyArn: arn:aws:kms:eu-west-1:123456789012:key/a
+    destinationArn: arn:aws:logs:eu-west-1:123456789012:destination:d
+watch:
+  topicArn: arn:aws:sns:eu-west-1:123456789012:pager
+  topicKeyArn: arn:aws:kms:eu-west-1:123456789012:alias/aws/sns
+  timeZone: Europe/Bielefeld
+  officeHours: {from: "08:00", until: "18:00"}
+  account: {alarms: true, quietCallers: [` + strings.Join(callers, ", ") + `]}
+`))
+	require.Error(t, err)
+	got := strings.Split(err.Error(), "\n")
+	for _, want := range []string{
+		`archive.objectLockDays: is missing, but archive.objectLock is compliance, which nobody can shorten or lift, not even AWS: spell out how many days nothing can be deleted, such as 365, or choose governance`,
+		`archive.expireAfterDays: 91 is before the end of the lock, which lasts 365 days: use 365 or more, or fewer archive.objectLockDays`,
+		`archive.logAccount.keyArn: 123456789012 is this account itself, where evidence is within reach of those it is about: name the archive of another account, or remove archive.logAccount to have an archive here`,
+		`watch.topicKeyArn: "arn:aws:kms:eu-west-1:123456789012:alias/aws/sns" is AWS's own key, which CloudWatch and EventBridge can't use: alarms and notices would be lost, and nothing would say so: encrypt the topic with a customer managed key whose policy lets cloudwatch.amazonaws.com and events.amazonaws.com use it`,
+		`watch.timeZone: "Europe/Bielefeld" is not a time zone: use a name of the IANA time zone database, such as Europe/Berlin, or none for UTC`,
+	} {
+		assert.Contains(t, got, want)
+	}
+	assert.Regexp(t, `(?m)^watch\.account\.quietCallers: .*1,?024`, err.Error())
 }

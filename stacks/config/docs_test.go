@@ -41,7 +41,7 @@ func TestGuideExamplesAreValid(t *testing.T) {
 	text, err := os.ReadFile(guide)
 	require.NoError(t, err)
 	blocks := strings.Split(string(text), "```yaml\n")[1:]
-	require.Len(t, blocks, 8)
+	require.Len(t, blocks, 11)
 	for _, block := range blocks {
 		document, _, closed := strings.Cut(block, "```")
 		require.True(t, closed)

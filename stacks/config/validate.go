@@ -33,12 +33,6 @@ var (
 	prefixListPattern      = regexp.MustCompile(`^pl-[0-9a-f]{8,17}$`)
 )
 
-// retentionDays are the periods that CloudWatch Logs knows:
-// docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html.
-var retentionDays = []int{
-	1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
-}
-
 // validate looks at the document as written, before defaults, so that only what
 // the user chose can be at fault.
 func (c *Config) validate(f *check.Faults) {
@@ -48,7 +42,7 @@ func (c *Config) validate(f *check.Faults) {
 	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
 		f.Check("tags."+key, check.Tag(key, c.Tags[key]))
 	}
-	c.Archive.validate(f)
+	c.Archive.validate(c, f)
 	c.Network.validate(&c.Endpoints, f)
 	c.Endpoints.validate(f)
 	c.Bastion.validate(f)
@@ -62,51 +56,15 @@ func (c *Config) validate(f *check.Faults) {
 	for i := range c.Operators {
 		c.Operators[i].validate(fmt.Sprintf("operators[%d]", i), c.Operators[:i], c, f)
 	}
-	c.Watch.validate(f)
-	if c.Bastion.Absent && c.InstanceConnect.Absent && !c.Session.Made(c) {
+	c.Trail.validate(c, f)
+	c.Watch.validate(c, f)
+	c.Compliance.validate(c, f)
+	if !c.Doors() && c.Archive.Sources == nil {
 		f.Add("bastion.absent", "together with instanceConnect.absent leaves no way in",
-			"keep one of them, name session.targets, or delete the stacks with cdk destroy")
+			"keep one of them, name session.targets, or delete the stacks with cdk destroy; a log account has archive.sources")
 	}
 	if c.InstanceConnect.Absent && c.InstanceConnect.PreserveClientIp {
 		f.Add("instanceConnect.preserveClientIp", "is set, but instanceConnect.absent leaves the endpoint out", "remove one of them")
-	}
-}
-
-func (w *Watch) validate(f *check.Faults) {
-	for i, email := range w.Emails {
-		f.Check(fmt.Sprintf("watch.emails[%d]", i), check.Email(email))
-	}
-	arn(f, "watch.topicArn", w.TopicArn, "sns")
-	for i, name := range w.Sessions.Quiet {
-		field := fmt.Sprintf("watch.sessions.quiet[%d]", i)
-		matches(f, field, name, sessionDocumentPattern, "write the name of a session document, 3 to 128 letters, digits and _.-")
-		if slices.Contains(w.Sessions.Quiet[:i], name) {
-			f.Addf(field, "leave one out", "%q is in the list already", name)
-		}
-	}
-	if !w.Sessions.Notices && (w.Sessions.Resumed || w.Sessions.Quiet != nil) {
-		f.Add("watch.sessions.notices", "is missing, but other keys say which notices to send", "set it to true, or remove them")
-	}
-}
-
-func (a *Archive) validate(f *check.Faults) {
-	arn(f, "archive.keyArn", a.KeyArn, "kms")
-	matches(f, "archive.bucketName", a.BucketName, bucketPattern, "write the name of an S3 bucket, 3 to 63 lower-case letters, digits, dots and hyphens")
-	oneOf(f, "archive.objectLock", a.ObjectLock, ObjectLockGovernance, ObjectLockCompliance, ObjectLockLegalHold, ObjectLockOff)
-	if a.ObjectLockDays != 0 {
-		f.Check("archive.objectLockDays", check.Between(a.ObjectLockDays, 1, 36500))
-		if a.ObjectLock == ObjectLockOff || a.ObjectLock == ObjectLockLegalHold {
-			f.Addf("archive.objectLockDays", "remove it, or choose governance or compliance", "%d is set, but archive.objectLock is %s", a.ObjectLockDays, a.ObjectLock)
-		}
-	} else if a.ObjectLock == ObjectLockCompliance {
-		f.Add("archive.objectLockDays", "is missing, but archive.objectLock is compliance, which nobody can shorten or lift, not even AWS",
-			"spell out how many days nothing can be deleted, such as 365, or choose governance")
-	}
-	if a.BucketName != "" && (a.ObjectLock != "" || a.ObjectLockDays != 0) {
-		f.Addf("archive.objectLock", "remove it here and set it on the bucket itself", "can't be set on %q, a bucket of yours", a.BucketName)
-	}
-	if a.LogRetentionDays != 0 && !slices.Contains(retentionDays, a.LogRetentionDays) {
-		f.Addf("archive.logRetentionDays", fmt.Sprintf("use one of %v", retentionDays), "%d is not a period that CloudWatch Logs knows", a.LogRetentionDays)
 	}
 }
 

@@ -140,7 +140,7 @@ func TestLife(t *testing.T) {
 
 	evidence := func() map[string]map[string]any {
 		all := c.snapshot()
-		require.Len(t, all, 14, "key, bucket, access-log bucket, their policies, nine log groups: %v", slices.Sorted(maps.Keys(all)))
+		require.Len(t, all, 15, "key, bucket, access-log bucket, their policies, nine log groups, trail: %v", slices.Sorted(maps.Keys(all)))
 		return all
 	}
 	kept := evidence()

@@ -51,8 +51,8 @@ func prepare(folder string) (err error) {
 		return fmt.Errorf("no CDK CLI: run npm ci: %w", err)
 	}
 	binaries = folder
-	build := exec.Command("go", "build", "-o", binaries+string(filepath.Separator), "./bin/postern", "./test/emulator/accountdefault", "./examples/minimal", "./examples/existing-vpc", "./examples/recorded-bastion", "./examples/portless",
-		"./test/emulator/sessions")
+	build := exec.Command("go", "build", "-o", binaries+string(filepath.Separator), "./bin/postern", "./test/emulator/accountdefault", "./examples/minimal", "./examples/existing-vpc", "./examples/recorded-bastion", "./examples/portless", "./examples/account",
+		"./test/emulator/sessions", "./test/emulator/logaccount")
 	build.Dir = repository
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)

@@ -5,7 +5,7 @@
 //
 //   stdin  {"policies": {NAME: DOCUMENT}, "requests": [{"policies": [NAME], "principal": ARN,
 //           "action": "", "resource": "", "account": "", "context": {KEY: VALUE},
-//           "trust": NAME of the role's trust policy}]}
+//           "trust": NAME of the role's trust policy, "resourcePolicy": NAME of the resource's policy}]}
 //   stdout {"version": "", "answers": [{"result": "", "bare": "", "ignored": [KEY], "error": ""}]}
 //
 // "result" is the evaluator's judgement with its own data on which resources and keys an
@@ -16,7 +16,7 @@
 // and for actions without resource types it is a resource that only "*" matches.
 import { readFileSync } from 'node:fs'
 import { createValidatedPolicy, validateIdentityPolicy, validateResourcePolicy, validateTrustPolicy } from '@cloud-copilot/iam-policy'
-import { runSimulation, runUnsafeSimulation } from '@cloud-copilot/iam-simulate'
+import { anonymousPrincipal, runSimulation, runUnsafeSimulation } from '@cloud-copilot/iam-simulate'
 
 // The evaluator compares names by localeCompare with options, some hundred times a request, and
 // that makes a collator each time. The same collators, kept, are ten times as fast.
@@ -47,17 +47,19 @@ const keyPolicy = (partition, account) =>
 
 // Validated once, not for each request.
 const trusts = new Set(input.requests.map((r) => r.trust))
-const policies = new Map(Object.entries(input.policies).filter(([name]) => !trusts.has(name)).map(([name, policy]) => [name, createValidatedPolicy(policy, validateIdentityPolicy, { name })]))
+const resourcePolicies = new Set(input.requests.map((r) => r.resourcePolicy))
+const validatorOf = (name) => (resourcePolicies.has(name) ? validateResourcePolicy : validateIdentityPolicy)
+const policies = new Map(Object.entries(input.policies).filter(([name]) => !trusts.has(name)).map(([name, policy]) => [name, createValidatedPolicy(policy, validatorOf(name), { name })]))
 
 // Keys that have several values, which the questions separate by commas.
-const several = ['aws:TagKeys', 'aws:CalledVia', 'aws:PrincipalOrgPaths']
+const several = ['aws:TagKeys', 'aws:CalledVia', 'aws:PrincipalOrgPaths', 'kms:ResourceAliases']
 
 const kinds = new Map()
 const answers = []
 for (const r of input.requests) {
   const simulation = {
     request: {
-      principal: r.principal,
+      principal: r.principal || anonymousPrincipal,
       action: r.action,
       resource: { resource: r.resource, accountId: r.account },
       contextVariables: Object.fromEntries(Object.entries(r.context).map(([key, value]) => [key, several.includes(key) ? value.split(',') : value])),
@@ -67,15 +69,17 @@ for (const r of input.requests) {
     resourceControlPolicies: [],
     resourcePolicy: r.trust
       ? createValidatedPolicy(input.policies[r.trust], validateTrustPolicy, { name: r.trust })
-      : r.action.startsWith('kms:')
-        ? keyPolicy(r.principal.split(':')[1], r.account)
-        : undefined,
+      : r.resourcePolicy
+        ? policies.get(r.resourcePolicy)
+        : r.action.startsWith('kms:')
+          ? keyPolicy(r.principal.split(':')[1], r.account)
+          : undefined,
   }
   const answer = { result: '', bare: '', ignored: [], error: '' }
   const resource = r.resource === '*' ? 'arn:none:none:::none/none' : r.resource
   const request = { ...simulation.request, resource: { ...simulation.request.resource, resource } }
   answer.bare = runUnsafeSimulation({ ...simulation, request }, {})
-  const kind = [r.trust, r.action, r.resource.split('/')[0], ...Object.keys(r.context).sort()].join(' ')
+  const kind = [r.trust, r.action, r.resource.split('/')[0], r.resource.includes('/'), ...Object.keys(r.context).sort()].join(' ')
   if (kinds.has(kind)) {
     answers.push({ ...kinds.get(kind), result: '', bare: answer.bare })
     continue

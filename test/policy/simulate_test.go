@@ -27,6 +27,9 @@ type question struct {
 	Context   iam.Context `json:"context"`
 	// Trust is the trust policy of a role that is assumed.
 	Trust string `json:"trust,omitempty"`
+	// ResourcePolicy is the policy of the resource, where it has one. An empty
+	// Principal is then an anonymous one.
+	ResourcePolicy string `json:"resourcePolicy,omitempty"`
 }
 
 func (q question) String() string {
@@ -34,7 +37,7 @@ func (q question) String() string {
 	for i, key := range keys {
 		keys[i] += "=" + q.Context[key]
 	}
-	return fmt.Sprintf("%s: %s %s %s [%s]", strings.Join(append(q.Policies[:len(q.Policies):len(q.Policies)], q.Trust), "+"), q.Principal, q.Action, q.Resource, strings.Join(keys, " "))
+	return fmt.Sprintf("%s: %s %s %s [%s]", strings.Join(append(q.Policies[:len(q.Policies):len(q.Policies)], q.Trust+q.ResourcePolicy), "+"), q.Principal, q.Action, q.Resource, strings.Join(keys, " "))
 }
 
 // answer is what the evaluator says, see simulate.mjs.
@@ -80,8 +83,8 @@ var gaps = []gap{
 	},
 	{
 		// Its data have the key with a variable, of which it understands only those after a slash.
-		action: "kms:", keys: []string{"kms:EncryptionContext:"},
-		source: "docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-encryption-context",
+		action: "kms:", keys: []string{"kms:EncryptionContext:", "kms:CallerAccount", "kms:ResourceAliases", "kms:ViaService"},
+		source: "docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html",
 	},
 	{
 		action: "ssm:SendCommand", resource: "::document/A", says: "no.resource.types",

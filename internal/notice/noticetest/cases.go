@@ -7,11 +7,12 @@ import "github.com/postern-cdk/postern/internal/notice"
 
 // What the recorded calls are about.
 const (
-	Bucket    = "postern-archive-records-example"
-	KeyID     = "1234abcd-12ab-34cd-56ef-1234567890ab"
-	LogGroup  = "Postern-Archive-ArchiveSessions1A2B3C4D-EXAMPLE"
-	WatchRule = "Postern-Watch-WatchTamperingWatch0A1B2C-EXAMPLE"
-	Topic     = "arn:aws:sns:eu-west-1:111122223333:Postern-Watch-WatchTopic7A8B9C0D-EXAMPLE"
+	Bucket     = "postern-archive-records-example"
+	KeyID      = "1234abcd-12ab-34cd-56ef-1234567890ab"
+	LogGroup   = "Postern-Archive-ArchiveSessions1A2B3C4D-EXAMPLE"
+	WatchRule  = "Postern-Watch-WatchTamperingWatch0A1B2C-EXAMPLE"
+	ConfigRule = "Watch-ComplianceRestrictedSsh-EXAMPLE"
+	Topic      = "arn:aws:sns:eu-west-1:111122223333:Postern-Watch-WatchTopic7A8B9C0D-EXAMPLE"
 )
 
 // Document names a session document of the account.
@@ -82,6 +83,9 @@ func Cases() []Case {
 		{Name: "watch", Rule: notice.WatchTampered(notice.Prefix("Postern-Watch")), Want: []string{
 			"alarm-actions-disabled", "alarm-rewritten", "alarm-state-set", "alarms-deleted", "function-code-changed",
 			"rule-deleted-by-deployment", "rule-disabled", "rule-of-the-watch-disabled", "rule-rewritten", "rule-targets-removed",
+		}},
+		{Name: "non-compliant", Rule: notice.NonCompliant([]string{"Watch-ComplianceImdsv2-EXAMPLE", ConfigRule}), Want: []string{
+			"config-port-open", "config-port-open-at-first",
 		}},
 		{Name: "topics", Rule: notice.TopicsTampered([]string{Topic}), Want: []string{"subscription-removed", "topic-attributes-changed", "topic-deleted"}},
 	}
