@@ -78,14 +78,13 @@ func (w *Watch) heading() string {
 // now is numbers: what is open, who came in, who was refused, how late records are.
 func (w *Watch) now() dashboard.Row {
 	var open, accepted, refused, late []dashboard.Metric
-	for _, h := range w.hosts {
+	for i, h := range w.hosts {
 		open = append(open, h.grouped("AWS/AutoScaling", "GroupInServiceInstances", "Minimum", minute, h.name, dashboard.Green))
 		if h.options.LogGroup == nil {
 			continue
 		}
 		accepted = append(accepted, h.own("Accepted", "Sum", minute, h.name, dashboard.Blue))
-		refused = append(refused,
-			h.own("FailedKeys", "Sum", minute, h.name+": keys", dashboard.Orange), h.own("InvalidUsers", "Sum", minute, h.name+": names", dashboard.Purple))
+		refused = append(refused, h.refused(fmt.Sprintf("h%d", i))...)
 		late = append(late, h.own("Arrival", "Maximum", hour, h.name, dashboard.Blue))
 	}
 	var row []dashboard.Number
@@ -105,6 +104,15 @@ func (w *Watch) now() dashboard.Row {
 		filled = append(filled, number)
 	}
 	return filled
+}
+
+// refused is one number: keys that were refused, and names that nobody has.
+func (h *watched) refused(id string) []dashboard.Metric {
+	keys, names := h.own("FailedKeys", "Sum", minute, h.name, ""), h.own("InvalidUsers", "Sum", minute, h.name, "")
+	keys.ID, names.ID, keys.Hidden, names.Hidden = id+"keys", id+"names", true, true
+	return []dashboard.Metric{keys, names, {
+		Expression: "FILL(" + keys.ID + ", 0) + FILL(" + names.ID + ", 0)", ID: id, Label: h.name, Period: minute, Color: dashboard.Orange,
+	}}
 }
 
 // states is the alarms, by what they put in doubt.

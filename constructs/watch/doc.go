@@ -161,10 +161,10 @@
 //
 // $1.00 a month for the composite alarms of a host; $0.80 for its alarms, by the
 // metric that each reads; $1.20 for those on its lines, $0.10 for office hours, $0.20
-// behind a load balancer. Each metric
-// that is made of lines costs $0.30 a month by the hours in which there are such lines:
-// the checks and how late records are always, the others seldom. $0.10 for the alarm on
-// notices, $0.10 more where a function sends them, $0.10 for each break-glass and for each operator's hours; $0.10 for each
-// alarm on the account; $0.40 for those on a delivery; $1 for the key where
-// none is given; $3 for the dashboard after the first three of the account.
+// behind a load balancer. Each metric that is made of lines costs $0.30 a month by the
+// hours in which there are such lines: the checks and how late records are always, the
+// others seldom. $0.10 for the alarm on notices, whatever is told of, and $0.10 more
+// with the function; $0.10 for each break-glass and $0.20 for each operator's hours;
+// $0.10 for each alarm on the account; $0.40 for those on a delivery; $1 for the key
+// where none is given; $3 for the dashboard after the first three of the account.
 package watch

@@ -181,7 +181,7 @@ func (w *Watch) AddHours(of Hours) {
 			Expression:   jsii.String(unopened),
 			UsingMetrics: &map[string]awscloudwatch.IMetric{"failed": failed, "lost": lost},
 		}),
-		at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: availability, runbook: "hours-not-opened",
+		at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: security, runbook: "hours-not-opened",
 	})
 }
 

@@ -101,8 +101,9 @@ func names(t *testing.T) []string {
 	return list
 }
 
-// used are the pages that alarms name, with where.
-func used(t *testing.T) map[string]string {
+// used are the pages that alarms name, with where. What the code says that each
+// puts in doubt goes to doubts, by page.
+func used(t *testing.T, doubts map[string][]string) map[string]string {
 	t.Helper()
 	list := map[string]string{}
 	files := token.NewFileSet()
@@ -122,6 +123,10 @@ func used(t *testing.T) map[string]string {
 		}
 		ast.Inspect(file, func(node ast.Node) bool {
 			switch node := node.(type) {
+			case *ast.CompositeLit:
+				if name, class := literal(node, "runbook"), literal(node, "class"); name != "" && class != "" {
+					doubts[name] = append(doubts[name], class)
+				}
 			case *ast.KeyValueExpr:
 				if key, ok := node.Key.(*ast.Ident); ok && key.Name == "runbook" {
 					take(node.Value)
@@ -140,8 +145,41 @@ func used(t *testing.T) map[string]string {
 	return list
 }
 
+// literal is the value of a key of a composite literal: text, or a name.
+func literal(node *ast.CompositeLit, key string) string {
+	for _, element := range node.Elts {
+		pair, ok := element.(*ast.KeyValueExpr)
+		if !ok {
+			continue
+		}
+		if name, ok := pair.Key.(*ast.Ident); !ok || name.Name != key {
+			continue
+		}
+		switch value := pair.Value.(type) {
+		case *ast.BasicLit:
+			text, _ := strconv.Unquote(value.Value)
+			return text
+		case *ast.Ident:
+			return value.Name
+		}
+	}
+	return ""
+}
+
 func TestEachAlarmHasAPageAndEachPageAnAlarm(t *testing.T) {
-	have, want := names(t), used(t)
+	doubts := map[string][]string{}
+	have, want := names(t), used(t, doubts)
+	require.NotEmpty(t, doubts)
+	for name, classes := range doubts {
+		for _, class := range classes {
+			if class == "strain" {
+				class = "availability"
+			}
+			if slices.Contains(have, name) {
+				assert.Equal(t, class, read(t, name).doubt, "what %s says of %s", name, want[name])
+			}
+		}
+	}
 	for name, where := range want {
 		assert.Contains(t, have, name, "%s names a runbook that is not in %s", where, runbook.Dir)
 	}
@@ -178,6 +216,9 @@ func TestIndex(t *testing.T) {
 	assert.Equal(t, want, string(text), "write the index anew: go test ./internal/runbook -update")
 }
 
+// link to another file of the repository.
+var link = regexp.MustCompile(`\]\(([^):#]+)(?:#[^)]*)?\)`)
+
 func TestPages(t *testing.T) {
 	cli := commandLine(t)
 	require.NotEmpty(t, names(t))
@@ -186,6 +227,11 @@ func TestPages(t *testing.T) {
 			p := read(t, name)
 			for _, fault := range faults(p.commands, cli) {
 				assert.Fail(t, fault)
+			}
+			for _, section := range p.sections {
+				for _, match := range link.FindAllStringSubmatch(section, -1) {
+					assert.FileExists(t, filepath.Join(root, runbook.Dir, match[1]), "a link leads nowhere")
+				}
 			}
 		})
 	}

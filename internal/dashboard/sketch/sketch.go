@@ -99,7 +99,7 @@ func (c *canvas) printf(format string, args ...any) { fmt.Fprintf(&c.b, format+"
 
 // text writes from x on the line at y; style has further attributes.
 func (c *canvas) text(x, y, size float64, color, style, text string) {
-	c.printf(`<text x="%.1f" y="%.1f" font-size="%g" fill="%s"%s>%s</text>`, x, y, size, color, style, html.EscapeString(text))
+	c.printf(`<text x="%.1f" y="%.1f" font-size="%.4g" fill="%s"%s>%s</text>`, x, y, size, color, style, html.EscapeString(text))
 }
 
 const (
@@ -146,14 +146,14 @@ type line struct {
 	values                        []float64
 }
 
-// read is the metrics that are drawn.
+var identifier = regexp.MustCompile(`\b[a-z]\w*`)
+
+// read is the metrics that are drawn; expressions are the sum of what is in them.
 func read(metrics [][]any) []line {
 	var list []line
+	known := map[string]line{}
 	for _, m := range metrics {
 		options, _ := m[len(m)-1].(map[string]any)
-		if options["visible"] == false {
-			continue
-		}
 		text := func(key string) string { value, _ := options[key].(string); return value }
 		l := line{label: text("label"), color: text("color"), statistic: text("stat")}
 		if len(m) > 1 {
@@ -166,7 +166,20 @@ func read(metrics [][]any) []line {
 			l.color = palette[len(list)%len(palette)]
 		}
 		l.values = series(l.name, l.label)
-		list = append(list, l)
+		if expression := text("expression"); expression != "" {
+			l.values, l.statistic = make([]float64, points), "Sum"
+			for _, id := range identifier.FindAllString(expression, -1) {
+				for i := range known[id].values {
+					l.values[i] += known[id].values[i]
+				}
+			}
+		}
+		if id := text("id"); id != "" {
+			known[id] = l
+		}
+		if options["visible"] != false {
+			list = append(list, l)
+		}
 	}
 	return list
 }
@@ -248,6 +261,7 @@ func (c *canvas) legend(drawn []line, x, y, width float64) {
 func (c *canvas) numbers(p *properties, b box) {
 	drawn := read(p.Metrics)
 	each := b.w / float64(len(drawn))
+	digits := min(34, each/3.2)
 	for i, l := range drawn {
 		x := b.x + float64(i)*each
 		c.text(x, b.y+14, 11, faint, "", clip(l.label, each-10, 11))
@@ -263,7 +277,7 @@ func (c *canvas) numbers(p *properties, b box) {
 				value = max(value, v)
 			}
 		}
-		c.text(x, b.y+52, 34, l.color, "", short(math.Round(value)))
+		c.text(x, b.y+52, digits, l.color, "", short(math.Round(value)))
 		if !p.Sparkline {
 			continue
 		}
