@@ -218,7 +218,7 @@ func TestWatchOfPromises(t *testing.T) {
 	template := cdktest.Template(stack)
 
 	filters := byLogicalName(t, template, "AWS::Logs::MetricFilter")
-	require.Len(t, filters, 14)
+	require.Len(t, filters, 15)
 	measured := filters["WatchBastionArrival"]["Properties"].(map[string]any)
 	assert.Equal(t, `{ ($.postern = "check") && ($.name = "shipping") }`, measured["FilterPattern"])
 	assert.JSONEq(t, `[{"MetricName":"Arrival Test/Watch/Bastion","MetricNamespace":"Postern/Bastion","MetricValue":"$.ms","Unit":"Milliseconds"}]`,

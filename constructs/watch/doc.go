@@ -63,7 +63,8 @@
 //	NoHealthyDoor      the load balancer of a bastion has no healthy instance
 //
 // One line counts for one alarm. What a person on the host writes to the journal
-// counts for none: the filters ask who spoke. A line that arrives late, after the host
+// counts for none, as the filters ask who spoke; but for words in the name of sudo from
+// a process that was gone before anybody could know what it was. A line that arrives late, after the host
 // could not deliver, may come too late for its own alarm; RecordingGap tells of that.
 //
 // Office hours are followed through daylight saving until 2037, by the clock of each

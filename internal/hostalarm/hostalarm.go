@@ -6,7 +6,7 @@
 // "postern"; internal/host/ship believes it of root's services only, and wraps
 // everything else in a line that names the user who wrote it. So nobody on the host but
 // root raises an alarm of the host's own, and a filter on sshd's or sudo's words asks who
-// spoke.
+// spoke, as far as that is known.
 package hostalarm
 
 import "github.com/postern-cdk/postern/internal/host/settings"
@@ -75,6 +75,12 @@ var filters = []Filter{
 	{
 		"SudoLines", "Sudo", Sudo, settings.LogSudo,
 		`{ ($.identifier = "sudo") && (($.program = "/usr/bin/sudo") || ($.uid = "0")) && ($.message = "* COMMAND=*") }`,
+	},
+	// A sudo that refuses is gone before the journal could ask the kernel which program it
+	// was. Then it may have been another: better one alarm too many.
+	{
+		"SudoLinesUnsure", "Sudo", Sudo, settings.LogHost,
+		`{ ($.identifier = "sudo") && ($.program NOT EXISTS) && ($.uid != "0") && ($.message = "* COMMAND=*") }`,
 	},
 	{"IntegrityChangedLines", "IntegrityChanged", IntegrityChanged, settings.LogHost, `{ ` + byAlarm + ` && ($.name = "integrity-*") }`},
 	{

@@ -43,7 +43,7 @@ var occurrences = map[string]counted{
 	"integrity-changed": {IntegrityChanged: 1},
 	"people-failed":     {PeopleFailed: 1},
 	"people-stale":      {PeopleFailed: 1},
-	"users-refused":     {UsersRefused: 3},
+	"users-refused":     {UsersRefused: 2},
 	"check-failed":      {HostPromise: 1},
 	"recorder-died":     {LoginOutsideHours: 1, RecordingGap: 1},
 	"disk-filled":       {LoginOutsideHours: 1, DiskFilled: 1},
@@ -205,6 +205,15 @@ func TestWordsOfPeopleRaiseNothing(t *testing.T) {
 	} {
 		assert.Empty(t, alarms(t, "host", message))
 	}
+}
+
+// A process that ends at once has no program in the journal.
+func TestSudoThatIsGoneAtOnce(t *testing.T) {
+	const line = `{"time":"2026-11-22T07:00:00.000Z","unit":"postern-recorder.service","identifier":"sudo","pid":"964","uid":"20000"%s,"priority":"1",` +
+		`"message":"   alice : a password is required ; TTY=console ; PWD=/home/alice ; USER=root ; COMMAND=/usr/bin/id"}`
+	assert.Equal(t, []string{Sudo}, alarms(t, "host", fmt.Sprintf(line, "")))
+	assert.Equal(t, []string{Sudo}, alarms(t, "sudo", fmt.Sprintf(line, `,"program":"/usr/bin/sudo"`)))
+	assert.Empty(t, alarms(t, "host", fmt.Sprintf(line, `,"program":"/usr/bin/logger"`)))
 }
 
 func TestFiltersAreApart(t *testing.T) {

@@ -406,7 +406,11 @@ func (s *Shipper) report(always bool) {
 	for _, c := range s.sources {
 		c.mu.Lock()
 		if c.logs.pending {
-			st.Logs.take(now, c, &c.logs, c.state.Logs.Segment, c.backlog(c.state.Logs.Segment)-c.state.Logs.Offset)
+			n := c.state.Logs.Segment
+			if c.size(n) <= c.state.Logs.Offset && c.size(n+1) >= 0 {
+				n++ // all of the segment before is delivered, however long ago it was written
+			}
+			st.Logs.take(now, c, &c.logs, n, c.backlog(c.state.Logs.Segment)-c.state.Logs.Offset)
 		}
 		if c.bkt.pending {
 			n := c.state.Bucket + 1

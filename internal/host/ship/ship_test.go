@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"sort"
 	"strconv"
 	"strings"
@@ -371,6 +372,33 @@ func TestOneGroupDead(t *testing.T) {
 	h.arrives(t, 30)
 	h.set()
 	require.Eventually(t, func() bool { return len(firsts(h.lines("/people|i-0abc/people"))) == 10 }, 40*time.Second, 20*time.Millisecond)
+}
+
+// What was delivered long ago does not make late what is written after it.
+func TestBehindIsCountedFromTheWriting(t *testing.T) {
+	h := newHarness(t)
+	w := h.chain(t, "commands", "")
+	numbered(t, w, 0, 3)
+	// A minute is a second.
+	begun := time.Now()
+	h.run(t, func(s *Shipper) {
+		s.now = func() time.Time { return begun.Add(60 * time.Since(begun)) }
+	})
+	h.arrives(t, 3)
+	require.NoError(t, w.Close())
+	time.Sleep(5 * time.Second)
+	h.set(func(op, _ string, rw http.ResponseWriter, _ *http.Request) bool {
+		if op == "PutLogEvents" {
+			refuse(rw, 403, "AccessDeniedException")
+		}
+		return op == "PutLogEvents"
+	})
+	numbered(t, h.chain(t, "commands", ""), 3, 4)
+	told := regexp.MustCompile(`"shipping-behind".*"seconds":([0-9]+)`)
+	require.Eventually(t, func() bool { return told.MatchString(h.log.String()) }, 20*time.Second, 10*time.Millisecond)
+	seconds, err := strconv.Atoi(told.FindStringSubmatch(h.log.String())[1])
+	require.NoError(t, err)
+	assert.Less(t, seconds, 200, "the quiet before counts")
 }
 
 func TestBehind(t *testing.T) {
