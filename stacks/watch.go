@@ -76,6 +76,9 @@ func newWatchStack(scope constructs.Construct, c *config.Config, a *archiveStack
 	if c.Archive.Sources != nil {
 		s.watch.AddDelivery(a.archive)
 	}
+	if c.Archive.Replica != nil {
+		s.watch.AddReplication(a.archive)
+	}
 	for _, o := range d.operators {
 		if len(o.BreakGlassDocuments()) > 0 {
 			s.watch.AddBreakGlass(o)

@@ -52,7 +52,7 @@ func prepare(folder string) (err error) {
 	}
 	binaries = folder
 	build := exec.Command("go", "build", "-o", binaries+string(filepath.Separator), "./bin/postern", "./test/emulator/accountdefault", "./examples/minimal", "./examples/existing-vpc", "./examples/recorded-bastion", "./examples/portless", "./examples/audited", "./examples/account",
-		"./test/emulator/sessions", "./test/emulator/logaccount")
+		"./test/emulator/sessions", "./test/emulator/logaccount", "./test/emulator/replica")
 	build.Dir = repository
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
