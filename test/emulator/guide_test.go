@@ -119,6 +119,16 @@ func TestGuideToOneDay(t *testing.T) {
 	}
 	assert.Equal(t, slices.Sorted(maps.Keys(aws.records)), slices.Sorted(maps.Keys(aws.held)), "all records are held")
 
+	// The command that a construct gives for a saved query.
+	person := queries.ByID(queries.PersonSessions)
+	command := exec.Command("bash", "-c", "set -euo pipefail; person=alice from=$(date -u -d "+aws.day+" +%s) to=$(date -u -d '"+aws.day+" + 1 day' +%s)\n"+
+		queries.Command("Postern/"+person.Name, person.Parameters, []string{"/postern/hosts", "/postern/trail"}))
+	command.Dir, command.Env = home, bash.Env
+	rows, err := command.CombinedOutput()
+	require.NoError(t, err, "%s", rows)
+	assert.Equal(t, 9, bytes.Count(rows, []byte("\n")), "%s", rows)
+	assert.Contains(t, string(rows), "what=OpenTunnel\twho=")
+
 	// A record that somebody changed is found, and so is a trail's file.
 	for key := range aws.records {
 		if strings.HasSuffix(key, ".cast") {
