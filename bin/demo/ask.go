@@ -153,7 +153,8 @@ func (c *cloud) read(ctx context.Context, inventory report.Inventory) (report.In
 
 // properties reads one resource. CloudFormation's physical ID is Cloud
 // Control's identifier for most types; for the others it is a part of it, as
-// the address is of an Elastic IP's "address|allocation".
+// the address is of an Elastic IP's "address|allocation", and the name of a
+// rule's ARN.
 func (c *cloud) properties(ctx context.Context, typeName, id string) (map[string]any, error) {
 	got, err := c.control.GetResource(ctx, &cloudcontrol.GetResourceInput{TypeName: &typeName, Identifier: &id})
 	if err != nil {
@@ -185,7 +186,7 @@ func (c *cloud) identifier(ctx context.Context, typeName, part string) (string, 
 		}
 		for _, description := range page.ResourceDescriptions {
 			whole := aws.ToString(description.Identifier)
-			if whole != part && slices.Contains(strings.Split(whole, "|"), part) {
+			if whole != part && (slices.Contains(strings.Split(whole, "|"), part) || strings.HasSuffix(whole, "/"+part)) {
 				return whole, true
 			}
 		}

@@ -167,7 +167,7 @@ func TestResources(t *testing.T) {
 			},
 			[]string{
 				"lambda/request ~0.002", "lambda/gb-second-arm ~50", "lambda/gb-second-x86 ~25", "sns/publish ~0.001", "sns/email ~1",
-				"sqs/request ~0.3", "scheduler/invocation ~0.001", "states/transition ~1",
+				"sqs/request ~0.001", "scheduler/invocation ~0.001", "states/transition ~1",
 			},
 		},
 		"what is free": {[]cost.Resource{of("AWS::IAM::Role", nil), of("AWS::EC2::SecurityGroupIngress", nil), of("Custom::VpcRestrictDefaultSG", nil), of("AWS::EC2::VPC", nil)}, nil},

@@ -35,7 +35,7 @@ var assumed = map[Part]Use{
 	FunctionSecondX86:   {25, "assuming 1,000 calls of 0.2 s a function"},
 	SNSPublish:          {0.001, "assuming 1,000 messages"},
 	SNSEmail:            {1, "assuming 1,000 messages a reader"},
-	SQSRequest:          {0.3, "assuming 300,000 requests a queue"},
+	SQSRequest:          {0.001, "assuming 1,000 requests a queue"},
 	ScheduleCall:        {0.001, "assuming 1,000 calls"},
 	StateTransition:     {1, "assuming 1,000 transitions"},
 	SparseMetric:        {0.05, "assuming data in one hour of 20"},

@@ -64,6 +64,7 @@ func Types() []string {
 		"AWS::EC2::VPC",
 		"AWS::EC2::VPCEndpoint",
 		"AWS::ElasticLoadBalancingV2::LoadBalancer",
+		"AWS::Events::Rule",
 		"AWS::IAM::ManagedPolicy",
 		"AWS::KMS::Key",
 		"AWS::Logs::LogGroup",

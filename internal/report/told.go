@@ -1,6 +1,7 @@
 package report
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/postern-cdk/postern/internal/property"
@@ -32,8 +33,26 @@ func (r *Report) told() {
 		r.Told = append(r.Told, row)
 	}
 	r.alarms()
+	r.notices()
 	for _, dashboard := range r.Inventory.of("AWS::CloudWatch::Dashboard") {
 		r.Told = append(r.Told, Row{What: "Dashboard " + dashboard.label("DashboardName"), State: "there"})
+	}
+}
+
+// notices are what rules of EventBridge tell, and the questions that are saved.
+func (r *Report) notices() {
+	var told []string
+	for _, rule := range r.Inventory.of("AWS::Events::Rule") {
+		if about, ok := strings.CutPrefix(rule.text("Description"), "Tells that "); ok && rule.text("State") != "DISABLED" {
+			told = append(told, about)
+		}
+	}
+	told = sortedUnique(told)
+	if len(told) > 0 {
+		r.Told = append(r.Told, Row{What: "Notices", State: plural(len(told), "kind"), Detail: strings.Join(told, "; ")})
+	}
+	if n := len(r.Inventory.of("AWS::Logs::QueryDefinition")); n > 0 {
+		r.Told = append(r.Told, Row{What: "Saved queries", State: strconv.Itoa(n), Detail: "who did what, when, from where: CloudWatch Logs Insights"})
 	}
 }
 

@@ -10,14 +10,17 @@ const path = require('path');
 
 const cdk = require('aws-cdk-lib');
 const autoscaling = require('aws-cdk-lib/aws-autoscaling');
+const cloudtrail = require('aws-cdk-lib/aws-cloudtrail');
 const cloudwatch = require('aws-cdk-lib/aws-cloudwatch');
 const ec2 = require('aws-cdk-lib/aws-ec2');
+const events = require('aws-cdk-lib/aws-events');
 const iam = require('aws-cdk-lib/aws-iam');
 const kms = require('aws-cdk-lib/aws-kms');
 const logs = require('aws-cdk-lib/aws-logs');
 const s3 = require('aws-cdk-lib/aws-s3');
 const assets = require('aws-cdk-lib/aws-s3-assets');
 const sns = require('aws-cdk-lib/aws-sns');
+const sqs = require('aws-cdk-lib/aws-sqs');
 const ssm = require('aws-cdk-lib/aws-ssm');
 
 const service = (name, conditions) => new iam.ServicePrincipal(name, { conditions });
@@ -89,6 +92,26 @@ class Archive extends cdk.Stack {
       resources: [`${accessLogs.bucketArn}/archive/*`],
       conditions: { ArnLike: { 'aws:SourceArn': bucket.bucketArn }, ...thisAccount },
     }));
+
+    const name = 'Postern-Archive-Trail';
+    const own = { StringEquals: { 'aws:SourceArn': arn(this, 'cloudtrail', `trail/${name}`) } };
+    const cloudTrail = service('cloudtrail.amazonaws.com', own);
+    bucket.addToResourcePolicy(allow('TrailCheck', { principals: [cloudTrail], actions: ['s3:GetBucketAcl'], resources: [bucket.bucketArn] }));
+    bucket.addToResourcePolicy(allow('TrailWrite', {
+      principals: [cloudTrail], actions: ['s3:PutObject'], resources: [`${bucket.bucketArn}/trail/AWSLogs/${this.account}/*`],
+    }));
+    const trail = new cloudtrail.CfnTrail(this, 'Trail', {
+      trailName: name,
+      isLogging: true,
+      isMultiRegionTrail: true,
+      includeGlobalServiceEvents: true,
+      enableLogFileValidation: true,
+      s3BucketName: bucket.bucketName,
+      s3KeyPrefix: 'trail',
+      kmsKeyId: this.key.keyArn,
+      eventSelectors: [{ includeManagementEvents: true, readWriteType: 'All' }],
+    });
+    trail.node.addDependency(bucket.policy);
 
     this.hostLogs = this.logGroup('Host');
     this.kinds = ['Sessions', 'Commands', 'People', 'Sshd', 'Sudo', 'Audit'].map((kind) => this.logGroup(kind));
@@ -494,7 +517,13 @@ class Watch extends cdk.Stack {
     };
     const broken = counted('Broken', '{ ($.postern = "alarm") || (($.postern = "check") && ($.result = "fail")) }');
     const checks = counted('Checks', '{ $.postern = "check" }');
+    const seldom = { Failed: 'FAILED', Invalid: 'INVALID', Accepted: 'ACCEPTED', Sudo: 'SUDO', Integrity: 'INTEGRITY', Audit: 'AUDIT', People: 'PEOPLE', Users: 'USERS', Gap: 'GAP', Full: 'FULL', Stale: 'STALE', Arrival: 'ARRIVAL' };
+    const lines = Object.entries(seldom).map(([id, word]) => [id, counted(id, `{ $.told = "${word}" }`)]);
+    const never = cloudwatch.TreatMissingData.NOT_BREACHING;
+    const lost = this.notices();
     const alarms = [
+      ...lines.slice(0, 9).map(([id, metric]) => this.alarm(`${id}Told`, metric, 1, 1, never)),
+      this.alarm('Lost', lost, 1, 1, never),
       this.alarm('InService', new cloudwatch.MathExpression({
         expression: 'IF((desired > 0) AND (inService < 1), 1, 0)',
         period: cdk.Duration.minutes(1),
@@ -516,10 +545,65 @@ class Watch extends cdk.Stack {
       this.alarm('Memory', memory, 90, 3, cloudwatch.TreatMissingData.NOT_BREACHING),
       this.alarm('Disk', disk, 85, 3, cloudwatch.TreatMissingData.NOT_BREACHING),
     ];
+    for (const id of ['Door', 'Strained']) {
+      new cloudwatch.CompositeAlarm(this, id, {
+        alarmDescription: `${id} of ${this.group}`,
+        alarmRule: cloudwatch.AlarmRule.anyOf(...alarms.slice(0, 3).map((a) => cloudwatch.AlarmRule.fromAlarm(a, cloudwatch.AlarmState.ALARM))),
+      });
+    }
+    this.queries(archive);
     dashboard.addWidgets(new cloudwatch.AlarmStatusWidget({ title: 'Bastion', alarms, width: 24, height: 3 }));
     const graph = (title, ...left) => new cloudwatch.GraphWidget({ title, left, width: 12, height: 6, leftYAxis: { min: 0, showUnits: false } });
     dashboard.addWidgets(graph('instances', wanted, running), graph('failed status checks', failed), graph('CPU', cpu), graph('checks and broken promises', broken, checks),
       graph('memory and disk', memory, disk), graph('agent', beats));
+  }
+
+  // notices are rules that publish what CloudTrail sees, with a dead-letter queue.
+  notices() {
+    const queue = new sqs.CfnQueue(this, 'Undelivered', { sqsManagedSseEnabled: true, messageRetentionPeriod: 14 * 24 * 3600 });
+    new sqs.CfnQueuePolicy(this, 'UndeliveredPolicy', {
+      queues: [queue.ref],
+      policyDocument: new iam.PolicyDocument({
+        statements: [allow('Rules', {
+          principals: [service('events.amazonaws.com')], actions: ['sqs:SendMessage'], resources: [queue.attrArn], conditions: thisAccount,
+        })],
+      }),
+    });
+    this.topic.addToResourcePolicy(allow('EventBridgeRules', {
+      principals: [service('events.amazonaws.com')], actions: ['sns:Publish'], resources: [this.topic.topicArn],
+    }));
+    const told = {
+      Records: ['cloudtrail.amazonaws.com', 'StopLogging'], Stores: ['s3.amazonaws.com', 'PutBucketPolicy'], Ways: ['ssm.amazonaws.com', 'UpdateDocument'],
+      Ports: ['ec2.amazonaws.com', 'AuthorizeSecurityGroupIngress'], Rules: ['events.amazonaws.com', 'DisableRule'], Readers: ['sns.amazonaws.com', 'Unsubscribe'],
+      Console: ['ec2-instance-connect.amazonaws.com', 'SendSerialConsoleSSHPublicKey'], Refused: ['ssm.amazonaws.com', 'StartSession'],
+    };
+    for (const [id, [eventSource, eventName]] of Object.entries(told)) {
+      new events.CfnRule(this, `Tells${id}`, {
+        description: `Tells of ${eventName}`,
+        state: 'ENABLED',
+        eventPattern: { 'detail-type': ['AWS API Call via CloudTrail'], detail: { eventSource: [eventSource], eventName: [eventName] } },
+        targets: [{
+          id: 'Topic',
+          arn: this.topic.topicArn,
+          deadLetterConfig: { arn: queue.attrArn },
+          inputTransformer: { inputPathsMap: { who: '$.detail.userIdentity.arn', when: '$.time' }, inputTemplate: `"${eventName} by <who> at <when>"` },
+        }],
+      });
+    }
+    return new cloudwatch.Metric({
+      namespace: 'AWS/SQS', metricName: 'ApproximateNumberOfMessagesVisible', statistic: 'Maximum', dimensionsMap: { QueueName: queue.attrQueueName },
+    });
+  }
+
+  // queries are the questions that an investigation asks.
+  queries(archive) {
+    for (let i = 1; i <= 11; i++) {
+      new logs.CfnQueryDefinition(this, `Query${i}`, {
+        name: `Postern/Question ${i}`,
+        queryString: `fields @timestamp, @message | filter person = "{{person}}" | sort @timestamp | limit ${i}00`,
+        logGroupNames: [archive.hostLogs.logGroupName],
+      });
+    }
   }
 
   metric(namespace, metricName, statistic, minutes) {
