@@ -182,14 +182,13 @@ tier_lint() {
 }
 
 tier_fuzz() {
-  local time=${FUZZTIME:-3s} file name
+  local time=${FUZZTIME:-3s} target
   [[ -n ${FUZZTIME:-} || ${CI:-} != true ]] || time=30s
   local -a targets
-  lines targets git grep -hoE --untracked '^func Fuzz[A-Za-z0-9_]+' -- '*_test.go'
-  for name in "${targets[@]#func }"; do
-    file=$(git grep -lE --untracked "^func $name\\(" -- '*_test.go')
+  lines targets git grep -oE --untracked '^func Fuzz[A-Za-z0-9_]+' -- '*_test.go' # FILE:func NAME
+  for target in "${targets[@]}"; do
     # One target of one package at a time is all that go test takes.
-    go test -run '^$' -fuzz "^$name\$" -fuzztime "$time" "./${file%/*}"
+    go test -run '^$' -fuzz "^${target##* }\$" -fuzztime "$time" "./${target%/*}"
   done
   echo "${#targets[@]} targets, $time each" >>"$work/why"
 }

@@ -20,7 +20,7 @@ const (
 
 // A call that is answered has begun: the next one meets a busy stack.
 func TestOneOperationAtATime(t *testing.T) {
-	w := newWorld(t, func(o *engine.Options) { o.Delay = time.Millisecond })
+	w := newWorld(t, func(o *engine.Options) { o.Delay = 25 * time.Millisecond }) // longer than a busy machine keeps a call waiting
 	settled := func(name, want string) {
 		t.Helper()
 		require.Eventually(t, func() bool { return w.status(name) == want }, 5*time.Second, time.Millisecond)

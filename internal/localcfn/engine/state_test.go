@@ -72,7 +72,7 @@ func statusIn(t *testing.T, file, stack string) string {
 // failed, and the stack can be deleted, or rolled back and updated.
 func TestStateInTheMiddle(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "s.json")
-	w := newWorld(t, func(o *engine.Options) { o.StateFile, o.Delay = file, 40*time.Millisecond })
+	w := newWorld(t, func(o *engine.Options) { o.StateFile, o.Delay = file, 100*time.Millisecond })
 	body := sample(t, "vpc.yaml")
 	changed := strings.NewReplacer("GroupDescription: first", "GroupDescription: second", "CidrBlock: 10.0.0.0/16", "CidrBlock: 10.1.0.0/16").Replace(body)
 	_, err := w.CreateStack(request("bucket", `{"Resources":{"B":{"Type":"AWS::S3::Bucket","Properties":{"BucketName":"b"}}}}`))
