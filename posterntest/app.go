@@ -267,7 +267,7 @@ func (s *stack) prepare() {
 		Template: s.template, Parameters: parameters, Env: s,
 		Pseudo: map[string]any{
 			"AWS::Partition": s.app.Partition, "AWS::Region": region, "AWS::AccountId": account, "AWS::URLSuffix": suffix,
-			"AWS::StackName": s.name, "AWS::StackId": s.arn("cloudformation", "stack/"+s.name), "AWS::NotificationARNs": []any{},
+			"AWS::StackName": s.name, "AWS::StackId": s.arn("cloudformation", "stack/"+s.name+"/00000000-0000-0000-0000-000000000000"), "AWS::NotificationARNs": []any{},
 		},
 	}
 }

@@ -46,7 +46,11 @@ func TestTrailByDefault(t *testing.T) {
 				"AWS::CloudTrail::Trail": 1, "AWS::KMS::Key": 1, "AWS::S3::Bucket": 2, "AWS::S3::BucketPolicy": 2,
 			}, countTypes(all), "an archive of its own, no log group and no role")
 			for id, r := range all {
-				assert.Equal(t, "Retain", r.DeletionPolicy, id)
+				if r.Type == "AWS::CloudTrail::Trail" {
+					assert.Equal(t, "RetainExceptOnCreate", r.DeletionPolicy, "one that was never made whole is in the way of the next")
+				} else {
+					assert.Equal(t, "Retain", r.DeletionPolicy, id)
+				}
 			}
 			p := r.Properties
 			for _, yes := range []string{"IsLogging", "IsMultiRegionTrail", "IncludeGlobalServiceEvents", "EnableLogFileValidation"} {
@@ -62,14 +66,15 @@ func TestTrailByDefault(t *testing.T) {
 			assert.Contains(t, textOf(t, r.DependsOn), "TrailArchiveBucketPolicy", "CloudTrail tries the bucket when the trail is made")
 
 			name := made.TrailName()
-			assert.Regexp(t, `^Test-Trail-[A-F0-9]{8}$`, name)
-			assert.Equal(t, name, p["TrailName"])
+			assert.Regexp(t, `^Test-Trail-[A-F0-9]{8}-\$\{Token`, name)
+			assert.Contains(t, textOf(t, p["TrailName"]), `{"Ref":"AWS::StackId"}`, "a stack that is made again makes another")
+			assert.Equal(t, stack.Resolve(&name), p["TrailName"])
 			arn := made.TrailArn()
 			assert.True(t, strings.HasSuffix(arn, ":cloudtrail:us-east-1:123456789012:trail/"+name), arn)
 
 			bucketPolicy := byLogicalName(t, template, "AWS::S3::BucketPolicy")["TrailArchiveBucketPolicy"]
 			source := textOf(t, stack.Resolve(jsii.String(arn)))
-			assert.Contains(t, source, ":cloudtrail:us-east-1:123456789012:trail/"+name)
+			assert.Contains(t, source, ":cloudtrail:us-east-1:123456789012:trail/Test-Trail-")
 			check := statementBySid(t, bucketPolicy, "CloudTrailCheck")
 			assert.JSONEq(t, `{"StringEquals": {"aws:SourceArn": `+source+`}}`, textOf(t, check["Condition"]))
 			write := statementBySid(t, bucketPolicy, "CloudTrailWrite")
@@ -121,13 +126,13 @@ func TestTrailWithEverything(t *testing.T) {
 	require.Len(t, roles, 1)
 	for id, role := range roles {
 		assert.Contains(t, textOf(t, p["CloudWatchLogsRoleArn"]), id)
-		assert.Equal(t, "Retain", role.DeletionPolicy)
+		assert.Equal(t, "RetainExceptOnCreate", role.DeletionPolicy)
 		assert.Contains(t, textOf(t, role.Properties["ManagedPolicyArns"]), "TrailLogPolicy", "the role has its policy when the trail tries it")
 	}
 	policies := ofType(all, "AWS::IAM::ManagedPolicy")
 	require.Len(t, policies, 1)
 	for _, policy := range policies {
-		assert.Equal(t, "Retain", policy.DeletionPolicy)
+		assert.Equal(t, "RetainExceptOnCreate", policy.DeletionPolicy)
 		statement := textOf(t, policy.Properties["PolicyDocument"])
 		assert.Contains(t, statement, `["logs:CreateLogStream","logs:PutLogEvents"]`)
 		assert.Contains(t, statement, `:log-stream:123456789012_CloudTrail_us-east-1*`)

@@ -51,8 +51,9 @@
 //
 // The trail stays and keeps logging when its stack goes, and so do its role,
 // bucket, key and log group: a deploy that is undone is no reason to stop the
-// record. A trail of the same name can then not be made again: import the one
-// there is into the stack (cdk import), or delete it by hand first.
+// record. A stack that is made again makes another one: delete the old one by hand, or
+// pay for a second copy of events. With a [Props.Name] of yours, or a bucket of another
+// stack, it can't be made again while the old one is there. One whose first deployment failed does not stay.
 //
 // # Cost
 //

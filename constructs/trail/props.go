@@ -22,7 +22,8 @@ const DefaultPrefix = policy.SourceTrails
 type Props struct {
 	// Name is the name of the trail: 3 to 128 letters, digits and ._-, beginning and
 	// ending with a letter or digit. Empty stands for one made of the stack's name and
-	// the ID. A change of it makes another trail; the old one stays.
+	// ID, so that a stack that is made again makes another. A change of it makes
+	// another trail, too; the old one stays.
 	Name string
 
 	// Bucket takes the log files and digests, such as the bucket of an archive. Nil

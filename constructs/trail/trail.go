@@ -55,8 +55,8 @@ func New(scope constructs.Construct, id string, props *Props) *Trail {
 	t.name = p.Name
 	if t.name == "" {
 		t.name = *awscdk.Names_UniqueResourceName(t, &awscdk.UniqueResourceNameOptions{
-			MaxLength: jsii.Number(maxName), Separator: jsii.String("-"),
-		})
+			MaxLength: jsii.Number(maxName - len("-12345678")), Separator: jsii.String("-"),
+		}) + t.life()
 	}
 	// Spelled out, not asked of the resource: its bucket's policy names it, and it
 	// waits for that policy.
@@ -92,6 +92,17 @@ func FromTrailAttributes(scope constructs.Construct, id string, attributes *Attr
 		t.logGroup = awslogs.LogGroup_FromLogGroupName(t, jsii.String("LogGroup"), &a.LogGroupName)
 	}
 	return t
+}
+
+// life is eight digits of the stack's ID, which a stack that is made again has not: the
+// trail of the one before stays, and would be in the way. A bucket's policy in another
+// stack can't name them, as that stack is there first.
+func (t *Trail) life() string {
+	if t.props.Bucket != nil && *awscdk.Stack_Of(t.props.Bucket).Node().Addr() != *awscdk.Stack_Of(t).Node().Addr() {
+		return ""
+	}
+	id := awscdk.Fn_Select(jsii.Number(2), awscdk.Fn_Split(jsii.String("/"), awscdk.Stack_Of(t).StackId(), nil))
+	return "-" + *awscdk.Fn_Select(jsii.Number(0), awscdk.Fn_Split(jsii.String("-"), id, nil))
 }
 
 // TrailArn is the ARN of the trail.
@@ -220,7 +231,7 @@ func (t *Trail) newResource() {
 	resource := awscdk.NewCfnResource(t, jsii.String("Resource"), &awscdk.CfnResourceProps{
 		Type: jsii.String("AWS::CloudTrail::Trail"), Properties: &properties,
 	})
-	resource.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN, nil)
+	resource.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE, nil)
 	// CloudTrail tries the bucket when the trail is made.
 	if statements := t.bucket.Policy(); statements != nil {
 		resource.Node().AddDependency(statements)
@@ -248,7 +259,7 @@ func (t *Trail) newRole() awsiam.Role {
 		ManagedPolicies: &[]awsiam.IManagedPolicy{writer},
 	})
 	// The trail that stays could not write without them.
-	writer.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN)
-	role.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN)
+	writer.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE)
+	role.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE)
 	return role
 }

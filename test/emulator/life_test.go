@@ -160,7 +160,7 @@ func TestLife(t *testing.T) {
 		require.NoError(t, err, out)
 		assert.Empty(t, c.names())
 		left := map[string]map[string]any{}
-		for _, kind := range []string{"AWS::KMS::Key", "AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::Logs::LogGroup"} {
+		for _, kind := range []string{"AWS::KMS::Key", "AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::Logs::LogGroup", "AWS::CloudTrail::Trail"} {
 			for _, r := range c.list(kind) {
 				left[kind+" "+r.id] = r.properties
 			}
@@ -171,6 +171,7 @@ func TestLife(t *testing.T) {
 		c.deploy("")
 		assert.Equal(t, allStacks, c.names())
 		assert.Len(t, c.list("AWS::KMS::Key"), 2, "the old archive's is still there")
+		assert.Len(t, c.list("AWS::CloudTrail::Trail"), 2, "the old one logs on")
 	})
 }
 

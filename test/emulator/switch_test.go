@@ -27,7 +27,7 @@ func TestSwitches(t *testing.T) {
 			c.one("AWS::ElasticLoadBalancingV2::LoadBalancer")
 			private(t, c)
 		}},
-		{name: "load balancer to no address", to: "bastion: {address: none}", ask: func(t *testing.T) {
+		{name: "load balancer to no address", to: "bastion: {address: none}", first: []string{"Postern-Watch"}, ask: func(t *testing.T) {
 			assert.Empty(t, c.list("AWS::ElasticLoadBalancingV2::LoadBalancer"))
 			private(t, c)
 		}},

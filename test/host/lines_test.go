@@ -105,6 +105,14 @@ func TestLines(t *testing.T) {
 				}
 				l.MustRoot(t, `cd /var/log/postern/people && gone=$(ls *.jsonl | tail -n 2 | head -n 1) && chattr -ia "$gone" && rm "$gone"`)
 			}},
+		})
+	})
+	t.Run("behind", func(t *testing.T) {
+		t.Parallel()
+		l := lab.Boot(t, with(t, hardened(), lab.Options{Name: "the host whose lines are kept, and that is behind"}))
+		require.Equal(t, "SUCCESS", l.WaitSignal(t).Status)
+		keep(t, l, []occurrence{
+			{name: notKept, occurs: func(*testing.T, *lab.Lab) {}},
 			{name: "shipping-behind", counts: []string{hostalarm.RecordingGap}, occurs: func(t *testing.T, l *lab.Lab) {
 				restore := l.Fault(lab.Fault{Service: "logs", Op: "PutLogEvents", Status: 503})
 				defer restore()
@@ -345,6 +353,9 @@ func (x line) shape() string {
 		}
 	}
 	text, _ := json.Marshal(fields)
+	if fields["identifier"] == "sudo" {
+		return string(text) // one that ends at once is of the host's log, where the journal did not see its program
+	}
 	return x.Log + " " + string(text)
 }
 
