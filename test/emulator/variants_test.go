@@ -38,6 +38,14 @@ func TestVariants(t *testing.T) {
 			assert.Empty(t, c.list("AWS::EC2::EIP"))
 			private(t, c)
 		}},
+		{"CIS scan and Teams", `
+watch: {teams: {tenantId: 12345678-1234-1234-1234-123456789012, teamId: 87654321-1234-1234-1234-123456789012, channelId: "19%3Aabc%40thread.tacv2"}}
+compliance: {cisScan: {level: 2, day: SUN, time: "03:00"}}`, func(t *testing.T, c *cloud) {
+			assert.Equal(t, "LEVEL_2", c.one("AWS::InspectorV2::CisScanConfiguration").text("SecurityLevel"))
+			channel := c.one("AWS::Chatbot::MicrosoftTeamsChannelConfiguration")
+			assert.Len(t, channel.list("SnsTopicArns"), 2, "alarms and notices")
+			assert.Len(t, channel.list("GuardrailPolicies"), 1, "without one the service takes AdministratorAccess")
+		}},
 		{"schedule and Spot", `bastion: {spot: true, schedule: {start: "0 8 * * MON-FRI", stop: "0 19 * * MON-FRI", timeZone: Europe/Berlin}}`, func(t *testing.T, c *cloud) {
 			actions := c.list("AWS::AutoScaling::ScheduledAction")
 			require.Len(t, actions, 2)
