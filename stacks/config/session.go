@@ -138,11 +138,7 @@ func (s *Session) validate(c *Config, f *check.Faults) {
 	if s.NoMaxDuration && s.MaxMinutes != 0 {
 		f.Add("session.noMaxDuration", "contradicts session.maxMinutes", "remove one of them")
 	}
-	arn(f, "session.keyArn", s.KeyArn, "kms")
-	if strings.Contains(s.KeyArn, ":alias/") {
-		f.Addf("session.keyArn", "write the ARN of the key, which ends in key/ and its ID",
-			"%q is the ARN of an alias, which a policy doesn't take for its key", s.KeyArn)
-	}
+	c.arn(f, "session.keyArn", s.KeyArn, keyARN)
 	if s.OwnKey && s.KeyArn != "" {
 		f.Add("session.ownKey", "contradicts session.keyArn", "remove one of them")
 	}
@@ -214,6 +210,8 @@ func (t *SessionTarget) validate(field string, f *check.Faults) {
 	if (len(t.InstanceIDs) > 0) == (len(t.Tags) > 0) {
 		f.Add(field, "has neither or both of instanceIds and tags", "write one of them")
 	}
+	tags(f, field+".tags", t.Tags)
+	unique(f, field+".instanceIds", t.InstanceIDs)
 	for i, id := range t.InstanceIDs {
 		matches(f, fmt.Sprintf("%s.instanceIds[%d]", field, i), id, instancePattern, "write the ID of an instance, such as i-0123456789abcdef0")
 	}
