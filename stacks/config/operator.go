@@ -314,10 +314,8 @@ func (o *Only) validate(field string, whose *Operator, f *check.Faults) {
 	o.validateWeekly(field, whose, f)
 	narrow(f, field+".sourceCidrs", o.SourceCidrs, "any address")
 	for i, cidr := range o.SourceCidrs {
-		// docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-sourceip
-		if p, err := netip.ParsePrefix(cidr); err == nil && p.Addr().IsPrivate() && p.Addr().Is4() {
-			f.Addf(fmt.Sprintf("%s.sourceCidrs[%d]", field, i), "name the public addresses that people come from, or vpcEndpointIds",
-				"%q is a private range, which AWS sees no request come from", cidr)
+		if check.CIDR(cidr) == nil {
+			f.Check(fmt.Sprintf("%s.sourceCidrs[%d]", field, i), check.SourceIP(cidr))
 		}
 	}
 	for i, id := range o.VpcEndpointIDs {
