@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -114,6 +115,16 @@ func bucket(f *check.Faults, field, value, fix string) {
 		return
 	}
 	matches(f, field, value, bucketPattern, fix)
+}
+
+// readable is a file that is there; what is in it is looked at where it is used.
+func readable(f *check.Faults, field, file, fix string) {
+	if file == "" {
+		return
+	}
+	if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() {
+		f.Addf(field, fix, "%q is no file that can be read", file)
+	}
 }
 
 // tags looks at tags that resources carry or must carry.

@@ -2,8 +2,10 @@ package config_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -72,11 +74,23 @@ func TestMistakes(t *testing.T) {
 		"operators: [{name: A, users: [al], viewer: true, only: {targetTags: {\"\": x}}}]":                                                  `operators[0].only.targetTags.: a key of 0 characters can't be a tag's: use 1 to 128`,
 		"session: {targets: [{tags: {\"aws:x\": y}}]}":                                                                                      `session.targets[0].tags.aws:x: "aws:x" begins with aws:, which is for AWS alone: use another key`,
 		"compliance: {rules: true, blockedPorts: [22, 22]}":                                                                                 `compliance.blockedPorts[1]: 22 is in the list already: leave one out`,
-		"bastion: yes": `bastion: "yes" is not a mapping of keys to values: write a mapping of keys to values`,
+		"bastion: {host: {bundle: /nowhere/bundle}}":                                                                                        `bastion.host.bundle: "/nowhere/bundle" is no file that can be read: make it by go run ./bin/hostbundle`,
+		"session: {accountDefault: create, functionFile: .}\nwatch: {timeZone: UTC, functionFile: /nowhere/a.zip}": `session.functionFile: "." is no file that can be read: make it by go run ./bin/functionzip` + "\n" +
+			`watch.functionFile: "/nowhere/a.zip" is no file that can be read: make it by go run ./bin/functionzip`,
+		"tags: {" + many(41) + "}": `tags: 41 tags are more than a resource has room for beside those that are here: use up to 40`,
+		"bastion: yes":             `bastion: "yes" is not a mapping of keys to values: write a mapping of keys to values`,
 	} {
 		_, err := config.Parse([]byte(text))
 		assert.EqualError(t, err, want, text)
 	}
+}
+
+func many(n int) string {
+	var keys []string
+	for i := range n {
+		keys = append(keys, fmt.Sprintf("key%d: x", i))
+	}
+	return strings.Join(keys, ", ")
 }
 
 // What editors and templates leave behind is no mistake.

@@ -132,6 +132,8 @@ func (s *Session) validate(c *Config, f *check.Faults) {
 	oneOf(f, "session.accountDefault", s.AccountDefault, AccountDefaultCreate, AccountDefaultMerge, AccountDefaultReplace)
 	if s.FunctionFile != "" && s.AccountDefault == "" {
 		f.Add("session.functionFile", "is set, but session.accountDefault is not, which it is for", "set that, or remove it")
+	} else {
+		readable(f, "session.functionFile", s.FunctionFile, "make it by go run ./bin/functionzip")
 	}
 	duration(f, "session", s.IdleMinutes, s.MaxMinutes)
 	duration(f, "session.breakGlass", s.BreakGlass.IdleMinutes, s.BreakGlass.MaxMinutes)

@@ -36,6 +36,10 @@ var (
 	prefixListPattern      = regexp.MustCompile(`^pl-[0-9a-f]{8,17}$`)
 )
 
+// maxTags of the 50 that a resource can have:
+// docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html.
+const maxTags = 40
+
 // validate looks at the document as written, before defaults, so that only what
 // the user chose can be at fault.
 func (c *Config) validate(f *check.Faults) {
@@ -43,6 +47,9 @@ func (c *Config) validate(f *check.Faults) {
 	matches(f, "account", c.Account, accountPattern, "write its 12 digits")
 	matches(f, "region", c.Region, regionPattern, "write its code, such as eu-west-1")
 	tags(f, "tags", c.Tags)
+	if n := len(c.Tags); n > maxTags {
+		f.Addf("tags", fmt.Sprintf("use up to %d", maxTags), "%d tags are more than a resource has room for beside those that are here", n)
+	}
 	c.Archive.validate(c, f)
 	c.Network.validate(c, f)
 	c.Endpoints.validate(f)
@@ -284,6 +291,8 @@ func (b *Bastion) validate(c *Config, f *check.Faults) {
 	c.arn(f, "bastion.permissionsBoundaryArn", b.PermissionsBoundaryArn, policyARN)
 	if b.Absent && !reflect.DeepEqual(b.Host, Host{}) {
 		f.Add("bastion.host", "is set, but bastion.absent leaves the bastion out", "remove one of them")
+	} else {
+		readable(f, "bastion.host.bundle", b.Host.Bundle, "make it by go run ./bin/hostbundle")
 	}
 	b.Host.validate(f)
 }

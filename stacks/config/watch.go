@@ -324,6 +324,8 @@ func (w *Watch) validateUsual(f *check.Faults) {
 	}
 	if w.FunctionFile != "" && w.TimeZone == "" && w.OfficeHours == nil && len(w.KnownRanges) == 0 {
 		f.Add("watch.functionFile", "is for the function that watch.timeZone, officeHours and knownRanges need", "write one of them, or remove it")
+	} else {
+		readable(f, "watch.functionFile", w.FunctionFile, "make it by go run ./bin/functionzip")
 	}
 	if s := w.Slack; s != nil {
 		required(f, "watch.slack.workspaceId", s.WorkspaceID, slackPattern, "take it from the console of Amazon Q Developer in chat applications, such as T012ABCDEFG")
