@@ -43,6 +43,29 @@ func TestPatternsAreTaken(t *testing.T) {
 	}
 }
 
+// Names that are known when they are deployed may be as long as AWS lets them be.
+func TestPatternsOfLongNamesAreTaken(t *testing.T) {
+	long := func(length int) string { return strings.Repeat("x", length) }
+	// Of a topic of one's own, whose name CloudFormation did not make up.
+	topic := "arn:aws-us-gov:sns:us-gov-west-1:111122223333:" + long(256)
+	chat := "arn:aws-us-gov:sns:us-gov-west-1:111122223333:" + long(128+len("-WatchChatTopic01234567-0123456789AB"))
+	function := "arn:aws-us-gov:lambda:us-gov-west-1:111122223333:function:" + long(64)
+	stack := "arn:aws-us-gov:cloudformation:us-gov-west-1:111122223333:stack/" + long(128) + "/" + long(36)
+	// That of a nested stack, which is not cut.
+	prefix := long(128)
+	rules := []notice.Rule{
+		notice.WatchTampered(prefix, []string{topic, chat}), notice.WatchTampered(prefix, []string{function}),
+		notice.AlarmsTampered(prefix), notice.DeliveryTampered(notice.Delivery{Watch: long(64), Queue: long(80), Function: long(64), KeyID: long(len("mrk-") + 32)}),
+		notice.GuardsDeployed(stack, long(128), long(128), long(128), long(128), long(128), long(128)),
+	}
+	rules = append(rules, notice.TopicsTampered([]string{topic, chat})...)
+	for i, r := range rules {
+		text, err := json.Marshal(r.Pattern)
+		require.NoError(t, err)
+		assert.LessOrEqual(t, len(text), notice.MaxPattern, "%d: %s", i, text)
+	}
+}
+
 func combinations(pattern map[string]any) int {
 	n := 1
 	for _, value := range pattern {

@@ -36,7 +36,7 @@ func events(t *testing.T) map[string][]byte {
 
 // matches asks Quamina, the matcher of one of EventBridge's authors. It has no $or,
 // suffix and numeric: the first is written out as a pattern for each alternative, the
-// second is its shellstyle, and numeric becomes the numbers of the event that fit, so
+// second is its shellstyle, as wildcard is, and numeric becomes the numbers of the event that fit, so
 // that which belongs to which is still Quamina's to say. moto, which has all three, is
 // asked in test/emulator.
 func matches(t *testing.T, pattern map[string]any, event []byte) bool {
@@ -81,6 +81,8 @@ func translate(t *testing.T, pattern map[string]any, call any, path []string) ma
 					list = append(list, operator)
 				case "suffix":
 					list = append(list, map[string]any{"shellstyle": "*" + argument.(string)})
+				case "wildcard":
+					list = append(list, map[string]any{"shellstyle": argument})
 				case "numeric":
 					list = append(list, fitting(t, argument.([]any), call, at)...)
 				default:
