@@ -78,8 +78,11 @@ const noticesLost = "A notice was lost: what EventBridge should have told is in 
 // connect has a rule send its messages: to the topics, each of which is a way to
 // people, or to the function.
 func (d *delivery) connect(rule awsevents.CfnRule, words notice.Words) {
+	// One ID, whatever it is: CloudFormation replaces a target that has the ID of
+	// another, and else takes the other away, which would be told of.
+	const first = "Topic"
 	if d.functionArn != nil {
-		rule.SetTargets([]any{d.target("Function", d.functionArn, words.FunctionTemplate(), nil)})
+		rule.SetTargets([]any{d.target(first, d.functionArn, words.FunctionTemplate(), nil)})
 		awscdk.NewCfnResource(rule, jsii.String("Permission"), &awscdk.CfnResourceProps{
 			Type: jsii.String("AWS::Lambda::Permission"),
 			Properties: &map[string]any{
@@ -89,7 +92,7 @@ func (d *delivery) connect(rule awsevents.CfnRule, words notice.Words) {
 		})
 		return
 	}
-	targets := []any{d.target("Topic", d.watch.topic.TopicArn(), words.Template(), words.Paths)}
+	targets := []any{d.target(first, d.watch.topic.TopicArn(), words.Template(), words.Paths)}
 	if d.watch.chat != nil {
 		targets = append(targets, d.target("Chat", d.watch.chat.TopicArn(), words.ChatTemplate(), words.Paths))
 	}
