@@ -13,16 +13,6 @@ import (
 	"github.com/postern-cdk/postern/internal/notice/noticetest"
 )
 
-// asSent is a pattern as EventBridge gets it.
-func asSent(t *testing.T, r notice.Rule) map[string]any {
-	t.Helper()
-	text, err := json.Marshal(r.Pattern)
-	require.NoError(t, err)
-	var pattern map[string]any
-	require.NoError(t, json.Unmarshal(text, &pattern))
-	return pattern
-}
-
 // EventBridge refuses a rule that can match in more than a thousand ways, or whose
 // pattern is longer than it takes.
 //
@@ -35,11 +25,11 @@ func TestPatternsAreTaken(t *testing.T) {
 		require.NoError(t, encoder.Encode(c.Rule.Pattern))
 		assert.LessOrEqual(t, text.Len(), notice.MaxPattern, c.Name)
 		ways := 0
-		for _, one := range noticetest.Alternatives(asSent(t, c.Rule)) {
+		for _, one := range noticetest.Alternatives(noticetest.AsSent(t, c.Rule)) {
 			ways += combinations(one)
 		}
 		assert.LessOrEqual(t, ways, 1000, c.Name)
-		leaves(t, asSent(t, c.Rule), c.Name)
+		leaves(t, noticetest.AsSent(t, c.Rule), c.Name)
 	}
 }
 

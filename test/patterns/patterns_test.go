@@ -15,7 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"quamina.net/go/quamina"
 
-	"github.com/postern-cdk/postern/internal/notice"
 	"github.com/postern-cdk/postern/internal/notice/noticetest"
 )
 
@@ -122,16 +121,6 @@ func fitting(t *testing.T, span []any, value any, path []string) []any {
 	return list
 }
 
-// asSent is a pattern as EventBridge gets it.
-func asSent(t *testing.T, r notice.Rule) map[string]any {
-	t.Helper()
-	text, err := json.Marshal(r.Pattern)
-	require.NoError(t, err)
-	var pattern map[string]any
-	require.NoError(t, json.Unmarshal(text, &pattern))
-	return pattern
-}
-
 // Every rule is asked about every recorded call.
 func TestWhatIsTold(t *testing.T) {
 	all := events(t)
@@ -139,7 +128,7 @@ func TestWhatIsTold(t *testing.T) {
 	for _, c := range noticetest.Cases() {
 		t.Run(c.Name, func(t *testing.T) {
 			got := []string{}
-			pattern := asSent(t, c.Rule)
+			pattern := noticetest.AsSent(t, c.Rule)
 			for name, event := range all {
 				if matches(t, pattern, event) {
 					got = append(got, name)
