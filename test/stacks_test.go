@@ -426,7 +426,7 @@ func configurationReachesTheTemplates(t *testing.T, apps map[string]synthesized)
 	assert.Subset(t, told, []string{
 		"Tells that a session was started", "Tells that a session was resumed", "Tells that a session was started with the account's default document",
 		"Tells that what keeps records was changed", "Tells that what lets people in was changed", "Tells that port 22 or 3389 was opened",
-		"Tells that rules or alarms of the watch were changed", "Tells that a serial console was used", "Tells that access was refused",
+		"Tells that rules of the watch were changed", "Tells that a serial console was used", "Tells that access was refused",
 	})
 	assert.Empty(t, ofType(apps["quiet"].template(t, "Postern-Watch"), "AWS::Events::Rule"), "notices that were given up")
 	assert.Empty(t, ofType(apps["quiet"].template(t, "Postern-Watch"), "AWS::Logs::QueryDefinition"))

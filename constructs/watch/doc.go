@@ -99,9 +99,9 @@
 //	w.AddFailedAttempts()
 //
 // [Watch.AddTamperNotices] tells of changes to what keeps records or lets people in,
-// and to the watch itself; [Watch.AddTunnelNotices] of tunnels through EC2 Instance
-// Connect and of keys that are pushed; [Watch.AddSerialConsoleNotices],
-// [Watch.AddFailedAttempts] and [Watch.AddRootNotices] of what their names say.
+// and to the watch itself, also where a deployment switches a part of it off;
+// [Watch.AddTunnelNotices] of tunnels through EC2 Instance Connect and of keys that are
+// pushed; [Watch.AddSerialConsoleNotices], [Watch.AddFailedAttempts] and [Watch.AddRootNotices] of what their names say.
 //
 // What can't be delivered is kept in a queue for 14 days, for all notices, and an
 // alarm says that something is in it.

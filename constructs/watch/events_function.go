@@ -179,6 +179,7 @@ func (d *delivery) newFunction(file function.File, settings notice.Settings) {
 			"DestinationConfig": map[string]any{"OnFailure": map[string]any{"Destination": *d.queueArn}},
 		},
 	})
+	d.functionName = f.Ref()
 	d.functionArn = awscdk.Token_AsString(f.GetAtt(jsii.String("Arn"), awscdk.ResolutionTypeHint_STRING), nil)
 	w.alarm(d.scope, "FunctionLost", functionLost, &condition{
 		metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{

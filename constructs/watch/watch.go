@@ -35,6 +35,7 @@ type Watch struct {
 	file      function.File // of the function, where there is one
 	key       awskms.IKey   // of the topic, where it is known
 	chat      awssns.Topic  // nil where nobody chats
+	emails    []awssns.Subscription
 
 	// What the dashboard shows.
 	hosts    []*watched
@@ -85,9 +86,9 @@ func New(scope constructs.Construct, id string, props *Props) *Watch {
 		if check.Token(email) {
 			name = fmt.Sprintf("Email %d", i)
 		}
-		awssns.NewSubscription(w, &name, &awssns.SubscriptionProps{
+		w.emails = append(w.emails, awssns.NewSubscription(w, &name, &awssns.SubscriptionProps{
 			Topic: w.topic, Protocol: awssns.SubscriptionProtocol_EMAIL, Endpoint: jsii.String(email),
-		})
+		}))
 	}
 	w.dashboard = awscloudwatch.NewDashboard(w, jsii.String("Dashboard"), &awscloudwatch.DashboardProps{
 		DashboardName: tree.Optional(p.DashboardName),

@@ -95,7 +95,8 @@ var Changes = []string{
 	"PutObjectLockConfiguration", "ScheduleKeyDeletion", "DisableKey", "DisableKeyRotation", "DeleteImportedKeyMaterial", "PutKeyPolicy", "CreateGrant",
 	// What tells of all this.
 	"PutRule", "DeleteRule", "DisableRule", "PutTargets", "RemoveTargets", "PutMetricAlarm", "PutCompositeAlarm", "DeleteAlarms", "DisableAlarmActions", "SetAlarmState",
-	"SetTopicAttributes", "DeleteTopic", "AddPermission", "RemovePermission", "Unsubscribe", "SetSubscriptionAttributes",
+	"UpdateEventBus", "PutAlarmMuteRule", "PutMetricFilter", "PurgeQueue", "DeleteQueue", "SetQueueAttributes",
+	"SetTopicAttributes", "DeleteTopic", "AddPermission", "PutDataProtectionPolicy", "Unsubscribe", "SetSubscriptionAttributes",
 	// Who may.
 	"AttachUserPolicy", "AttachRolePolicy", "AttachGroupPolicy", "PutUserPolicy", "PutRolePolicy", "PutGroupPolicy", "CreatePolicyVersion", "SetDefaultPolicyVersion",
 	"UpdateAssumeRolePolicy", "DeleteRolePermissionsBoundary", "DeleteUserPermissionsBoundary", "AddUserToGroup", "CreateAccessKey", "CreateLoginProfile",
@@ -103,7 +104,7 @@ var Changes = []string{
 }
 
 // changesBegin is how the names of other such calls begin.
-const changesBegin = "/^(PutBucket|DeleteBucket|UpdateFunction|DeleteFunction|PutFunctionConcurrency)/"
+const changesBegin = "/^(PutBucket|DeleteBucket|UpdateFunction|DeleteFunction|PutFunction|RemovePermission)/"
 
 var (
 	session = Parameter{"session", "The ID of the session, from the notice or another query", "20261121T234501Z-1a2b3c4d"}
