@@ -92,12 +92,7 @@ func TestValidate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := test.props.withDefaults()
-			err := p.validate()
-			if test.want == "" {
-				require.NoError(t, err)
-				return
-			}
-			require.EqualError(t, err, test.want)
+			cdktest.EqualError(t, p.validate(), test.want)
 		})
 	}
 }
@@ -168,12 +163,7 @@ func TestHostOptions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := test.options.withDefaults()
-			err := o.validate()
-			if test.want == "" {
-				require.NoError(t, err)
-				return
-			}
-			require.EqualError(t, err, test.want)
+			cdktest.EqualError(t, o.validate(), test.want)
 		})
 	}
 }
@@ -220,12 +210,7 @@ func TestOfficeHours(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := (&Props{OfficeHours: &test.hours}).withDefaults()
-			err := p.validate()
-			if test.want == "" {
-				require.NoError(t, err)
-				return
-			}
-			require.EqualError(t, err, test.want)
+			cdktest.EqualError(t, p.validate(), test.want)
 		})
 	}
 }
@@ -246,12 +231,7 @@ func TestSessionNotices(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := test.notices.validate()
-			if test.want == "" {
-				require.NoError(t, err)
-				return
-			}
-			require.EqualError(t, err, test.want)
+			cdktest.EqualError(t, test.notices.validate(), test.want)
 		})
 	}
 }

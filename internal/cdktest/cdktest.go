@@ -101,3 +101,13 @@ func Panic(t testing.TB, f func()) (message string) {
 	f()
 	return ""
 }
+
+// EqualError looks that err says just this, or that there is none where want is "".
+func EqualError(t testing.TB, err error, want string) {
+	t.Helper()
+	if want == "" {
+		require.NoError(t, err)
+		return
+	}
+	require.EqualError(t, err, want)
+}
