@@ -130,7 +130,7 @@ func (a *Archive) logAccess(bucket awss3.Bucket) {
 		tree.Warn(a, "archive-access-log-policy",
 			"the policy of the imported AccessLogBucket can't be changed from here: see that it has this statement, "+
 				"or S3 will deliver no access logs:\n"+policy.Lines(policy.AccessLogStatements(
-				scope, "arn:"+scope.Partition+":s3:::ACCESS_LOG_BUCKET", accessLogPrefix, "arn:"+scope.Partition+":s3:::BUCKET")))
+				scope, scope.Bucket("ACCESS_LOG_BUCKET"), accessLogPrefix, scope.Bucket("BUCKET"))))
 	}
 }
 

@@ -66,7 +66,7 @@ func (a *Archive) takeInventory(bucket awss3.Bucket) {
 		tree.Warn(a, "archive-inventory-policy",
 			"the policy of the imported bucket that Inventory goes to can't be changed from here: see that it has this statement, "+
 				"or S3 will deliver no lists:\n"+policy.Lines(policy.InventoryStatements(
-				scope, "arn:"+scope.Partition+":s3:::INVENTORY_BUCKET", inventoryPrefix+"/", "arn:"+scope.Partition+":s3:::BUCKET")))
+				scope, scope.Bucket("INVENTORY_BUCKET"), inventoryPrefix+"/", scope.Bucket("BUCKET"))))
 	}
 	key := to.EncryptionKey()
 	if key == nil {

@@ -168,7 +168,7 @@ func (a *Archive) receive() {
 		scope := policy.Placeholders()
 		tree.Warn(a, "archive-source-bucket-policy",
 			"the policy of the imported Bucket can't be changed from here: see that it has these statements, or nothing of the sources can be written:\n"+
-				policy.Lines(sources.BucketStatements(scope, "arn:"+scope.Partition+":s3:::BUCKET")))
+				policy.Lines(sources.BucketStatements(scope, scope.Bucket("BUCKET"))))
 	}
 
 	scope := constructs.NewConstruct(a, jsii.String("Sources"))

@@ -192,14 +192,9 @@ func (sh *shell) host() policy.SessionHost {
 func (sh *shell) allowRole(role awsiam.IRole) {
 	if sh.hosts == nil {
 		h := sh.host()
-		statements := h.Statements(sh.at)
-		list := make([]any, len(statements))
-		for i, s := range statements {
-			list[i] = s.Object()
-		}
 		sh.hosts = awsiam.NewManagedPolicy(sh.scope, jsii.String("HostPolicy"), &awsiam.ManagedPolicyProps{
 			Description: jsii.String("What hosts do to open and record the sessions of " + *sh.scope.Node().Path()),
-			Document:    awsiam.PolicyDocument_FromJson(map[string]any{"Version": "2012-10-17", "Statement": list}),
+			Document:    attach.Document(h.Statements(sh.at)),
 		})
 		tree.Acknowledge(sh.hosts, "A transcript is named by its session, and a log stream too: both are limited to the folder and the group. logs:DescribeLogGroups takes no narrower resource.",
 			"AwsSolutions-IAM5")

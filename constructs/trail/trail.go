@@ -146,7 +146,7 @@ func (t *Trail) useBucket() {
 		s := policy.Placeholders()
 		tree.Warn(t, "trail-bucket-policy",
 			"the policy of the imported Bucket can't be changed from here: see that it has these statements, or the trail can't be made:\n"+
-				policy.Lines(policy.TrailBucketStatements(s, "arn:"+s.Partition+":s3:::BUCKET", t.props.Prefix,
+				policy.Lines(policy.TrailBucketStatements(s, s.Bucket("BUCKET"), t.props.Prefix,
 					s.ARN("cloudtrail", "trail/"+t.name), t.props.OrganizationID)))
 	}
 }
@@ -244,13 +244,9 @@ func (t *Trail) newResource() {
 }
 
 func (t *Trail) newRole() awsiam.Role {
-	statements := []any{}
-	for _, s := range policy.TrailLogStatements(t.scope, *t.logGroup.LogGroupName(), t.props.OrganizationID) {
-		statements = append(statements, s.Object())
-	}
 	writer := awsiam.NewManagedPolicy(t, jsii.String("LogPolicy"), &awsiam.ManagedPolicyProps{
 		Description: jsii.String("Lets CloudTrail write to the log group of the trail " + t.name),
-		Document:    awsiam.PolicyDocument_FromJson(map[string]any{"Version": "2012-10-17", "Statement": statements}),
+		Document:    attach.Document(policy.TrailLogStatements(t.scope, *t.logGroup.LogGroupName(), t.props.OrganizationID)),
 	})
 	tree.Acknowledge(writer, "CloudTrail chooses the names of its streams; their beginning is fixed.", "AwsSolutions-IAM5")
 	role := awsiam.NewRole(t, jsii.String("LogRole"), &awsiam.RoleProps{
