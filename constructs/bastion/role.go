@@ -42,8 +42,7 @@ func (b *Bastion) key(p *Props) awskms.IKey {
 		return statements
 	}
 	if !attach.ToKey(key, needs(b.scope)) {
-		tree.Warn(b, "bastion-key-policy", "the policy of the imported Key can't be changed from here: see that it has these statements, "+
-			"or no instance will start:\n"+policy.Lines(needs(policy.Placeholders())))
+		attach.Ask(b, "bastion-key-policy", "Key", "no instance will start", needs(policy.Placeholders()))
 	}
 	return key
 }

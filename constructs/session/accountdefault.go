@@ -237,8 +237,8 @@ func (a *AccountDefault) logKey(sh *shell) awskms.IKey {
 		})
 	}
 	if !attach.ToKey(key, policy.LogGroupKeyStatements(sh.at)) {
-		tree.Warn(a, "session-log-key", "the policy of the imported Bucket's key can't be changed from here: see that it has this statement, "+
-			"or the log group can't be made:\n"+policy.Lines(policy.LogGroupKeyStatements(policy.Placeholders())))
+		attach.Ask(a, "session-log-key", "Bucket's key", "the log group can't be made",
+			policy.LogGroupKeyStatements(policy.Placeholders()))
 	}
 	return key
 }

@@ -103,8 +103,8 @@ func (sh *shell) newLogGroup() awslogs.ILogGroup {
 		})
 	}
 	if !attach.ToKey(key, policy.LogGroupKeyStatements(sh.at)) {
-		tree.Warn(sh.scope, "session-log-key", "the policy of the imported Bucket's key can't be changed from here: see that it has this statement, "+
-			"or the log group can't be made:\n"+policy.Lines(policy.LogGroupKeyStatements(policy.Placeholders())))
+		attach.Ask(sh.scope, "session-log-key", "Bucket's key", "the log group can't be made",
+			policy.LogGroupKeyStatements(policy.Placeholders()))
 	}
 	return awslogs.NewLogGroup(sh.scope, jsii.String("LogGroup"), &awslogs.LogGroupProps{
 		EncryptionKey:             key,

@@ -110,8 +110,8 @@ func (d *delivery) newFunction(file function.File, settings notice.Settings) {
 		key = w.newKey(d.scope)
 	}
 	if !attach.ToKey(key, policy.LogGroupKeyStatements(w.scope)) {
-		tree.Warn(w, "watch-log-key", "the policy of the imported Key can't be changed from here: see that it has this statement, "+
-			"or the log group of the function can't be made:\n"+policy.Lines(policy.LogGroupKeyStatements(policy.Placeholders())))
+		attach.Ask(w, "watch-log-key", "Key", "the log group of the function can't be made",
+			policy.LogGroupKeyStatements(policy.Placeholders()))
 	}
 	log := awslogs.NewLogGroup(d.scope, jsii.String("FunctionLog"), &awslogs.LogGroupProps{
 		EncryptionKey: key, Retention: awslogs.RetentionDays_ONE_YEAR, RemovalPolicy: awscdk.RemovalPolicy_RETAIN,
