@@ -94,10 +94,23 @@ func (s *Settings) placed() error {
 // one key has the records, or under a new one where it has none, or one in a log
 // account.
 func (sh *shell) newLogGroup() awslogs.ILogGroup {
+	return awslogs.NewLogGroup(sh.scope, jsii.String("LogGroup"), &awslogs.LogGroupProps{
+		EncryptionKey:             sh.recordsKey("Encrypts the records of sessions"),
+		Retention:                 awslogs.RetentionDays_ONE_YEAR,
+		RemovalPolicy:             awscdk.RemovalPolicy_RETAIN,
+		DeletionProtectionEnabled: jsii.Bool(true),
+	})
+}
+
+const recordsKeyID = "RecordsKey"
+
+// recordsKey is the bucket's key, or a new one where that can't be used here, for log
+// groups.
+func (sh *shell) recordsKey(description string) awskms.IKey {
 	key := sh.bucketKey
 	if key == nil || attach.Arranged(sh.bucket) {
-		key = awskms.NewKey(sh.scope, jsii.String("RecordsKey"), &awskms.KeyProps{
-			Description:       jsii.String("Encrypts the records of sessions"),
+		key = awskms.NewKey(sh.scope, jsii.String(recordsKeyID), &awskms.KeyProps{
+			Description:       &description,
 			EnableKeyRotation: jsii.Bool(true),
 			RemovalPolicy:     awscdk.RemovalPolicy_RETAIN,
 		})
@@ -106,12 +119,7 @@ func (sh *shell) newLogGroup() awslogs.ILogGroup {
 		attach.Ask(sh.scope, "session-log-key", "Bucket's key", "the log group can't be made",
 			policy.LogGroupKeyStatements(policy.Placeholders()))
 	}
-	return awslogs.NewLogGroup(sh.scope, jsii.String("LogGroup"), &awslogs.LogGroupProps{
-		EncryptionKey:             key,
-		Retention:                 awslogs.RetentionDays_ONE_YEAR,
-		RemovalPolicy:             awscdk.RemovalPolicy_RETAIN,
-		DeletionProtectionEnabled: jsii.Bool(true),
-	})
+	return key
 }
 
 func (sh *shell) keyOf(bucket awss3.IBucket) awskms.IKey {
