@@ -375,21 +375,10 @@ func TestOperatorHours(t *testing.T) {
 // what CloudFormation fills in.
 func flatDefinition(t *testing.T, template assertions.Template) map[string]any {
 	t.Helper()
-	machines := ofType(resourcesOf(t, template), "AWS::StepFunctions::StateMachine")
-	require.Len(t, machines, 1)
-	var text strings.Builder
-	for _, r := range machines {
-		for _, part := range r.Properties["DefinitionString"].(map[string]any)["Fn::Join"].([]any)[1].([]any) {
-			if s, ok := part.(string); ok {
-				assert.NotContains(t, s, "${", "a substitution")
-				text.WriteString(s)
-			} else {
-				text.WriteString("X")
-			}
-		}
-	}
+	text := joined(one(t, resourcesOf(t, template), "AWS::StepFunctions::StateMachine")["DefinitionString"], "X")
+	assert.NotContains(t, text, "${", "a substitution")
 	var definition map[string]any
-	require.NoError(t, json.Unmarshal([]byte(text.String()), &definition))
+	require.NoError(t, json.Unmarshal([]byte(text), &definition))
 	return definition
 }
 

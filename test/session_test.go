@@ -57,14 +57,10 @@ func (h *shellHost) SessionTag() (key, value string) {
 // documentOf is the only document of a template.
 func documentOf(t *testing.T, template assertions.Template) (resource, map[string]any) {
 	t.Helper()
-	found := ofType(resourcesOf(t, template), "AWS::SSM::Document")
-	require.Len(t, found, 1)
-	for _, r := range found {
-		content, ok := r.Properties["Content"].(map[string]any)
-		require.True(t, ok, "the content is an object")
-		return r, content
-	}
-	return resource{}, nil
+	_, r := onlyOf(t, resourcesOf(t, template), "AWS::SSM::Document", "")
+	content, ok := r.Properties["Content"].(map[string]any)
+	require.True(t, ok, "the content is an object")
+	return r, content
 }
 
 // hostActions are what the host policy of a template allows, by action: the
