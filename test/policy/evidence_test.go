@@ -63,7 +63,7 @@ type central struct {
 	byNumber, byOrganization bool
 }
 
-// made of one app for each partition.
+// synthesizeEvidence makes an app of one partition, and reads its policies.
 func synthesizeEvidence(t *testing.T, label, partition, region, there string) *evidence {
 	t.Helper()
 	e := &evidence{
