@@ -81,9 +81,7 @@ func (p *AccountDefaultProps) validate() error {
 	if p.OnExisting != FailOnExisting {
 		faults.Check("OnExisting", check.OneOf(p.OnExisting, AdoptByMerge, AdoptByReplace))
 	}
-	for i := range p.Targets {
-		faults.Merge(fmt.Sprintf("Targets[%d]", i), p.Targets[i].validate())
-	}
+	validateTargets(p.Targets, &faults)
 	faults.Check("FunctionFile", lambda.CheckFile(p.FunctionFile))
 	return faults.Err()
 }
