@@ -42,7 +42,7 @@ func widgetsOf(t *testing.T, stack awscdk.Stack) []drawn {
 	return parsed.Widgets
 }
 
-// watched is a watch with some hosts and everything that can be shown.
+// watchedHosts is a stack with a watch of some hosts and everything that can be shown.
 func watchedHosts(t *testing.T, hosts int) awscdk.Stack {
 	t.Helper()
 	stack := cdktest.NewStack(t)

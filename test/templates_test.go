@@ -3,6 +3,8 @@ package test_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -141,4 +143,33 @@ func joined(value any, reference string) string {
 		}
 	}
 	return reference
+}
+
+func only(t *testing.T, template assertions.Template, kind string) map[string]any {
+	t.Helper()
+	found := byLogicalName(t, template, kind)
+	require.Len(t, found, 1, kind)
+	for _, resource := range found {
+		return resource
+	}
+	return nil
+}
+
+func propertiesOf(t *testing.T, template assertions.Template, kind, id string) map[string]any {
+	t.Helper()
+	found := byLogicalName(t, template, kind)
+	require.Contains(t, found, id, slices.Collect(maps.Keys(found)))
+	properties, _ := found[id]["Properties"].(map[string]any)
+	return properties
+}
+
+func logicalIDOf(t *testing.T, template assertions.Template, kind, id string) string {
+	t.Helper()
+	for full := range *template.FindResources(&kind, nil) {
+		if len(full) > 8 && full[:len(full)-8] == id {
+			return full
+		}
+	}
+	require.Fail(t, "not found", id)
+	return ""
 }
