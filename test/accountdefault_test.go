@@ -248,9 +248,7 @@ func TestAccountHasOneDefault(t *testing.T) {
 	first, second := cdktest.StackIn(app, "A"), cdktest.StackIn(app, "B")
 	session.NewAccountDefault(first, "Account", nil)
 	session.NewAccountDefault(second, "Account", nil)
-	elsewhere := awscdk.NewStack(app, jsii.String("C"), &awscdk.StackProps{
-		Env: &awscdk.Environment{Account: jsii.String("123456789012"), Region: jsii.String("eu-west-1")},
-	})
+	elsewhere := cdktest.StackAt(app, "C", cdktest.Account, "eu-west-1")
 	session.NewAccountDefault(elsewhere, "Account", nil)
 	awsssm.NewCfnDocument(second, jsii.String("Theirs"), &awsssm.CfnDocumentProps{
 		Name: jsii.String("SSM-SessionManagerRunShell"), DocumentType: jsii.String("Session"), Content: map[string]any{"schemaVersion": "1.0", "sessionType": "Standard_Stream"},
@@ -264,9 +262,7 @@ func TestAccountHasOneDefault(t *testing.T) {
 func TestAccountDefaultInEveryPartition(t *testing.T) {
 	for region, partition := range map[string]string{"us-east-1": "aws", "cn-north-1": "aws-cn", "us-gov-west-1": "aws-us-gov"} {
 		app := cdktest.NewApp(t)
-		stack := awscdk.NewStack(app, jsii.String("Test"), &awscdk.StackProps{
-			Env: &awscdk.Environment{Account: jsii.String("123456789012"), Region: &region},
-		})
+		stack := cdktest.StackAt(app, "Test", cdktest.Account, region)
 		everybody := session.NewAccountDefault(stack, "Account", nil)
 		everybody.AllowRole(newHostRole(stack, "Hosts"))
 		text := textOf(t, cdktest.Template(stack).ToJSON())

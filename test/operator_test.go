@@ -384,9 +384,7 @@ func flatDefinition(t *testing.T, template assertions.Template) map[string]any {
 
 func TestOperatorWithoutFlagsAndInOtherPartitions(t *testing.T) {
 	for _, region := range []string{"cn-north-1", "us-gov-west-1"} {
-		stack := awscdk.NewStack(cdktest.NewAppWithoutFlags(t), jsii.String("Test"), &awscdk.StackProps{
-			Env: &awscdk.Environment{Account: jsii.String("123456789012"), Region: &region},
-		})
+		stack := cdktest.StackAt(cdktest.NewAppWithoutFlags(t), "Test", cdktest.Account, region)
 		operator.New(stack, "People", &operator.Props{
 			Roles: []awsiam.IRole{newPeople(stack)}, Shell: []operator.Door{shellDoor}, PermissionSet: false,
 			Only: operator.Only{MFA: true, Weekly: []operator.Window{{From: time.Hour, Until: 2 * time.Hour}}},
