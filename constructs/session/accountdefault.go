@@ -82,7 +82,9 @@ func (p *AccountDefaultProps) validate() error {
 		faults.Check("OnExisting", check.OneOf(p.OnExisting, AdoptByMerge, AdoptByReplace))
 	}
 	validateTargets(p.Targets, &faults)
-	faults.Check("FunctionFile", lambda.CheckFile(p.FunctionFile))
+	if check.Token(p.FunctionFile) {
+		faults.Add("FunctionFile", "is a token, and the file is read now", "write the path of the file")
+	}
 	return faults.Err()
 }
 
@@ -139,7 +141,7 @@ func NewAccountDefault(scope constructs.Construct, id string, props *AccountDefa
 		choice = accountdefault.Fail
 	}
 	resource := awscdk.NewCustomResource(a, jsii.String("Resource"), &awscdk.CustomResourceProps{
-		ServiceToken:   lambda.Arn(owner),
+		ServiceToken:   awscdk.Token_AsString(owner.GetAtt(jsii.String("Arn"), awscdk.ResolutionTypeHint_STRING), nil),
 		ResourceType:   jsii.String(accountdefault.ResourceType),
 		ServiceTimeout: awscdk.Duration_Minutes(jsii.Number(answerWithin.Minutes())),
 		Properties: &map[string]any{

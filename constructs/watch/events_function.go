@@ -42,8 +42,8 @@ func (p *Props) validateUsual(faults *check.Faults) {
 			faults.Addf(field, "leave it out", "%q is the same as KnownRanges[%d]", cidr, first)
 		}
 	}
-	if fault := lambda.CheckFile(p.FunctionFile); fault != nil {
-		faults.Check("FunctionFile", fault)
+	if check.Token(p.FunctionFile) {
+		faults.Add("FunctionFile", "is a token, and the file is read now", "write the path of the file")
 	} else if p.FunctionFile != "" && !p.judges() {
 		faults.Add("FunctionFile", "is for the function that TimeZone, OfficeHours and KnownRanges need, and none of them is set", "set one of them, or leave it out")
 	}
@@ -129,7 +129,7 @@ func (d *delivery) newFunction(file function.File, settings notice.Settings) {
 			"DestinationConfig": map[string]any{"OnFailure": map[string]any{"Destination": *d.queueArn}},
 		},
 	})
-	d.functionArn = lambda.Arn(f)
+	d.functionArn = awscdk.Token_AsString(f.GetAtt(jsii.String("Arn"), awscdk.ResolutionTypeHint_STRING), nil)
 	w.alarm(d.scope, "FunctionLost", functionLost, &condition{
 		metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
 			Namespace: jsii.String("AWS/Lambda"), MetricName: jsii.String("DestinationDeliveryFailures"), Statistic: jsii.String("Sum"),

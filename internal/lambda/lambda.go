@@ -21,23 +21,12 @@ import (
 	"github.com/postern-cdk/postern/internal/tree"
 )
 
-// field is what constructs call the file that bin/functionzip made.
-const field = "FunctionFile"
-
-// CheckFile accepts what can be the path of a file that is read at synthesis.
-func CheckFile(file string) *check.Fault {
-	if check.Token(file) {
-		return &check.Fault{Problem: "is a token, and the file is read now", Fix: "write the path of the file"}
-	}
-	return nil
-}
-
 // Build makes what a function runs, or examines the FunctionFile where there is one.
 func Build(program, file string) (function.File, error) {
 	made, err := function.Build(context.Background(), program, function.Options{File: file})
 	if err != nil {
 		var faults check.Faults
-		faults.Add(field, err.Error(), "")
+		faults.Add("FunctionFile", err.Error(), "")
 		return function.File{}, faults.Err()
 	}
 	return made, nil
@@ -110,9 +99,4 @@ func New(scope constructs.Construct, id string, p *Props) awscdk.CfnResource {
 	tree.Acknowledge(f, p.NoDeadLetter, "NIST.800.53.R5-LambdaDLQ")
 	tree.Acknowledge(f, p.NoVpc, "NIST.800.53.R5-LambdaInsideVPC", "PCI.DSS.321-LambdaInsideVPC")
 	return f
-}
-
-// Arn is that of a function.
-func Arn(f awscdk.CfnResource) *string {
-	return awscdk.Token_AsString(f.GetAtt(jsii.String("Arn"), awscdk.ResolutionTypeHint_STRING), nil)
 }

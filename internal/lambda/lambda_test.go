@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/postern-cdk/postern/internal/accountdefault"
@@ -21,8 +20,4 @@ func TestFaultsNameTheField(t *testing.T) {
 	_, err := lambda.Build(accountdefault.Program, file)
 	require.ErrorContains(t, err, "FunctionFile: "+file+" is not the function postern-account-default: zip: not a valid zip file: make it by "+
 		"go run github.com/postern-cdk/postern/bin/functionzip -function postern-account-default -o "+file+", of the same version as the app requires")
-
-	assert.Nil(t, lambda.CheckFile(""))
-	assert.Nil(t, lambda.CheckFile(file))
-	assert.NotNil(t, lambda.CheckFile("${Token[TOKEN.1]}"))
 }
