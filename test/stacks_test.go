@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -236,6 +237,7 @@ func TestStacks(t *testing.T) {
 		{"refer one way", stacksReferOneWay},
 		{"are safe and useful by default", defaultIsSafeAndUseful},
 		{"are configured", configurationReachesTheTemplates},
+		{"hand out what they made", stacksHandOutWhatTheyMade},
 	} {
 		t.Run(ask.name, func(t *testing.T) { ask.of(t, apps) })
 	}
@@ -318,17 +320,6 @@ func stacksReferOneWay(t *testing.T, apps map[string]synthesized) {
 			}
 		}
 	}
-}
-
-// one returns the properties of the only resource of a type.
-func one(t *testing.T, all map[string]resource, kind string) map[string]any {
-	t.Helper()
-	found := ofType(all, kind)
-	require.Len(t, found, 1, kind)
-	for _, r := range found {
-		return r.Properties
-	}
-	return nil
 }
 
 func defaultIsSafeAndUseful(t *testing.T, apps map[string]synthesized) {
@@ -508,4 +499,32 @@ func TestStacksOfNothingAreLeftOut(t *testing.T) {
 	assert.Equal(t, "Postern-Access", *s.postern.Stacks()[0].StackName())
 	_, err := os.Stat(filepath.Join(s.assembly, "Postern-Archive.template.json"))
 	assert.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// What a user's own stacks go on from, and nil for what the configuration leaves out.
+func stacksHandOutWhatTheyMade(t *testing.T, apps map[string]synthesized) {
+	made := func(name string) string {
+		p := apps[name].postern
+		return strings.Join([]string{
+			pathOf(p.Replica()), pathOf(p.Archive()), pathOf(p.Trail()), pathOf(p.Network()), pathOf(p.Endpoints()),
+			pathOf(p.Bastion()), pathOf(p.InstanceConnect()), pathOf(p.Watch()), pathOf(p.MonthlyCost()),
+		}, " ")
+	}
+	doors := "Postern-Access/Bastion Postern-Access/InstanceConnect Postern-Watch/Watch Postern-Watch/MonthlyCost"
+	assert.Equal(t, "- Postern-Archive/Archive Postern-Archive/Trail Postern-Network/Network Postern-Network/Endpoints "+doors, made("default"))
+	assert.Equal(t, "Postern-Replica/Replica Postern-Archive/Archive Postern-Archive/Trail Postern-Network/Network Postern-Network/Endpoints "+doors, made("evidence"))
+	assert.Equal(t, "- Postern-Archive/Archive Postern-Archive/Trail Postern-Access/Network - "+doors, made("existing"))
+	assert.Equal(t, "- Logs-Archive/Archive - - - - - Logs-Watch/Watch Logs-Watch/MonthlyCost", made("logaccount"))
+}
+
+// pathOf is where a construct stands, or "-" for nil.
+func pathOf[C interface {
+	comparable
+	constructs.IConstruct
+}](c C) string {
+	var none C
+	if c == none {
+		return "-"
+	}
+	return *c.Node().Path()
 }

@@ -137,9 +137,7 @@ func (w *Watch) useTopic(p *Props) awssns.ITopic {
 
 func (w *Watch) allow(statements, readable []policy.Statement) {
 	if !attach.ToTopic(w.topic, statements) {
-		tree.Warn(w, "watch-topic-policy", fmt.Sprintf(
-			"the policy of the imported Topic can't be changed from here: see that it has this statement, or notices are lost:\n%s",
-			policy.Lines(readable)))
+		attach.Ask(w, "watch-topic-policy", "Topic", "notices are lost", readable)
 	}
 }
 
@@ -177,9 +175,7 @@ func (w *Watch) newKey(scope constructs.Construct) awskms.IKey {
 
 func (w *Watch) letPublishersUse(key awskms.IKey) {
 	if !attach.ToKey(key, policy.TopicKeyStatements(w.scope)) {
-		tree.Warn(w, "watch-key-policy",
-			"the policy of the imported Key can't be changed from here: see that it has these statements, or notices are lost:\n"+
-				policy.Lines(policy.TopicKeyStatements(policy.Placeholders())))
+		attach.Ask(w, "watch-key-policy", "Key", "notices are lost", policy.TopicKeyStatements(policy.Placeholders()))
 	}
 }
 

@@ -4,6 +4,8 @@
 package attach
 
 import (
+	"fmt"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
@@ -13,6 +15,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/postern-cdk/postern/internal/policy"
+	"github.com/postern-cdk/postern/internal/tree"
 )
 
 // ScopeOf is the partition, region and account that a construct is deployed to,
@@ -61,6 +64,17 @@ func ToTopic(topic awssns.ITopic, statements []policy.Statement) bool {
 		}
 	}
 	return true
+}
+
+// Ask warns that the policy of something imported can't be changed from here, and shows
+// the statements that it needs, or else something fails.
+func Ask(construct constructs.IConstruct, id, imported, failing string, needs []policy.Statement) {
+	these := "these statements"
+	if len(needs) == 1 {
+		these = "this statement"
+	}
+	tree.Warn(construct, id, fmt.Sprintf("the policy of the imported %s can't be changed from here: see that it has %s, or %s:\n%s",
+		imported, these, failing, policy.Lines(needs)))
 }
 
 func parse(s policy.Statement) awsiam.PolicyStatement {

@@ -17,10 +17,10 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/postern-cdk/postern/internal/flowlog"
 	"github.com/postern-cdk/postern/internal/host/settings"
+	"github.com/postern-cdk/postern/internal/words"
 )
 
 // Source is a kind of log groups.
@@ -315,18 +315,9 @@ func (q Query) Saved() string { return "# " + q.About + "\n" + q.Text }
 
 // list is texts in brackets, in lines that can be read.
 func list(texts []string) string {
-	var b strings.Builder
-	width := 0
+	quoted := make([]string, len(texts))
 	for i, text := range texts {
-		if i > 0 {
-			b.WriteByte(',')
-			if width += len(text) + 4; width > 120 {
-				b.WriteString("\n     ")
-				width = 0
-			}
-			b.WriteByte(' ')
-		}
-		b.WriteString(`"` + text + `"`)
+		quoted[i] = `"` + text + `"`
 	}
-	return "[" + b.String() + "]"
+	return "[" + words.Wrap(quoted, 120, "     ") + "]"
 }
