@@ -195,6 +195,10 @@ func (r *Recorder) greet(conn *net.UnixConn) {
 		}
 	}()
 	p, err := r.identify(conn, fds)
+	if gone := (vanishing{}); errors.As(err, &gone) && gone.hangup(conn, fds) {
+		r.log.Note("a client hung up before its session began", "uid", uid)
+		return
+	}
 	if err != nil {
 		if r.once(strconv.Itoa(uid) + " " + err.Error()) {
 			r.log.Alarm("session-refused", "someone who isn't the login shell asked for a session", "uid", uid, "reason", err)
@@ -293,7 +297,10 @@ func (r *Recorder) prepare(conn *net.UnixConn, p *peer, streams [3]*os.File) (*s
 		resized: make(chan struct{}, 1), ending: make(chan struct{}), over: make(chan struct{}),
 	}
 	var err error
-	if s.term, err = s.isTerminal(); err != nil {
+	if s.term, err = s.isTerminal(); hungUp(streams[1]) {
+		return nil, refusedGone
+	}
+	if err != nil {
 		return nil, err
 	}
 	if s.enrols, err = r.enrols(p, s.term); err != nil {
@@ -399,9 +406,13 @@ func (s *session) run() error {
 		}
 	}()
 	if err := s.begin(); err != nil {
-		r.log.Alarm(alarm, "a session could not begin", "session", s.id, "person", s.peer.name, "error", err)
-		_, _ = s.conn.Write([]byte("refused " + string(refusedNow) + "\n"))
-		s.end(whyFailed)
+		if errors.Is(err, errHungUp) {
+			s.end(whyHangup)
+		} else {
+			r.log.Alarm(alarm, "a session could not begin", "session", s.id, "person", s.peer.name, "error", err)
+			_, _ = s.conn.Write([]byte("refused " + string(refusedNow) + "\n"))
+			s.end(whyFailed)
+		}
 		s.destroy()
 		if s.cmd != nil {
 			err = s.cmd.Wait()
@@ -515,7 +526,7 @@ func (s *session) begin() error {
 	c := s.spec()
 	if s.term {
 		if err := s.takeTerminal(&c); err != nil {
-			return err
+			return s.unlessHungUp(err)
 		}
 	}
 	socket, hook, err := s.spawn(c)
@@ -752,8 +763,7 @@ func (s *session) tick() {
 	if s.term {
 		return
 	}
-	poll := []unix.PollFd{{Fd: int32(s.fd(1))}} //nolint:gosec // a descriptor
-	if n, err := unix.Poll(poll, 0); err == nil && n > 0 && poll[0].Fd >= 0 && poll[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0 {
+	if hungUp(s.outer[1]) {
 		s.end(whyHangup)
 	}
 }
