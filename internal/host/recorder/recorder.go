@@ -105,6 +105,9 @@ func (r *Recorder) run(ctx context.Context, cgroup string) error {
 	if !r.cgroups.limits {
 		r.log.Note("no limits of tasks and memory for sessions: the controllers are not handed to this service")
 	}
+	if !r.cgroups.shares {
+		r.log.Note("one session can slow others down: the controller of the processor is not handed to this service")
+	}
 	if err := r.cgroups.try(r.path(settings.BinDir, launch.Program)); err != nil {
 		r.log.Note("logins take longer than they could: processes can't be started in another control group", "error", err)
 	}
@@ -162,6 +165,7 @@ func (r *Recorder) tick(n int) {
 	for _, s := range r.all() {
 		s.tick()
 	}
+	r.watchSockets()
 	if n%2 == 1 {
 		r.sweep()
 	}

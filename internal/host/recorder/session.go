@@ -40,6 +40,7 @@ const (
 	whyFailed  why = "recording-failed"
 	whyFull    why = "record-full"
 	whyDisk    why = "disk-filled"
+	whyPorts   why = "ports-taken"
 	whyStopped why = "stopped" // the recorder, or the host
 	whyCrashed why = "crashed" // the recorder, or the host
 )
@@ -52,6 +53,7 @@ var told = map[why]string{
 	whyFailed:  "This session can't be recorded any more, so that it ends. The operators of this bastion know from an alarm.",
 	whyFull:    "The record of this session is as large as one may be: this session ends.",
 	whyDisk:    "Your files fill the disk of this bastion: your sessions end. Its operators know from an alarm.",
+	whyPorts:   "Your programs have so many sockets that others could have none: your sessions end. The operators of this bastion know from an alarm.",
 	whyStopped: "This bastion is stopping its sessions.",
 }
 
