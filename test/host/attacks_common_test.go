@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"github.com/postern-cdk/postern/test/host/lab"
 )
 
@@ -15,6 +17,32 @@ import (
 func init() {
 	const common = "what all share"
 	attacks = append(attacks,
+		Attack{
+			Group: "forwarding", Name: "sockets of the host are forwarded (-L, -R), or a network (-w)",
+			Try: func(x *Target) (bool, string) {
+				client, err := x.Dial(x.Person, lab.SSHOptions{Wait: 5 * time.Second})
+				if err != nil {
+					return false, err.Error()
+				}
+				defer func() { _ = client.Close() }()
+				conn, to := client.Dial("unix", "/run/dbus/system_bus_socket")
+				if to == nil {
+					_ = conn.Close()
+				}
+				listener, from := client.ListenUnix("/home/" + x.Person + "/door")
+				if from == nil {
+					_ = listener.Close()
+				}
+				tunnel, _, network := client.OpenChannel("tun@openssh.com", ssh.Marshal(struct{ Mode, Unit uint32 }{1, 0x7fffffff}))
+				if network == nil {
+					_ = tunnel.Close()
+				}
+				return to == nil || from == nil || network == nil, fmt.Sprintf("%v; %v; %v", to, from, network)
+			},
+			Weaken: func(x *Target) func() {
+				return x.withoutSSHD("AllowStreamLocalForwarding", "PermitTunnel", "DisableForwarding")
+			},
+		},
 		Attack{
 			// Nothing is shipped then, and nobody is removed.
 			Group: common, Name: "a person takes all ports, so that root can't ask for a name", Serial: true,
@@ -64,6 +92,18 @@ for path in (`+files+`):
     except OSError: print("held", path)'`)
 					return strings.Contains(out, "held"), fmt.Sprintf("%q", out)
 				})
+			},
+		},
+		Attack{
+			// Far fewer than there are: those are all sessions' on this machine.
+			Group: common, Name: "a person takes the terminals, so that no session can begin",
+			Try: func(x *Target) (bool, string) {
+				return output(x, `python3 -S -c 'import os
+n = 0
+try:
+    while n < 200: os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY); n += 1
+except OSError as e: print(e)
+print("taken-%d" % n)'`, func(out string) bool { return strings.Contains(out, "taken-200") })
 			},
 		},
 		Attack{

@@ -182,7 +182,8 @@ func (c *Spec) seclude() error {
 	if err := unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("mount namespace: %w", err)
 	}
-	if err := unix.Mount("devpts", "/dev/pts", "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"); err != nil {
+	// Of terminals the kernel has a number for all sessions together.
+	if err := unix.Mount("devpts", "/dev/pts", "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, "newinstance,max=64,ptmxmode=0666,mode=0620,gid=5"); err != nil {
 		return fmt.Errorf("/dev/pts: %w", err)
 	}
 	if err := unix.Mount("proc", "/proc", "proc", safe, "hidepid=2"); err != nil {
