@@ -40,7 +40,7 @@ func init() {
 				return to == nil || from == nil || network == nil, fmt.Sprintf("%v; %v; %v", to, from, network)
 			},
 			Weaken: func(x *Target) func() {
-				return x.withoutSSHD("AllowStreamLocalForwarding", "PermitTunnel", "DisableForwarding")
+				return x.withoutSSHD("AllowStreamLocalForwarding", "AllowTcpForwarding", "PermitOpen", "PermitListen", "DisableForwarding")
 			},
 		},
 		Attack{

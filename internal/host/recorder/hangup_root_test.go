@@ -80,12 +80,12 @@ func TestAClientThatHangsUpIsNoAlarm(t *testing.T) {
 	l := newLab(t, recordCommands)
 	var all sync.WaitGroup
 	turns := make(chan struct{}, 8)
-	for n := range 30 {
+	for n := range 20 {
 		for _, at := range []string{"login", "terminal", "shell", "command"} {
 			all.Go(func() {
 				turns <- struct{}{}
 				defer func() { <-turns }()
-				l.hangUp(at, time.Duration(n/2)*time.Millisecond)
+				l.hangUp(at, time.Duration(n)*time.Millisecond*3/4)
 			})
 		}
 	}

@@ -67,8 +67,12 @@ const (
 	leastRecord    = 256 << 20
 	freeRunLines   = 2000
 	linesPerSecond = 100
-	chunk          = 32 << 10
-	lastWords      = 3 * time.Second
+	// Each session, one that is refused too, is files, streams and requests of its own:
+	// many short ones would keep the records of others waiting.
+	freeRunSessions   = 60
+	sessionsPerSecond = 4
+	chunk             = 32 << 10
+	lastWords         = 3 * time.Second
 )
 
 type session struct {
@@ -208,6 +212,8 @@ func (r *Recorder) greet(conn *net.UnixConn) {
 		_, _ = conn.Write([]byte("refused This bastion: " + oneLine(err.Error()) + ".\n"))
 		return
 	}
+	time.Sleep(r.begins(uid))
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
 	s, err := r.prepare(conn, p, [3]*os.File(fds))
 	leave()
 	if err == nil {
@@ -232,6 +238,16 @@ func (r *Recorder) greet(conn *net.UnixConn) {
 	_, _ = r.entry(now, "refused", "", b)
 	_ = r.text.write(textLine(now, p.address, p.name, "-", "recorder", p.home, "refused: "+p.command))
 	_, _ = conn.Write([]byte("refused " + oneLine(string(text)) + "\n"))
+}
+
+// begins says how long a user's session has to wait before it begins.
+func (r *Recorder) begins(uid int) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.begun[uid] == nil {
+		r.begun[uid] = &throttle{burst: freeRunSessions, rate: sessionsPerSecond}
+	}
+	return r.begun[uid].take(1)
 }
 
 func oneLine(text string) string { return strings.ReplaceAll(text, "\n", " ") }
