@@ -36,10 +36,10 @@ func fixed(s synthesized) map[string]string {
 // that a user pays for.
 func TestReferenceArchitectureCosts(t *testing.T) {
 	for zones, want := range map[int]map[string]string{
-		1: {"Bastion": "10.42", "SessionManager": "14.60", "InstanceConnect": "0.00", "Network": "0.00", "Archive": "1.00", "Watch": "6.70", "Other": "0.00", "Total": "32.72"},
-		2: {"Bastion": "10.42", "SessionManager": "29.20", "InstanceConnect": "0.00", "Network": "0.00", "Archive": "1.00", "Watch": "6.70", "Other": "0.00", "Total": "47.32"},
-		3: {"Bastion": "10.42", "SessionManager": "43.80", "InstanceConnect": "0.00", "Network": "0.00", "Archive": "1.00", "Watch": "6.70", "Other": "0.00", "Total": "61.92"},
-		4: {"Bastion": "10.42", "SessionManager": "58.40", "InstanceConnect": "0.00", "Network": "0.00", "Archive": "1.00", "Watch": "6.70", "Other": "0.00", "Total": "76.52"},
+		1: {"Bastion": "10.42", "SessionManager": "14.60", "InstanceConnect": "0.00", "Network": "0.00", "Archive": "1.00", "Watch": "7.40", "Other": "0.00", "Total": "33.42"},
+		2: {"Bastion": "10.42", "SessionManager": "29.20", "InstanceConnect": "0.00", "Network": "0.00", "Archive": "1.00", "Watch": "7.40", "Other": "0.00", "Total": "48.02"},
+		3: {"Bastion": "10.42", "SessionManager": "43.80", "InstanceConnect": "0.00", "Network": "0.00", "Archive": "1.00", "Watch": "7.40", "Other": "0.00", "Total": "62.62"},
+		4: {"Bastion": "10.42", "SessionManager": "58.40", "InstanceConnect": "0.00", "Network": "0.00", "Archive": "1.00", "Watch": "7.40", "Other": "0.00", "Total": "77.22"},
 	} {
 		s := synthesize(t, cdktest.NewApp(t), fmt.Sprintf("network: {availabilityZones: %d}", zones))
 		assert.Equal(t, want, fixed(s), "%d zones", zones)
