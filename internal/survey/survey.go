@@ -30,7 +30,8 @@ type Survey struct {
 	Instances         []awsec2.CfnInstance
 	LaunchTemplates   []awsec2.CfnLaunchTemplate
 	NetworkInterfaces []awsec2.CfnNetworkInterface
-	Subnets           map[string]awsec2.CfnSubnet // by identity
+	Subnets           map[string]awsec2.CfnSubnet   // by identity
+	places            map[constructs.IConstruct]int // in Nodes
 	associations      map[string]awsec2.CfnSubnetRouteTableAssociation
 	tables            map[string]string // of subnets that were asked for, both by identity
 }
@@ -119,6 +120,25 @@ func look(stage awscdk.Stage) *Survey {
 		}
 	}
 	return s
+}
+
+// Range is where a construct and all below it are in [Survey.Nodes], from the first to
+// before the last; nothing of a construct that is not there. It is two calls to the
+// CDK, where asking each node for its path would be one for each.
+func (s *Survey) Range(construct constructs.IConstruct) (first, last int) {
+	if s.places == nil {
+		s.places = make(map[constructs.IConstruct]int, len(s.Nodes))
+		for i, node := range s.Nodes {
+			s.places[node] = i
+		}
+	}
+	// A construct may be known by several Go values; what the CDK hands out is one.
+	below := *construct.Node().FindAll(constructs.ConstructOrder_PREORDER)
+	first, ok := s.places[below[0]]
+	if !ok {
+		return 0, 0
+	}
+	return first, first + len(below)
 }
 
 func vpcEndpoint(r awsec2.CfnVPCEndpoint) *VpcEndpoint {
