@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/notice"
 	"github.com/postern-cdk/postern/internal/runbook"
@@ -94,7 +95,7 @@ func (n *TamperNotices) protected() notice.Protected {
 		add(&p.KeyIDs, *k.KeyId())
 	}
 	for _, g := range n.LogGroups {
-		add(&p.LogGroups, *g.LogGroupName())
+		add(&p.LogGroups, attach.LogGroupName(g))
 	}
 	for _, name := range n.Documents {
 		add(&p.Documents, name)

@@ -87,7 +87,7 @@ func (d *delivery) connect(rule awsevents.CfnRule, words notice.Words) {
 		})
 		return
 	}
-	targets := []any{d.target("Topic", d.watch.topic.TopicArn(), words.Template(), words.Paths)}
+	targets := []any{d.target("Topic", d.watch.action.topicARN, words.Template(), words.Paths)}
 	if d.watch.chat != nil {
 		targets = append(targets, d.target("Chat", d.watch.chat.TopicArn(), words.ChatTemplate(), words.Paths))
 	}
@@ -112,7 +112,7 @@ func (d *delivery) target(id string, arn *string, template string, paths map[str
 // topicArns are all topics that messages go to.
 func (w *Watch) topicArns() []string {
 	if w.chat == nil {
-		return []string{*w.topic.TopicArn()}
+		return []string{*w.action.topicARN}
 	}
-	return []string{*w.topic.TopicArn(), *w.chat.TopicArn()}
+	return []string{*w.action.topicARN, *w.chat.TopicArn()}
 }

@@ -219,7 +219,7 @@ func (w *Watch) AddHost(host Host, options *HostOptions) {
 	h.gather()
 	if o.LogGroup != nil {
 		for _, kind := range settings.Logs() {
-			h.records = append(h.records, *group(kind).LogGroupName())
+			h.records = append(h.records, attach.LogGroupName(group(kind)))
 		}
 	}
 	w.hosts = append(w.hosts, h)
@@ -331,6 +331,7 @@ type condition struct {
 	class   class
 	runbook runbook.Page // docs/runbooks/PAGE.md
 	door    bool         // a door has the alarm, and gathers it by its class
+	arn     string       // of the alarm, once it is made
 }
 
 // alarm tells when a condition begins to hold and when it is over. Its text ends
@@ -346,7 +347,8 @@ func (w *Watch) alarm(scope constructs.Construct, id, description string, c *con
 		EvaluationPeriods:  jsii.Number(float64(c.periods)),
 		TreatMissingData:   c.missing,
 	})
-	w.made = append(w.made, made{arn: *alarm.AlarmArn(), class: c.class})
+	c.arn = *alarm.AlarmArn()
+	w.made = append(w.made, made{arn: c.arn, class: c.class})
 	if c.door && c.class.gathered() {
 		tree.Acknowledge(alarm, "The composite alarm of its door tells of it.", "NIST.800.53.R5-CloudWatchAlarmAction")
 		return alarm

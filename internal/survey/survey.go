@@ -231,8 +231,7 @@ func ID(id *string) string {
 		return known
 	}
 	identity := *id
-	token := awscdk.Tokenization_ReverseString(id).FirstToken()
-	if token != nil && *awscdk.Reference_IsReference(token) {
+	if token := awscdk.Tokenization_ReverseCompleteString(id); token != nil && *awscdk.Reference_IsReference(token) {
 		var reference awscdk.Reference
 		jsii.UnsafeCast(token, &reference)
 		identity = *reference.Target().Node().Path()
