@@ -32,6 +32,7 @@ type Survey struct {
 	NetworkInterfaces []awsec2.CfnNetworkInterface
 	Subnets           map[string]awsec2.CfnSubnet   // by identity
 	places            map[constructs.IConstruct]int // in Nodes
+	ranges            map[constructs.IConstruct][2]int
 	associations      map[string]awsec2.CfnSubnetRouteTableAssociation
 	tables            map[string]string // of subnets that were asked for, both by identity
 }
@@ -124,21 +125,26 @@ func look(stage awscdk.Stage) *Survey {
 
 // Range is where a construct and all below it are in [Survey.Nodes], from the first to
 // before the last; nothing of a construct that is not there. It is two calls to the
-// CDK, where asking each node for its path would be one for each.
+// CDK and once, where asking each node for its path would be one for each.
 func (s *Survey) Range(construct constructs.IConstruct) (first, last int) {
+	if known, ok := s.ranges[construct]; ok {
+		return known[0], known[1]
+	}
 	if s.places == nil {
 		s.places = make(map[constructs.IConstruct]int, len(s.Nodes))
 		for i, node := range s.Nodes {
 			s.places[node] = i
 		}
+		s.ranges = map[constructs.IConstruct][2]int{}
 	}
 	// A construct may be known by several Go values; what the CDK hands out is one.
 	below := *construct.Node().FindAll(constructs.ConstructOrder_PREORDER)
-	first, ok := s.places[below[0]]
-	if !ok {
-		return 0, 0
+	first, last = 0, 0
+	if place, ok := s.places[below[0]]; ok {
+		first, last = place, place+len(below)
 	}
-	return first, first + len(below)
+	s.ranges[construct] = [2]int{first, last}
+	return first, last
 }
 
 func vpcEndpoint(r awsec2.CfnVPCEndpoint) *VpcEndpoint {
