@@ -60,8 +60,7 @@ type door struct {
 // alarm tells of it.
 func (d *door) alarm(id, description string, c *condition) {
 	c.door = true
-	d.watch.alarm(d.scope, id, description, c)
-	d.made = append(d.made, made{arn: c.arn, class: c.class})
+	d.made = append(d.made, made{arn: d.watch.alarm(d.scope, id, description, c), class: c.class})
 }
 
 // gather makes the composite alarms, when all alarms of the door are there.

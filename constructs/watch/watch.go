@@ -331,12 +331,11 @@ type condition struct {
 	class   class
 	runbook runbook.Page // docs/runbooks/PAGE.md
 	door    bool         // a door has the alarm, and gathers it by its class
-	arn     string       // of the alarm, once it is made
 }
 
 // alarm tells when a condition begins to hold and when it is over. Its text ends
 // with a full stop; where the runbook is, is added.
-func (w *Watch) alarm(scope constructs.Construct, id, description string, c *condition) awscloudwatch.Alarm {
+func (w *Watch) alarm(scope constructs.Construct, id, description string, c *condition) (arn string) {
 	description, err := c.runbook.Description(description)
 	tree.Must("watch alarm", scope, id, err)
 	alarm := awscloudwatch.NewAlarm(scope, &id, &awscloudwatch.AlarmProps{
@@ -347,15 +346,15 @@ func (w *Watch) alarm(scope constructs.Construct, id, description string, c *con
 		EvaluationPeriods:  jsii.Number(float64(c.periods)),
 		TreatMissingData:   c.missing,
 	})
-	c.arn = *alarm.AlarmArn()
-	w.made = append(w.made, made{arn: c.arn, class: c.class})
+	arn = *alarm.AlarmArn()
+	w.made = append(w.made, made{arn: arn, class: c.class})
 	if c.door && c.class.gathered() {
 		tree.Acknowledge(alarm, "The composite alarm of its door tells of it.", "NIST.800.53.R5-CloudWatchAlarmAction")
-		return alarm
+		return arn
 	}
 	alarm.AddAlarmAction(w.action)
 	alarm.AddOkAction(w.action)
-	return alarm
+	return arn
 }
 
 func (h *watched) metric(namespace, name, statistic string, minutes int) awscloudwatch.Metric {
