@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -53,12 +54,12 @@ endpoints: {services: [kms, secretsmanager]}
 bastion: {address: none, image: ami-0123456789abcdef0, spot: true, allowedCidrs: [10.99.0.0/16]}
 instanceConnect: {preserveClientIp: true}
 session: {keyArn: "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-000000000000", runAs: {tagOnly: true}, noMaxDuration: true, shellProfile: {linux: exec bash, windows: date}}
-watch: {topicArn: "arn:aws:sns:eu-west-1:123456789012:pager"}
+watch: {topicArn: "arn:aws:sns:eu-west-1:123456789012:pager", endpoints: {droppedPackets: 500}}
 `,
 	"balanced": `
 archive: {objectLock: off}
 network: {nat: one}
-endpoints: {privateDnsOff: true, existing: [logs]}
+endpoints: {privateDnsOff: true, existing: [logs, ssm]}
 bastion: {address: networkLoadBalancer, allowedCidrs: [203.0.113.0/24], image: latestAtDeploy}
 `,
 	"isolated": `
@@ -134,7 +135,7 @@ compliance: {rules: true, existingRecorder: true, without: [encrypted-volumes], 
 	"quiet": `
 archive: {inventory: weekly}
 trail: {arn: "arn:aws:cloudtrail:us-east-1:123456789012:trail/Audit", logGroupName: audit}
-watch: {noQueries: true, events: {noTampering: true, noSerialConsole: true, noFailedAttempts: true}}
+watch: {noQueries: true, endpoints: {noAlarms: true}, events: {noTampering: true, noSerialConsole: true, noFailedAttempts: true}}
 monthlyCost: {absent: true}
 `,
 	"logaccount": `
@@ -422,6 +423,12 @@ func configurationReachesTheTemplates(t *testing.T, apps map[string]synthesized)
 	assert.Empty(t, ofType(apps["quiet"].template(t, "Postern-Watch"), "AWS::Events::Rule"), "notices that were given up")
 	assert.Empty(t, ofType(apps["quiet"].template(t, "Postern-Watch"), "AWS::Logs::QueryDefinition"))
 	assert.Empty(t, ofType(apps["quiet"].template(t, "Postern-Archive"), "AWS::CloudTrail::Trail"), "there is one")
+	for name, want := range map[string]map[string]float64{
+		"default": {"ssm": 100, "ssmmessages": 100}, "private": {"ssm": 500, "ssmmessages": 500}, "balanced": {"ssmmessages": 100}, "doorless": {"ssm": 100, "ssmmessages": 100},
+		"quiet": {}, "existing": {}, "logaccount": {},
+	} {
+		assert.Equal(t, want, endpointAlarms(t, apps[name]), "%s: packets that endpoints may drop, by service", name)
+	}
 	assert.Contains(t, textOf(t, open.template(t, "Gate-Watch")), `"anything-but":["AWS-StartSSHSession"`)
 
 	private := apps["private"]
@@ -480,6 +487,32 @@ func configurationReachesTheTemplates(t *testing.T, apps map[string]synthesized)
 	assert.Contains(t, text, "subnet-0bbbbbbbbbbbbbbb1")
 	assert.Contains(t, text, "key/00000000-0000-0000-0000-000000000000")
 	assert.Empty(t, ofType(existing.template(t, "Postern-Archive"), "AWS::S3::Bucket"))
+}
+
+// endpointAlarms are the thresholds of alarms on endpoints that the door's alarm of
+// Session Manager tells of, by service.
+func endpointAlarms(t *testing.T, s synthesized) map[string]float64 {
+	t.Helper()
+	stacks := s.postern.Stacks()
+	watch := s.template(t, *stacks[len(stacks)-1].StackName())
+	var told string
+	for id, door := range ofType(watch, "AWS::CloudWatch::CompositeAlarm") {
+		if strings.HasPrefix(id, "WatchSessionManagerDoor") {
+			told += textOf(t, door.Properties["AlarmRule"])
+		}
+	}
+	found := map[string]float64{}
+	for id, alarm := range ofType(watch, "AWS::CloudWatch::Alarm") {
+		if alarm.Properties["MetricName"] != "PacketsDropped" {
+			continue
+		}
+		assert.Contains(t, told, `"`+id+`"`, "nobody tells of it")
+		dimensions := textOf(t, alarm.Properties["Dimensions"])
+		service := regexp.MustCompile(`\.([a-z0-9]+)"\]\]\}\},|\.([a-z0-9]+)"\},\{"Name":"VPC Endpoint Id","Value":`).FindStringSubmatch(dimensions)
+		require.NotNil(t, service, dimensions)
+		found[service[1]+service[2]] = alarm.Properties["Threshold"].(float64)
+	}
+	return found
 }
 
 func lockOf(t *testing.T, archive map[string]resource) any {

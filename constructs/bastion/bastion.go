@@ -219,7 +219,7 @@ func (b *Bastion) render(p *Props, stack, sha256 string) (*host.UserData, error)
 	config.EgressPorts = late(func() *string { return jsii.String(ports(b.ports)) })
 	config.LogGroups = map[settings.Log]string{}
 	for _, k := range p.LogGroups.list() {
-		config.LogGroups[k.kind] = *k.group.LogGroupName()
+		config.LogGroups[k.kind] = attach.LogGroupName(k.group)
 	}
 	config.Region = b.scope.Region
 	config.StackName = stack

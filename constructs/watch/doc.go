@@ -166,6 +166,7 @@
 // hours in which there are such lines: the checks and how late records are always, the
 // others seldom. $0.10 for each alarm on the account, and $0.30 for its metric likewise.
 // $0.10 for the alarm on notices, and $0.10 more where a function sends them; $0.10 for
-// each break-glass, $0.20 for each operator's hours; $0.40 for those on a delivery; $1 for
-// the key where none is given; $3 for the dashboard after the first three of the account.
+// each break-glass, $0.20 for each operator's hours; $0.40 for those on a delivery;
+// $0.10 for each endpoint of Session Manager, and $0.50 for the composite alarm of them; $1
+// for the key where none is given; $3 for the dashboard after the first three of the account.
 package watch

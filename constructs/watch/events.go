@@ -12,6 +12,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/notice"
 	"github.com/postern-cdk/postern/internal/runbook"
@@ -97,7 +98,7 @@ func (n *TamperNotices) protected() notice.Protected {
 		add(&p.KeyIDs, *k.KeyId())
 	}
 	for _, g := range n.LogGroups {
-		add(&p.LogGroups, *g.LogGroupName())
+		add(&p.LogGroups, attach.LogGroupName(g))
 	}
 	for _, name := range n.Documents {
 		add(&p.Documents, name)

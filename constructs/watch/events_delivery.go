@@ -92,7 +92,7 @@ func (d *delivery) connect(rule awsevents.CfnRule, words notice.Words) {
 		})
 		return
 	}
-	targets := []any{d.target(first, d.watch.topic.TopicArn(), words.Template(), words.Paths)}
+	targets := []any{d.target(first, d.watch.action.topicARN, words.Template(), words.Paths)}
 	if d.watch.chat != nil {
 		targets = append(targets, d.target("Chat", d.watch.chat.TopicArn(), words.ChatTemplate(), words.Paths))
 	}
@@ -125,7 +125,7 @@ func (d *delivery) targetArns() []string {
 // topicArns are all topics that messages go to.
 func (w *Watch) topicArns() []string {
 	if w.chat == nil {
-		return []string{*w.topic.TopicArn()}
+		return []string{*w.action.topicARN}
 	}
-	return []string{*w.topic.TopicArn(), *w.chat.TopicArn()}
+	return []string{*w.action.topicARN, *w.chat.TopicArn()}
 }

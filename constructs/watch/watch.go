@@ -216,7 +216,7 @@ func (w *Watch) AddHost(host Host, options *HostOptions) {
 	h.gather()
 	if o.LogGroup != nil {
 		for _, kind := range settings.Logs() {
-			h.records = append(h.records, *group(kind).LogGroupName())
+			h.records = append(h.records, attach.LogGroupName(group(kind)))
 		}
 	}
 	w.hosts = append(w.hosts, h)
@@ -332,7 +332,7 @@ type condition struct {
 
 // alarm tells when a condition begins to hold and when it is over. Its text ends
 // with a full stop; where the runbook is, is added.
-func (w *Watch) alarm(scope constructs.Construct, id, description string, c *condition) awscloudwatch.Alarm {
+func (w *Watch) alarm(scope constructs.Construct, id, description string, c *condition) (arn string) {
 	description, err := c.runbook.Description(description)
 	tree.Must("watch alarm", scope, id, err)
 	alarm := awscloudwatch.NewAlarm(scope, &id, &awscloudwatch.AlarmProps{
@@ -343,14 +343,15 @@ func (w *Watch) alarm(scope constructs.Construct, id, description string, c *con
 		EvaluationPeriods:  jsii.Number(float64(c.periods)),
 		TreatMissingData:   c.missing,
 	})
-	w.made = append(w.made, made{arn: *alarm.AlarmArn(), class: c.class})
+	arn = *alarm.AlarmArn()
+	w.made = append(w.made, made{arn: arn, class: c.class})
 	if c.door && c.class.gathered() {
 		tree.Acknowledge(alarm, "The composite alarm of its door tells of it.", "NIST.800.53.R5-CloudWatchAlarmAction")
-		return alarm
+		return arn
 	}
 	alarm.AddAlarmAction(w.action)
 	alarm.AddOkAction(w.action)
-	return alarm
+	return arn
 }
 
 func (h *watched) metric(namespace, name, statistic string, minutes int) awscloudwatch.Metric {

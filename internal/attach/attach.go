@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -22,6 +23,9 @@ import (
 // as text or as tokens.
 func ScopeOf(construct constructs.IConstruct) policy.Scope {
 	stack := awscdk.Stack_Of(construct)
+	if scope, known := scopes[stack]; known {
+		return scope
+	}
 	scope := policy.Scope{Partition: *stack.Partition(), Region: *stack.Region(), Account: *stack.Account()}
 	switch scope.Partition {
 	case "aws", "aws-us-gov":
@@ -31,7 +35,26 @@ func ScopeOf(construct constructs.IConstruct) policy.Scope {
 	default:
 		scope.URLSuffix = *stack.UrlSuffix()
 	}
+	scopes[stack] = scope
 	return scope
+}
+
+// What a stack or a log group was asked once stays as it is. They live as long as the
+// jsii process does, so nothing is kept alive by it.
+var (
+	scopes = map[awscdk.Stack]policy.Scope{}
+	groups = map[awslogs.ILogGroup]string{}
+)
+
+// LogGroupName is the name of a log group, for what asks many of them for it, or one
+// again and again: each time would be a call to the CDK.
+func LogGroupName(group awslogs.ILogGroup) string {
+	name, known := groups[group]
+	if !known {
+		name = *group.LogGroupName()
+		groups[group] = name
+	}
+	return name
 }
 
 // ToKey adds statements to the policy of a key and reports whether it could.
