@@ -119,7 +119,7 @@ deploy: node_modules/.package-lock.json $(BUILD)/postern ## Deploy to the accoun
 destroy: node_modules/.package-lock.json $(BUILD)/postern ## Take the stacks down again; the archive is protected and stays
 	@$(CDK) destroy --app $(BUILD)/postern $(STACKS) $(ARGS) || { \
 	  printf '\nThe Archive stack is protected against deletion. To delete it too (its key, bucket and log groups stay):\n'; \
-	  printf '  aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name Postern-Archive\n'; exit 1; }
+	  printf '  aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name Postern-Archive   # NAME-Archive, where the configuration has a name\n'; exit 1; }
 
 ## What the targets above need ------------------------------------------------
 

@@ -171,8 +171,10 @@ func (a *App) subject(who Who) (*subject, error) {
 func (a *App) principal(who Who) (*resource, error) {
 	var found []resource
 	var names []string
+	pathless := false
 	for _, r := range a.resources(principals...) {
 		names = append(names, or(r.stack.paths[r.id], r.id))
+		pathless = pathless || r.stack.paths[r.id] == ""
 		if path := r.stack.paths[r.id]; who.name == path || who.name == r.id || who.name == r.stack.nameOf(r.id, r.stack.template.Resources[r.id]) {
 			found = append(found, r)
 		}
@@ -180,7 +182,11 @@ func (a *App) principal(who Who) (*resource, error) {
 	switch len(found) {
 	case 0:
 		slices.Sort(names)
-		return nil, fmt.Errorf("no user, group or role %q in the app: there are %s", who.name, or(strings.Join(names, ", "), "none"))
+		hint := ""
+		if pathless && strings.Contains(who.name, "/") {
+			hint = "; some are known by their logical IDs alone: posterntest.Read knows all construct paths"
+		}
+		return nil, fmt.Errorf("no user, group or role %q in the app: there are %s%s", who.name, or(strings.Join(names, ", "), "none"), hint)
 	case 1:
 	default:
 		return nil, fmt.Errorf("%q is in %d stacks: name it by its construct path", who.name, len(found))

@@ -6,8 +6,8 @@
 //
 //	func TestAccess(t *testing.T) {
 //		app := awscdk.NewApp(nil)
-//		stack := mine.NewStack(app, "Access")
-//		access := posterntest.Of(t, assertions.Template_FromStack(stack, nil))
+//		host := mine.NewAccess(app, "Access") // your stack, with a bastion in it
+//		access := posterntest.Read(t, *app.Synth(nil).Directory())
 //
 //		posterntest.NoIngressFromInternet(t, access)
 //		posterntest.EveryTargetHasAWayIn(t, access)
@@ -15,7 +15,10 @@
 //
 //		oncall := posterntest.Person("Access/OnCall")
 //		bastion := access.ARN("ec2", "instance/i-0123456789abcdef0")
-//		withMFA := posterntest.Context{"aws:MultiFactorAuthPresent": "true", "aws:MultiFactorAuthAge": "60"}
+//		tag, value := host.SessionTag() // what its instances carry
+//		withMFA := posterntest.Context{
+//			"aws:MultiFactorAuthPresent": "true", "aws:MultiFactorAuthAge": "60", "ssm:resourceTag/" + tag: value,
+//		}
 //		posterntest.Allows(t, access, oncall, posterntest.StartSession(bastion, access.ARN("ssm", "document/OnCall"), withMFA))
 //		posterntest.Denies(t, access, oncall,
 //			posterntest.StartSession(bastion, "", withMFA), // the account's default shell
@@ -24,6 +27,8 @@
 //
 // An app of several stacks is read whole, by [Read], or from several templates, by
 // [Of]: references between the stacks are followed, and with [Read] nested stacks, too.
+// assertions.Template_FromStack gives a template without construct paths: there
+// [Person] takes a name or a logical ID.
 //
 // # What it can know
 //

@@ -428,7 +428,11 @@ func TestAccessThatCannotBeJudged(t *testing.T) {
 		want     string
 	}{
 		"nobody of that name": {stack(people), posterntest.Person("Nobody"), `no user, group or role "Nobody" in the app: there are Test/OnCall`},
-		"nobody named":        {stack(people), posterntest.Who{}, "nobody is named: pass posterntest.Person(path) or posterntest.Policies(json)"},
+		"nobody of that path": {
+			`{"Resources": {"R": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {}}}}}`, posterntest.Person("Access/R"),
+			`no user, group or role "Access/R" in the app: there are R; some are known by their logical IDs alone: posterntest.Read knows all construct paths`,
+		},
+		"nobody named": {stack(people), posterntest.Who{}, "nobody is named: pass posterntest.Person(path) or posterntest.Policies(json)"},
 		"AWS's policy": {
 			role(`, "ManagedPolicyArns": ["arn:aws:iam::aws:policy/AdministratorAccess"]`), posterntest.Person("R"),
 			"R has the managed policy arn:aws:iam::aws:policy/AdministratorAccess, which is not in the app: what it allows can't be judged; give its documents with posterntest.Policies",

@@ -300,6 +300,17 @@ func TestNoChat(t *testing.T) {
 	assert.Nil(t, watch.New(cdktest.NewStack(t), "Watch", trailKnown).ChatTopic())
 }
 
+// A FIFO topic wants a group with each message, which alarms and rules don't give.
+func TestNoFifoTopic(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	const want = `: Topic: is a FIFO topic, which takes messages of a group only, and alarms and notices have none: they would be lost: ` +
+		`pass a standard topic, or leave it out to have one made`
+	imported := awssns.Topic_FromTopicArn(stack, jsii.String("Imported"), jsii.String("arn:aws:sns:eu-west-1:123456789012:pager.fifo"))
+	made := awssns.NewTopic(stack, jsii.String("Made"), &awssns.TopicProps{Fifo: jsii.Bool(true), TopicName: jsii.String("pager")})
+	assert.Equal(t, `watch "Test/A"`+want, cdktest.Panic(t, func() { watch.New(stack, "A", &watch.Props{Topic: imported}) }))
+	assert.Equal(t, `watch "Test/B"`+want, cdktest.Panic(t, func() { watch.New(stack, "B", &watch.Props{Topic: made}) }))
+}
+
 // Alarms and notices to a topic with the key that AWS manages for SNS are lost, and
 // nothing says so.
 func TestTopicsWithAKeyThatNobodyCanUse(t *testing.T) {

@@ -4,7 +4,11 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
@@ -29,12 +33,21 @@ func run() (err error) {
 	// The CDK reports bad input by panicking; a user of the app needs the message,
 	// not where in our code it was found.
 	defer func() {
-		if fault := recover(); fault != nil {
+		switch fault := recover().(type) {
+		case nil:
+		case runtime.Error:
+			err = fmt.Errorf("a fault of Postern itself, please report it with your configuration: %w\n%s", fault, debug.Stack())
+		default:
 			err = fmt.Errorf("%v", fault)
 		}
 	}()
 	app := awscdk.NewApp(nil)
-	c, err := config.Load(app.Node().TryGetContext(jsii.String("postern")))
+	if all, ok := app.Node().GetAllContext(nil).(map[string]any); ok {
+		if err := config.Misspelt(slices.Sorted(maps.Keys(all))); err != nil {
+			return err
+		}
+	}
+	c, err := config.Load(app.Node().TryGetContext(jsii.String(config.Key)))
 	if err != nil {
 		return err
 	}

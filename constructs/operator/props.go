@@ -314,7 +314,7 @@ func (p *Props) validateOnly(faults *check.Faults, now time.Time) {
 			faults.Addf(field, "leave SourceCIDRs out for any address", "%q is everyone", cidr)
 			continue
 		}
-		faults.Check(field, check.CIDR(cidr))
+		faults.Check(field, check.SourceIP(cidr))
 	}
 	for i, id := range o.VpcEndpoints {
 		if !check.Token(id) && !strings.HasPrefix(id, "vpce-") {

@@ -86,6 +86,7 @@ func TestFaults(t *testing.T) {
 		"ends before begins": {func(p *Props) { p.Only.From, p.Only.Until = today.Add(2*time.Hour), today.Add(time.Hour) }, "Only.Until: 2026-11-22T13:00:00Z is not after From, 2026-11-22T14:00:00Z: put it after From"},
 		"past":               {func(p *Props) { p.Only.Until = today }, "Only.Until: 2026-11-22T12:00:00Z is past: take it out to give access for good, or the whole operator to take it away"},
 		"CIDR":               {func(p *Props) { p.Only.SourceCIDRs = []string{"203.0.113.7"} }, `Only.SourceCIDRs[0]: "203.0.113.7" is not a CIDR block: for this one address write 203.0.113.7/32`},
+		"private":            {func(p *Props) { p.Only.SourceCIDRs = []string{"10.0.0.0/8"} }, `Only.SourceCIDRs[0]: "10.0.0.0/8" is a private range, which AWS sees no request come from: name the public addresses that people come from, or the VPC endpoints`},
 		"everyone":           {func(p *Props) { p.Only.SourceCIDRs = []string{"203.0.113.0/24", "0.0.0.0/0"} }, `Only.SourceCIDRs[1]: "0.0.0.0/0" is everyone: leave SourceCIDRs out for any address`},
 		"endpoint":           {func(p *Props) { p.Only.VpcEndpoints = []string{"eice-0123"} }, `Only.VpcEndpoints[0]: "eice-0123" is no ID of a VPC endpoint: write it such as vpce-0123456789abcdef0`},
 		"tag":                {func(p *Props) { p.Only.TargetTags = map[string]string{long: ""} }, "Only.TargetTags: a key of 129 characters can't be a tag's: use 1 to 128"},

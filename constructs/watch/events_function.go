@@ -23,6 +23,11 @@ func (p *Props) judges() bool {
 	return p.TimeZone != "" || p.OfficeHours != nil || len(p.KnownRanges) > 0
 }
 
+// maxRanges is what is left for addresses of the 4 KB that Lambda has for all
+// environment variables of a function, beside time zone, hours and topics:
+// docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
+const maxRanges = 2560
+
 func (p *Props) validateUsual(faults *check.Faults) {
 	if check.Token(p.TimeZone) {
 		faults.Add("TimeZone", "is a token, and is looked up now", "write the name of the time zone")
@@ -41,6 +46,9 @@ func (p *Props) validateUsual(faults *check.Faults) {
 		if first := slices.Index(p.KnownRanges, cidr); first < i {
 			faults.Addf(field, "leave it out", "%q is the same as KnownRanges[%d]", cidr, first)
 		}
+	}
+	if text, err := json.Marshal(p.KnownRanges); err == nil && len(text) > maxRanges {
+		faults.Addf("KnownRanges", "name wider blocks, or fewer", "%d blocks are %d characters, and the settings of the function have room for %d", len(p.KnownRanges), len(text), maxRanges)
 	}
 	if check.Token(p.FunctionFile) {
 		faults.Add("FunctionFile", "is a token, and the file is read now", "write the path of the file")

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -69,7 +70,26 @@ func (n *SessionNotices) validate() error {
 			faults.Addf(field, "write the name alone, 3 to 128 letters, digits, hyphens, dots and underscores", "%q is no name of a session document", name)
 		}
 	}
+	if faults.Empty() {
+		n.validateLength(&faults)
+	}
 	return faults.Err()
+}
+
+// validateLength sees that the rule's pattern is one that EventBridge takes, wherever
+// it is deployed.
+func (n *SessionNotices) validateLength(faults *check.Faults) {
+	var quiet []notice.Document
+	for _, name := range n.Quiet {
+		quiet = append(quiet, notice.Document{Name: name, Arn: "arn:aws-us-gov:ssm:ap-northeast-1:123456789012:document/" + name})
+	}
+	pattern, err := json.Marshal(notice.SessionStarted(quiet).Pattern)
+	if err != nil {
+		panic(err) // texts
+	}
+	if len(pattern) > notice.MaxPattern {
+		faults.Addf("Quiet", "name fewer", "%d documents make a pattern of %d characters, and EventBridge takes %d", len(n.Quiet), len(pattern), notice.MaxPattern)
+	}
 }
 
 // AddSessionNotices tells people of each session that is started through Session

@@ -237,8 +237,15 @@ func (p *Props) validateKey() error {
 		faults.Add("Topic", "is encrypted with the key that AWS manages for SNS, which CloudWatch and EventBridge can't use: alarms and notices would be lost, and nothing would say so",
 			"encrypt it with a customer managed key (MasterKey), or leave it out to have one made")
 	}
+	// docs.aws.amazon.com/sns/latest/api/API_Publish.html
+	if p.Topic != nil && isTrue(p.Topic.Fifo()) {
+		faults.Add("Topic", "is a FIFO topic, which takes messages of a group only, and alarms and notices have none: they would be lost",
+			"pass a standard topic, or leave it out to have one made")
+	}
 	return faults.Err()
 }
+
+func isTrue(b *bool) bool { return b != nil && *b }
 
 // keyOf is what a topic of the same app is encrypted with, by whatever it is named;
 // nil where it is not known.

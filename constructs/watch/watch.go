@@ -126,7 +126,7 @@ func (w *Watch) useTopic(p *Props) awssns.ITopic {
 		})
 		if len(p.Emails) == 0 && p.Slack == nil && p.Teams == nil {
 			tree.Warn(w, "watch-nobody-subscribed",
-				"nobody is told when an alarm goes off: name addresses in Emails, or subscribe to Topic() and acknowledge this")
+				"nobody is told when an alarm goes off: name addresses in Emails (watch.emails in the app's configuration), or subscribe to Topic() and acknowledge this")
 		}
 	}
 	w.allow(policy.AlarmTopicStatements(w.scope, *w.topic.TopicArn()),

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -95,6 +96,27 @@ func TestValidate(t *testing.T) {
 			cdktest.EqualError(t, p.validate(), test.want)
 		})
 	}
+}
+
+func documents(n int) []string {
+	var names []string
+	for i := range n {
+		names = append(names, fmt.Sprintf("Postern-Access-Tunnel-%04d", i))
+	}
+	return names
+}
+
+// Settings that Lambda takes no more are refused before they are deployed.
+func TestKnownRangesFit(t *testing.T) {
+	var p Props
+	for i := range 140 {
+		p.KnownRanges = append(p.KnownRanges, fmt.Sprintf("203.0.%d.0/24", i))
+	}
+	require.NoError(t, p.validate())
+	for i := range 20 {
+		p.KnownRanges = append(p.KnownRanges, fmt.Sprintf("198.51.%d.0/24", 100+i))
+	}
+	require.EqualError(t, p.validate(), `KnownRanges: 160 blocks are 2631 characters, and the settings of the function have room for 2560: name wider blocks, or fewer`)
 }
 
 func TestSettingsOfTheFunction(t *testing.T) {
@@ -222,8 +244,10 @@ func TestSessionNotices(t *testing.T) {
 		notices SessionNotices
 		want    string
 	}{
-		"nothing":    {SessionNotices{}, ""},
-		"everything": {SessionNotices{Quiet: []string{"Postern-Orders", "AWS-StartSSHSession", "${Token[TOKEN.7]}"}, Resumed: true, Ended: true}, ""},
+		"nothing":           {SessionNotices{}, ""},
+		"everything":        {SessionNotices{Quiet: []string{"Postern-Orders", "AWS-StartSSHSession", "${Token[TOKEN.7]}"}, Resumed: true, Ended: true}, ""},
+		"a pattern's worth": {SessionNotices{Quiet: documents(14)}, ""},
+		"too many":          {SessionNotices{Quiet: documents(40)}, `Quiet: 40 documents make a pattern of 4793 characters, and EventBridge takes 2048: name fewer`},
 		"all at once": {
 			SessionNotices{Quiet: []string{"Orders", "arn:aws:ssm:eu-west-1:111122223333:document/Orders", "Orders"}},
 			`Quiet[1]: "arn:aws:ssm:eu-west-1:111122223333:document/Orders" is no name of a session document: write the name alone, 3 to 128 letters, digits, hyphens, dots and underscores` +

@@ -141,6 +141,22 @@ func CIDR(s string) *Fault {
 	return nil
 }
 
+// SourceIP accepts a block that requests to AWS can come from, and tokens. They have
+// public addresses, or come by a VPC endpoint and have none:
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-sourceip.
+func SourceIP(cidr string) *Fault {
+	if fault := CIDR(cidr); fault != nil || Token(cidr) {
+		return fault
+	}
+	if netip.MustParsePrefix(cidr).Addr().IsPrivate() {
+		return &Fault{
+			Problem: fmt.Sprintf("%q is a private range, which AWS sees no request come from", cidr),
+			Fix:     "name the public addresses that people come from, or the VPC endpoints",
+		}
+	}
+	return nil
+}
+
 // Everyone reports whether a block is the whole IPv4 or IPv6 internet.
 func Everyone(cidr string) bool {
 	prefix, err := netip.ParsePrefix(cidr)

@@ -14,6 +14,12 @@ func Nearest(word string, candidates []string) string {
 	return best
 }
 
+// Near reports whether word is the other one but for at most one typing error and
+// the case of letters.
+func Near(word, other string) bool {
+	return distance(strings.ToLower(word), strings.ToLower(other)) <= 1
+}
+
 // distance counts the insertions, deletions, replacements and swaps of
 // neighbours that turn a into b (optimal string alignment).
 func distance(a, b string) int {

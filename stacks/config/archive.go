@@ -107,8 +107,8 @@ const maxSources = 25
 var organizationPattern = regexp.MustCompile(`^o-[a-z0-9]{10,32}$`)
 
 func (a *Archive) validate(c *Config, f *check.Faults) {
-	arn(f, "archive.keyArn", a.KeyArn, "kms")
-	matches(f, "archive.bucketName", a.BucketName, bucketPattern, "write the name of an S3 bucket, 3 to 63 lower-case letters, digits, dots and hyphens")
+	c.arn(f, "archive.keyArn", a.KeyArn, keyARN)
+	bucket(f, "archive.bucketName", a.BucketName, "write the name of an S3 bucket, 3 to 63 lower-case letters, digits, dots and hyphens")
 	a.validateLock(f)
 	a.validateLifecycle(f)
 	oneOf(f, "archive.inventory", a.Inventory, InventoryNone, InventoryWeekly, InventoryDaily)
@@ -242,13 +242,17 @@ func (r *Replica) validate(c *Config, f *check.Faults) {
 		f.Add("archive.replica.region", "is missing", "write the code of another Region, such as eu-central-1")
 	}
 	matches(f, "archive.replica.region", r.Region, regionPattern, "write its code, such as eu-central-1")
-	if r.Region != "" && r.Region == c.Region {
+	switch {
+	case r.Region == "" || c.Region == "":
+	case r.Region == c.Region:
 		f.Addf("archive.replica.region", "name another", "%q is the Region of the archive itself", r.Region)
+	case partitionOf(r.Region) != partitionOf(c.Region):
+		f.Addf("archive.replica.region", "name a Region of the same partition", "%q is in partition %s, out of reach of region %s", r.Region, partitionOf(r.Region), c.Region)
 	}
 	if c.Region == "" || c.Account == "" {
 		f.Add("archive.replica", "needs to know where the archive is", "write account and region, too")
 	}
-	matches(f, "archive.replica.bucketName", r.BucketName, bucketPattern, "write the name of an S3 bucket, 3 to 63 lower-case letters, digits and hyphens")
+	bucket(f, "archive.replica.bucketName", r.BucketName, "write the name of an S3 bucket, 3 to 63 lower-case letters, digits and hyphens")
 }
 
 const fromTheLogAccount = "paste it from the outputs of the log account's stack"
@@ -262,10 +266,15 @@ func (l *LogAccount) validate(c *Config, f *check.Faults) {
 			f.Add("archive.logAccount."+field.key, "is missing", fromTheLogAccount)
 		}
 	}
-	matches(f, "archive.logAccount.bucketName", l.BucketName, bucketPattern, fromTheLogAccount)
-	for _, field := range []struct{ key, value, service string }{{"keyArn", l.KeyArn, "kms"}, {"destinationArn", l.DestinationArn, "logs"}} {
+	bucket(f, "archive.logAccount.bucketName", l.BucketName, fromTheLogAccount)
+	for _, field := range []struct {
+		key, value string
+		kind       arnKind
+	}{{"keyArn", l.KeyArn, keyARN}, {"destinationArn", l.DestinationArn, destinationARN}} {
 		key := "archive.logAccount." + field.key
-		arn(f, key, field.value, field.service)
+		if !c.arn(f, key, field.value, field.kind) {
+			continue
+		}
 		if parts := strings.Split(field.value, ":"); len(parts) > 4 && c.Account != "" && parts[4] == c.Account {
 			f.Addf(key, "name the archive of another account, or remove archive.logAccount to have an archive here",
 				"%s is this account itself, where evidence is within reach of those it is about", c.Account)

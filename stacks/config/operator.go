@@ -159,7 +159,6 @@ func moment(text string) (time.Time, bool) {
 // docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html.
 var (
 	principalPattern = regexp.MustCompile(`^[\w+=,.@-]{1,128}$`)
-	rolePattern      = regexp.MustCompile(`^arn:[a-z-]+:iam::\d{12}:role/(.+/)?[\w+=,.@-]{1,64}$`)
 	endpointPattern  = regexp.MustCompile(`^vpce-[0-9a-f]{8,17}$`)
 )
 
@@ -174,12 +173,12 @@ func (o *Operator) validate(field string, before []Operator, c *Config, f *check
 			break
 		}
 	}
-	o.validateWhom(field, c.Account, f)
+	o.validateWhom(field, c, f)
 	o.validateIntents(field, c, f)
 	o.Only.validate(field+".only", o, f)
 }
 
-func (o *Operator) validateWhom(field, account string, f *check.Faults) {
+func (o *Operator) validateWhom(field string, c *Config, f *check.Faults) {
 	if len(o.Users)+len(o.Groups)+len(o.RoleArns) == 0 && !o.PermissionSet {
 		f.Add(field, "is for nobody", "write users, groups, roleArns or permissionSet")
 	}
@@ -187,15 +186,16 @@ func (o *Operator) validateWhom(field, account string, f *check.Faults) {
 		key   string
 		names []string
 	}{{"users", o.Users}, {"groups", o.Groups}} {
+		unique(f, field+"."+list.key, list.names)
 		for i, name := range list.names {
 			matches(f, fmt.Sprintf("%s.%s[%d]", field, list.key, i), name, principalPattern, "write the name alone, such as alice")
 		}
 	}
+	unique(f, field+".roleArns", o.RoleArns)
 	for i, role := range o.RoleArns {
 		at := fmt.Sprintf("%s.roleArns[%d]", field, i)
-		matches(f, at, role, rolePattern, "write the ARN of a role, such as arn:aws:iam::123456789012:role/Developer")
-		if m := arnPattern.FindStringSubmatch(role); m != nil && account != "" && m[2] != account {
-			f.Addf(at, "name a role of that account, which people of another may assume", "%q is not in account %s, and only roles there can be given a policy", role, account)
+		if c.arn(f, at, role, roleARN) && role != "" && c.Account != "" && strings.Split(role, ":")[4] != c.Account {
+			f.Addf(at, "name a role of that account, which people of another may assume", "%q is not in account %s, and only roles there can be given a policy", role, c.Account)
 		}
 		if strings.Contains(role, "/AWSReservedSSO_") {
 			f.Addf(at, "set permissionSet, and put the policy in the output into the permission set", "%q is a role of IAM Identity Center, which nobody else may change", role)
@@ -246,6 +246,7 @@ func (o *Operator) validateIntents(field string, c *Config, f *check.Faults) {
 	}
 	if s := connect.SSH; s != nil {
 		at := field + ".instanceConnect.ssh"
+		tags(f, at+".instanceTags", s.InstanceTags)
 		if len(s.InstanceTags) == 0 && c.Bastion.Absent {
 			f.Add(at+".instanceTags", "is missing, and there is no bastion to push keys to", "name the tags of the instances")
 		}
@@ -306,8 +307,17 @@ func (o *Only) validate(field string, whose *Operator, f *check.Faults) {
 	if fromOK && untilOK && !from.IsZero() && !until.IsZero() && !until.After(from) {
 		f.Addf(field+".until", "put it after from", "%s is not after from, %s", o.Until, o.From)
 	}
+	some(f, field+".weekly", o.Weekly, "all hours")
+	some(f, field+".sourceCidrs", o.SourceCidrs, "any address")
+	some(f, field+".vpcEndpointIds", o.VpcEndpointIDs, "any endpoint")
+	tags(f, field+".targetTags", o.TargetTags)
 	o.validateWeekly(field, whose, f)
 	narrow(f, field+".sourceCidrs", o.SourceCidrs, "any address")
+	for i, cidr := range o.SourceCidrs {
+		if check.CIDR(cidr) == nil {
+			f.Check(fmt.Sprintf("%s.sourceCidrs[%d]", field, i), check.SourceIP(cidr))
+		}
+	}
 	for i, id := range o.VpcEndpointIDs {
 		matches(f, fmt.Sprintf("%s.vpcEndpointIds[%d]", field, i), id, endpointPattern, "write the ID of an interface endpoint, such as vpce-0123456789abcdef0")
 	}
@@ -338,6 +348,7 @@ func (o *Only) validateWeekly(field string, whose *Operator, f *check.Faults) {
 		if !untilOK {
 			f.Addf(at+".until", form, "%q is no time of day", w.Until)
 		}
+		some(f, at+".days", w.Days, "MON to FRI")
 		whole := fromOK && untilOK
 		if whole && until <= from {
 			f.Addf(at+".until", "put it after from; what goes past midnight is two windows", "%s is not after from, %s", w.Until, w.From)

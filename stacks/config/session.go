@@ -132,17 +132,15 @@ func (s *Session) validate(c *Config, f *check.Faults) {
 	oneOf(f, "session.accountDefault", s.AccountDefault, AccountDefaultCreate, AccountDefaultMerge, AccountDefaultReplace)
 	if s.FunctionFile != "" && s.AccountDefault == "" {
 		f.Add("session.functionFile", "is set, but session.accountDefault is not, which it is for", "set that, or remove it")
+	} else {
+		readable(f, "session.functionFile", s.FunctionFile, "make it by go run ./bin/functionzip")
 	}
 	duration(f, "session", s.IdleMinutes, s.MaxMinutes)
 	duration(f, "session.breakGlass", s.BreakGlass.IdleMinutes, s.BreakGlass.MaxMinutes)
 	if s.NoMaxDuration && s.MaxMinutes != 0 {
 		f.Add("session.noMaxDuration", "contradicts session.maxMinutes", "remove one of them")
 	}
-	arn(f, "session.keyArn", s.KeyArn, "kms")
-	if strings.Contains(s.KeyArn, ":alias/") {
-		f.Addf("session.keyArn", "write the ARN of the key, which ends in key/ and its ID",
-			"%q is the ARN of an alias, which a policy doesn't take for its key", s.KeyArn)
-	}
+	c.arn(f, "session.keyArn", s.KeyArn, keyARN)
 	if s.OwnKey && s.KeyArn != "" {
 		f.Add("session.ownKey", "contradicts session.keyArn", "remove one of them")
 	}
@@ -214,6 +212,8 @@ func (t *SessionTarget) validate(field string, f *check.Faults) {
 	if (len(t.InstanceIDs) > 0) == (len(t.Tags) > 0) {
 		f.Add(field, "has neither or both of instanceIds and tags", "write one of them")
 	}
+	tags(f, field+".tags", t.Tags)
+	unique(f, field+".instanceIds", t.InstanceIDs)
 	for i, id := range t.InstanceIDs {
 		matches(f, fmt.Sprintf("%s.instanceIds[%d]", field, i), id, instancePattern, "write the ID of an instance, such as i-0123456789abcdef0")
 	}

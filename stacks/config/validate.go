@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"net/netip"
 	"reflect"
 	"regexp"
@@ -16,11 +15,14 @@ import (
 )
 
 var (
-	namePattern       = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,99}$`)
-	accountPattern    = regexp.MustCompile(`^\d{12}$`)
-	regionPattern     = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-\d$`)
-	arnPattern        = regexp.MustCompile(`^arn:[a-z-]+:([a-z0-9-]+):[a-z0-9-]*:(\d{12})?:.+$`)
-	bucketPattern     = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	namePattern    = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,99}$`)
+	accountPattern = regexp.MustCompile(`^\d{12}$`)
+	// A country, its partition where that has Regions of its own, a direction, a number.
+	regionPattern = regexp.MustCompile(`^([a-z]{2}|us-gov|(us|eu)-iso[a-z]?|eusc-[a-z]{2})-(central|(north|south)?(east|west)|north|south)-\d$`)
+	// A zone, a Local Zone or one of Wavelength:
+	// docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-regions-availability-zones.html.
+	zonePattern       = regexp.MustCompile(`^([a-z]+(?:-[a-z]+)+-\d)(?:-[a-z0-9]+(?:-[a-z0-9]+)*-\d+)?[a-z]?$`)
+	zoneIDPattern     = regexp.MustCompile(`^[a-z]+\d(-[a-z]+\d+)?-az\d+$`)
 	imagePattern      = regexp.MustCompile(`^ami-[0-9a-f]{8,17}$`)
 	vpcPattern        = regexp.MustCompile(`^vpc-[0-9a-f]{8,17}$`)
 	subnetPattern     = regexp.MustCompile(`^subnet-[0-9a-f]{8,17}$`)
@@ -30,8 +32,13 @@ var (
 	// AWS's own documents are among those that can be quiet.
 	sessionDocumentPattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,128}$`)
 	userPattern            = regexp.MustCompile(`^[a-z_][a-z0-9_.-]{0,31}$`)
+	hostedZonePattern      = regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`)
 	prefixListPattern      = regexp.MustCompile(`^pl-[0-9a-f]{8,17}$`)
 )
+
+// maxTags of the 50 that a resource can have:
+// docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html.
+const maxTags = 40
 
 // validate looks at the document as written, before defaults, so that only what
 // the user chose can be at fault.
@@ -39,15 +46,21 @@ func (c *Config) validate(f *check.Faults) {
 	matches(f, "name", c.Name, namePattern, "begin with a letter, then letters, digits and hyphens, 100 at most")
 	matches(f, "account", c.Account, accountPattern, "write its 12 digits")
 	matches(f, "region", c.Region, regionPattern, "write its code, such as eu-west-1")
-	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
-		f.Check("tags."+key, check.Tag(key, c.Tags[key]))
+	tags(f, "tags", c.Tags)
+	if n := len(c.Tags); n > maxTags {
+		f.Addf("tags", fmt.Sprintf("use up to %d", maxTags), "%d tags are more than a resource has room for beside those that are here", n)
 	}
 	c.Archive.validate(c, f)
-	c.Network.validate(&c.Endpoints, f)
+	c.Network.validate(c, f)
 	c.Endpoints.validate(f)
-	c.Bastion.validate(f)
+	c.Bastion.validate(c, f)
 	for i := range c.Targets {
 		c.Targets[i].validate(fmt.Sprintf("targets[%d]", i), c, f)
+		for j := range i {
+			if a, b := c.Targets[j], c.Targets[i]; a.SecurityGroupID == b.SecurityGroupID && a.Port == b.Port && a.Port != 0 && reflect.DeepEqual(a.Doors, b.Doors) {
+				f.Addf(fmt.Sprintf("targets[%d]", i), "leave one out", "is the same group and port as targets[%d]", j)
+			}
+		}
 	}
 	c.Session.validate(c, f)
 	for i := range c.Tunnels {
@@ -68,7 +81,7 @@ func (c *Config) validate(f *check.Faults) {
 	}
 }
 
-func (n *Network) validate(e *Endpoints, f *check.Faults) {
+func (n *Network) validate(c *Config, f *check.Faults) {
 	if n.Cidr != "" {
 		if fault := check.CIDR(n.Cidr); fault != nil {
 			f.Check("network.cidr", fault)
@@ -97,16 +110,22 @@ func (n *Network) validate(e *Endpoints, f *check.Faults) {
 			f.Add("network."+own.key, "describes a new VPC, but network.vpc names one of yours", "remove one of them")
 		}
 	}
-	n.Vpc.validate(f, e.gatewayMade())
+	n.Vpc.validate(c, f)
 }
 
-func (v *Vpc) validate(f *check.Faults, gateway bool) {
+func (v *Vpc) validate(c *Config, f *check.Faults) {
+	gateway := c.Endpoints.gatewayMade()
 	if v.ID == "" {
 		f.Add("network.vpc.id", "is missing", "write the ID of your VPC, such as vpc-0123456789abcdef0")
 	}
 	matches(f, "network.vpc.id", v.ID, vpcPattern, "write the ID of a VPC, such as vpc-0123456789abcdef0")
 	if v.Cidr != "" {
 		f.Check("network.vpc.cidr", check.CIDR(v.Cidr))
+	}
+	if b := &c.Bastion; len(v.PublicSubnetIDs) == 0 && len(v.PrivateSubnetIDs)+len(v.IsolatedSubnetIDs) > 0 && !b.Absent && b.Address != AddressNone {
+		address := b.Address
+		or(&address, AddressElasticIP)
+		f.Addf("network.vpc.publicSubnetIds", "name public subnets, or set bastion.address: none", "is missing, but bastion.address %s is in public subnets", address)
 	}
 	named := len(v.PublicSubnetIDs) + len(v.PrivateSubnetIDs) + len(v.IsolatedSubnetIDs)
 	if named > 0 && len(v.AvailabilityZones) == 0 {
@@ -116,6 +135,24 @@ func (v *Vpc) validate(f *check.Faults, gateway bool) {
 		f.Add("network.vpc.availabilityZones", "is set, but no subnets are named", "name the subnets too, or only the ID to have all looked up")
 	}
 	zones := len(v.AvailabilityZones)
+	region := c.Region
+	for i, zone := range v.AvailabilityZones {
+		at := fmt.Sprintf("network.vpc.availabilityZones[%d]", i)
+		m := zonePattern.FindStringSubmatch(zone)
+		switch {
+		case zone == "":
+		case zoneIDPattern.MatchString(zone):
+			f.Addf(at, "write its name in this account, such as eu-west-1a", "%q is the ID of a zone", zone)
+		case m == nil || !regionPattern.MatchString(m[1]) || m[1] == zone:
+			f.Addf(at, "write its name, such as eu-west-1a", "%q is not an Availability Zone", zone)
+		case region != "" && m[1] != region:
+			f.Addf(at, "name zones of that region", "%q is not a zone of region %s", zone, region)
+		case slices.Contains(v.AvailabilityZones[:i], zone):
+			f.Addf(at, "leave one out", "%q is in the list already", zone)
+		default:
+			region = m[1]
+		}
+	}
 	for _, group := range []struct {
 		key         string
 		subnets     []string
@@ -129,6 +166,7 @@ func (v *Vpc) validate(f *check.Faults, gateway bool) {
 		for i, id := range group.subnets {
 			matches(f, fmt.Sprintf("network.vpc.%s[%d]", group.key, i), id, subnetPattern, "write the ID of a subnet, such as subnet-0123456789abcdef0")
 		}
+		unique(f, "network.vpc."+group.key, group.subnets)
 		for i, id := range group.tables {
 			matches(f, fmt.Sprintf("network.vpc.%s[%d]", group.tablesField, i), id, routeTablePattern, "write the ID of a route table, such as rtb-0123456789abcdef0")
 		}
@@ -153,6 +191,9 @@ func (e *Endpoints) gatewayMade() bool { return !e.Absent && !slices.Contains(e.
 func (e *Endpoints) validate(f *check.Faults) {
 	for i, service := range e.Services {
 		f.Check(fmt.Sprintf("endpoints.services[%d]", i), check.OneOf(service, Services...))
+		if slices.Contains(e.Services[:i], service) {
+			f.Addf(fmt.Sprintf("endpoints.services[%d]", i), "leave one out", "%q is in the list already", service)
+		}
 		if slices.Contains(e.Existing, service) {
 			f.Addf(fmt.Sprintf("endpoints.services[%d]", i), "remove it from one of them", "%q is in endpoints.existing too", service)
 		}
@@ -168,7 +209,7 @@ func (e *Endpoints) validate(f *check.Faults) {
 	}
 }
 
-func (b *Bastion) validate(f *check.Faults) {
+func (b *Bastion) validate(c *Config, f *check.Faults) {
 	oneOf(f, "bastion.address", b.Address, AddressElasticIP, AddressNetworkLoadBalancer, AddressNone)
 	for i, cidr := range b.AllowedCidrs {
 		field := fmt.Sprintf("bastion.allowedCidrs[%d]", i)
@@ -203,8 +244,11 @@ func (b *Bastion) validate(f *check.Faults) {
 	if b.AllowEveryone && !slices.ContainsFunc(b.AllowedCidrs, tooWide) {
 		f.Add("bastion.allowEveryone", "is set, but bastion.allowedCidrs names no block that needs it", "remove it")
 	}
-	if b.Absent && (len(b.AllowedCidrs) > 0 || len(b.AllowedPrefixLists) > 0 || b.Schedule != nil || b.Dns != nil) {
-		f.Add("bastion.absent", "is set, but other keys configure the bastion", "remove it or them")
+	if rest := *b; b.Absent {
+		rest.Absent, rest.Host = false, Host{}
+		if !reflect.DeepEqual(rest, Bastion{}) {
+			f.Add("bastion.absent", "is set, but other keys configure the bastion", "remove it or them")
+		}
 	}
 	if b.Image != "" && b.Image != ImageAtLaunch && b.Image != ImageLatestAtDeploy && !imagePattern.MatchString(b.Image) {
 		fault := check.OneOf(b.Image, ImageAtLaunch, ImageLatestAtDeploy)
@@ -226,6 +270,9 @@ func (b *Bastion) validate(f *check.Faults) {
 		} else {
 			f.Check("bastion.schedule.start", check.Cron(s.Start))
 			f.Check("bastion.schedule.stop", check.Cron(s.Stop))
+			if slices.Equal(strings.Fields(s.Start), strings.Fields(s.Stop)) {
+				f.Addf("bastion.schedule.stop", "write another time", "%q is when the bastion starts, too", s.Stop)
+			}
 		}
 		f.Check("bastion.schedule.timeZone", check.TimeZone(s.TimeZone))
 	}
@@ -233,13 +280,19 @@ func (b *Bastion) validate(f *check.Faults) {
 		f.Add("bastion.dns", "needs hostedZoneId, zoneName and recordName", "write all three")
 	} else if d != nil {
 		f.Check("bastion.dns.recordName", check.RecordName(d.RecordName))
+		matches(f, "bastion.dns.hostedZoneId", d.HostedZoneID, hostedZonePattern, "write its ID, such as Z0123456789ABCDEFGHIJ")
+		if check.RecordName(strings.TrimSuffix(d.ZoneName, ".")) != nil {
+			f.Addf("bastion.dns.zoneName", "write the name of the hosted zone, such as example.com", "%q is not a DNS name", d.ZoneName)
+		}
 	}
 	if b.Dns != nil && b.Address == AddressNone {
 		f.Add("bastion.dns", "is set, but bastion.address none leaves no public address to name", "choose bastion.address elasticIp or networkLoadBalancer, or remove it")
 	}
-	arn(f, "bastion.permissionsBoundaryArn", b.PermissionsBoundaryArn, "iam")
+	c.arn(f, "bastion.permissionsBoundaryArn", b.PermissionsBoundaryArn, policyARN)
 	if b.Absent && !reflect.DeepEqual(b.Host, Host{}) {
 		f.Add("bastion.host", "is set, but bastion.absent leaves the bastion out", "remove one of them")
+	} else {
+		readable(f, "bastion.host.bundle", b.Host.Bundle, "make it by go run ./bin/hostbundle")
 	}
 	b.Host.validate(f)
 }
@@ -249,13 +302,13 @@ func (b *Bastion) validate(f *check.Faults) {
 func (h *Host) validate(f *check.Faults) {
 	const at = "bastion.host."
 	oneOf(f, at+"recording.commands", h.Recording.Commands, CommandsRefused, CommandsRecorded)
-	matches(f, at+"people.bucketName", h.People.BucketName, bucketPattern, "write the name of an S3 bucket, 3 to 63 lower-case letters, digits, dots and hyphens")
+	bucket(f, at+"people.bucketName", h.People.BucketName, "write the name of an S3 bucket, 3 to 63 lower-case letters, digits, dots and hyphens")
 	rest := *h
 	for _, days := range []struct {
 		key   string
 		value *int
 	}{{"warnKeyAgeDays", &rest.People.WarnKeyAgeDays}, {"maxKeyAgeDays", &rest.People.MaxKeyAgeDays}} {
-		if fault := check.Between(*days.value, 0, 3650); fault != nil {
+		if fault := check.Between(*days.value, 1, 3650); *days.value != 0 && fault != nil {
 			f.Check(at+"people."+days.key, fault)
 			*days.value = 0 // not to be said in hours too
 		}
@@ -350,6 +403,7 @@ func (t *Target) validate(field string, c *Config, f *check.Faults) {
 	}
 	matches(f, field+".securityGroupId", t.SecurityGroupID, groupPattern, "write the ID of a security group, such as sg-0123456789abcdef0")
 	f.Check(field+".port", check.Port(t.Port))
+	some(f, field+".doors", t.Doors, "the bastion")
 	doors := t.Doors
 	if doors == nil {
 		doors = []Door{DoorBastion}
@@ -378,15 +432,6 @@ func tooWide(cidr string) bool {
 func matches(f *check.Faults, field, value string, pattern *regexp.Regexp, fix string) {
 	if value != "" && !pattern.MatchString(value) {
 		f.Addf(field, fix, "%q has the wrong form", value)
-	}
-}
-
-func arn(f *check.Faults, field, value, service string) {
-	if value == "" {
-		return
-	}
-	if m := arnPattern.FindStringSubmatch(value); m == nil || m[1] != service {
-		f.Addf(field, fmt.Sprintf("write a whole ARN that begins with arn:aws:%s:", service), "%q is not an ARN of service %s", value, service)
 	}
 }
 

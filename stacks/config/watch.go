@@ -112,13 +112,12 @@ type WatchedAccount struct {
 }
 
 var (
-	trailPattern    = regexp.MustCompile(`^arn:aws[a-z-]*:cloudtrail:[a-z0-9-]+:\d{12}:trail/[A-Za-z0-9._-]+$`)
 	logGroupPattern = regexp.MustCompile(`^[A-Za-z0-9_./#-]{1,512}$`)
 	callerPattern   = regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:(user|role)/[^"\\*\s]+$`)
 )
 
 func (t *Trail) validate(c *Config, f *check.Faults) {
-	matches(f, "trail.arn", t.Arn, trailPattern, "take it from aws cloudtrail describe-trails, such as arn:aws:cloudtrail:eu-west-1:111122223333:trail/Audit")
+	c.arn(f, "trail.arn", t.Arn, trailARN)
 	matches(f, "trail.logGroupName", t.LogGroupName, logGroupPattern, "write the name alone: up to 512 letters, digits and _./#-")
 	matches(f, "trail.organizationId", t.OrganizationID, organizationPattern, "write it as AWS Organizations does, such as o-a1b2c3d4e5")
 	if t.LogGroupName != "" && t.Arn == "" {
@@ -141,10 +140,11 @@ func (t *Trail) validate(c *Config, f *check.Faults) {
 }
 
 func (w *Watch) validate(c *Config, f *check.Faults) {
+	unique(f, "watch.emails", w.Emails)
 	for i, email := range w.Emails {
 		f.Check(fmt.Sprintf("watch.emails[%d]", i), check.Email(email))
 	}
-	w.validateTopic(f)
+	w.validateTopic(c, f)
 	w.validateUsual(f)
 	w.Host.validate(c, f)
 	for i, name := range w.Sessions.Quiet {
@@ -294,6 +294,7 @@ var (
 func (w *Watch) validateUsual(f *check.Faults) {
 	f.Check("watch.timeZone", check.TimeZone(w.TimeZone))
 	if h := w.OfficeHours; h != nil {
+		some(f, "watch.officeHours.days", h.Days, "MON to FRI")
 		for i, day := range h.Days {
 			at := fmt.Sprintf("watch.officeHours.days[%d]", i)
 			f.Check(at, check.OneOf(day, days...))
@@ -323,6 +324,8 @@ func (w *Watch) validateUsual(f *check.Faults) {
 	}
 	if w.FunctionFile != "" && w.TimeZone == "" && w.OfficeHours == nil && len(w.KnownRanges) == 0 {
 		f.Add("watch.functionFile", "is for the function that watch.timeZone, officeHours and knownRanges need", "write one of them, or remove it")
+	} else {
+		readable(f, "watch.functionFile", w.FunctionFile, "make it by go run ./bin/functionzip")
 	}
 	if s := w.Slack; s != nil {
 		required(f, "watch.slack.workspaceId", s.WorkspaceID, slackPattern, "take it from the console of Amazon Q Developer in chat applications, such as T012ABCDEFG")
@@ -345,8 +348,8 @@ func required(f *check.Faults, field, value string, form *regexp.Regexp, fix str
 
 // validateTopic refuses a key that alarms can't use: they would be lost, and
 // nothing would say so.
-func (w *Watch) validateTopic(f *check.Faults) {
-	arn(f, "watch.topicArn", w.TopicArn, "sns")
+func (w *Watch) validateTopic(c *Config, f *check.Faults) {
+	c.arn(f, "watch.topicArn", w.TopicArn, topicARN)
 	if w.TopicKeyArn == "" {
 		return
 	}
@@ -358,7 +361,7 @@ func (w *Watch) validateTopic(f *check.Faults) {
 			"%q is AWS's own key, which CloudWatch and EventBridge can't use: alarms and notices would be lost, and nothing would say so", w.TopicKeyArn)
 		return
 	}
-	arn(f, "watch.topicKeyArn", w.TopicKeyArn, "kms")
+	c.arn(f, "watch.topicKeyArn", w.TopicKeyArn, keyARN)
 }
 
 func (h *WatchedHost) validate(c *Config, f *check.Faults) {
@@ -390,6 +393,9 @@ func (p *Compliance) validate(c *Config, f *check.Faults) {
 	}
 	for i, port := range p.BlockedPorts {
 		f.Check(fmt.Sprintf("compliance.blockedPorts[%d]", i), check.Port(port))
+		if slices.Contains(p.BlockedPorts[:i], port) {
+			f.Addf(fmt.Sprintf("compliance.blockedPorts[%d]", i), "leave one out", "%d is in the list already", port)
+		}
 	}
 	if !p.Rules && (p.ExistingRecorder || p.Without != nil || p.BlockedPorts != nil) {
 		f.Add("compliance.rules", "is missing, but other keys say which rules to make", "set it to true, or remove them")

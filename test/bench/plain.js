@@ -517,7 +517,7 @@ class Watch extends cdk.Stack {
     };
     const broken = counted('Broken', '{ ($.postern = "alarm") || (($.postern = "check") && ($.result = "fail")) }');
     const checks = counted('Checks', '{ $.postern = "check" }');
-    const seldom = { Failed: 'FAILED', Invalid: 'INVALID', Accepted: 'ACCEPTED', Sudo: 'SUDO', Integrity: 'INTEGRITY', Audit: 'AUDIT', People: 'PEOPLE', Users: 'USERS', Gap: 'GAP', Full: 'FULL', Stale: 'STALE', Arrival: 'ARRIVAL' };
+    const seldom = { Failed: 'FAILED', Invalid: 'INVALID', Accepted: 'ACCEPTED', Sudo: 'SUDO', Integrity: 'INTEGRITY', Audit: 'AUDIT', People: 'PEOPLE', Users: 'USERS', Gap: 'GAP', Full: 'FULL', Stale: 'STALE', Arrival: 'ARRIVAL', Unsure: 'UNSURE' };
     const lines = Object.entries(seldom).map(([id, word]) => [id, counted(id, `{ $.told = "${word}" }`)]);
     const never = cloudwatch.TreatMissingData.NOT_BREACHING;
     const lost = this.notices();

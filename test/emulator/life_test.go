@@ -363,6 +363,12 @@ instanceConnect: {absent: true, preserveClientIp: true}
 	}
 	quiet(t, c, out)
 
+	// A file that nobody reads is none, and the defaults would take its place.
+	out, err = c.tryDeploy("", "-c", "posten=postern.yaml")
+	assert.Equal(t, 1, exitCode(err), out)
+	assert.Contains(t, out, `context key "posten": is read by nobody, so that the defaults would be deployed: did you mean postern?`)
+	quiet(t, c, out)
+
 	// Only the finished tree shows this one.
 	out, err = c.tryDeploy("bastion: {address: none}\nendpoints: {absent: true}")
 	assert.Equal(t, 1, exitCode(err), out)

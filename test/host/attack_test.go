@@ -55,6 +55,7 @@ type Target struct {
 var attacks []Attack
 
 func TestAttacks(t *testing.T) {
+	t.Parallel()
 	groups := map[string][]Attack{}
 	var order []string
 	for _, a := range attacks {
@@ -180,7 +181,8 @@ func (x *Target) Recorded(person string) string {
 		out, _ := x.Root(x.T, "cat /var/log/bastion/*_"+person+"_*.data")
 		return out
 	}
-	out, _ := x.Root(x.T, `cd /var/log/postern/sessions && for s in */; do head -n 1 "$s/000001.cast" | grep -q '"person":"`+person+`"' && cat "$s"*.cast; done`)
+	// The first line of a session's first segment names the person.
+	out, _ := x.Root(x.T, `cd /var/log/postern/sessions && grep -lm 1 -F '"person":"`+person+`"' */000001.cast | while IFS=/ read -r s _; do cat "$s"/*.cast; done`)
 	return shown(out)
 }
 

@@ -112,6 +112,9 @@ func bootExample() (*lab.Lab, error) {
 	return l, nil
 }
 
+// exampleFrom starts a host from an image of the example's.
+func exampleFrom(o lab.Options) (*lab.Lab, error) { return from(&example.host, o, unbanned) }
+
 // The user data of a synthesized template, byte for byte, makes the host that the
 // example's README describes, and the stack's outputs are commands that work.
 func TestExampleRecordedBastion(t *testing.T) {

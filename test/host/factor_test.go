@@ -305,7 +305,7 @@ func TestSecondFactor(t *testing.T) {
 		t.Parallel()
 		// From an image of before anybody enrolled, and with the same Parameter Store.
 		watch := newDevice()
-		next := own(t, func(o lab.Options) (*lab.Lab, error) { return from(&example.host, o, unbanned) },
+		next := own(t, exampleFrom,
 			lab.Options{Name: "the next instance", Prepare: func(n *lab.Lab) {
 				p, _ := l.SSM.Get(example.parameters + "/totp/bob")
 				n.SSM.Put(p.Name, p.Value)

@@ -71,17 +71,9 @@ func TestLines(t *testing.T) {
 	})
 	t.Run("codes", func(t *testing.T) {
 		t.Parallel()
-		phone := newDevice()
-		c := hardened()
-		c.Choices.SecondFactor.AtLogin = true
-		l := lab.Boot(t, with(t, c, lab.Options{
-			Name: "the host whose lines are kept, with codes",
-			Prepare: func(l *lab.Lab) {
-				l.SSM.Put("/postern/Access/Bastion/totp/erin", phone.parameter())
-				l.Person("erin")
-			},
-		}))
-		require.Equal(t, "SUCCESS", l.WaitSignal(t).Status)
+		// The device of the example's erin, whose codes another host takes meanwhile.
+		phone := &device{secret: example.devices["erin"].secret}
+		l := own(t, exampleFrom, lab.Options{Name: "the host whose lines are kept, with codes"}).get(t)
 		erin := &door{Lab: l, name: "erin", key: l.Key("erin")}
 		keep(t, l, []occurrence{
 			{name: notKept, occurs: func(*testing.T, *lab.Lab) {}},
@@ -96,11 +88,13 @@ func TestLines(t *testing.T) {
 				require.NoError(t, err)
 			}},
 			{name: "records-missing", counts: []string{hostalarm.RecordingGap}, occurs: func(t *testing.T, l *lab.Lab) {
+				defer again(t, l)
 				for _, fault := range []lab.Fault{{Service: "logs", Op: "PutLogEvents", Status: 503}, {Service: "s3", Op: "PutObject", Status: 503}} {
 					defer l.Fault(fault)()
 				}
 				for _, name := range []string{"frank", "grace"} {
-					l.Person(name)
+					key := lab.NewKey()
+					l.S3.PutIn(example.bucket, "public-keys/"+name+".pub", lab.AuthorizedKey(key))
 					reconcile(l)
 				}
 				l.MustRoot(t, `cd /var/log/postern/people && gone=$(ls *.jsonl | tail -n 2 | head -n 1) && chattr -ia "$gone" && rm "$gone"`)
@@ -109,13 +103,14 @@ func TestLines(t *testing.T) {
 	})
 	t.Run("behind", func(t *testing.T) {
 		t.Parallel()
-		l := lab.Boot(t, with(t, hardened(), lab.Options{Name: "the host whose lines are kept, and that is behind"}))
-		require.Equal(t, "SUCCESS", l.WaitSignal(t).Status)
+		l := own(t, func(o lab.Options) (*lab.Lab, error) { return from(&shared.hardened, o, unbanned) },
+			lab.Options{Name: "the host whose lines are kept, and that is behind"}).get(t)
 		keep(t, l, []occurrence{
 			{name: notKept, occurs: func(*testing.T, *lab.Lab) {}},
 			{name: "shipping-behind", counts: []string{hostalarm.RecordingGap}, occurs: func(t *testing.T, l *lab.Lab) {
-				restore := l.Fault(lab.Fault{Service: "logs", Op: "PutLogEvents", Status: 503})
-				defer restore()
+				defer again(t, l)
+				defer l.Fault(lab.Fault{Service: "logs", Op: "PutLogEvents", Status: 503})()
+				l.MustRoot(t, "logger -t postern 'a line to be behind with'")
 				lab.Eventually(t, 2*time.Minute, "the host tells that it is behind", func() bool {
 					return strings.Contains(l.Journal(t, "-u", "postern-ship"), `"shipping-behind"`)
 				})
@@ -234,6 +229,12 @@ func occurrencesOfKeys(phone *device) []occurrence {
 			l.MustRoot(t, "rm ~carol/big")
 		}},
 	}
+}
+
+// again lets the shipper try at once what it would try again after a pause.
+func again(t *testing.T, l *lab.Lab) {
+	t.Helper()
+	l.MustRoot(t, "systemctl restart postern-ship")
 }
 
 func reconcile(l *lab.Lab) { _, _, _ = l.TryRoot("systemctl start postern-people.service") }

@@ -4,6 +4,7 @@ package host_test
 
 import (
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,7 +38,7 @@ type sharedHost struct {
 }
 
 // serialHosts of each kind share the attacks that have a host for themselves.
-const serialHosts = 3
+var serialHosts = min(runtime.NumCPU(), 3)
 
 // Hosts that tests share. Two have booted from user data; the others start from images
 // of them.

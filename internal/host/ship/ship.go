@@ -163,6 +163,7 @@ func (s *Shipper) Run(ctx context.Context) error {
 		case <-s.wake:
 		case <-done:
 			done, deadline = nil, time.After(s.patience)
+			s.hurry()
 		case <-deadline:
 			stop()
 			s.workers.Wait()
@@ -170,6 +171,18 @@ func (s *Shipper) Run(ctx context.Context) error {
 			s.Log.Alarm("shipping-behind", "stopped before everything was delivered: it follows when the host runs again")
 			return nil
 		}
+	}
+}
+
+// hurry ends the pauses after failures: what is not tried now may be gone with the
+// instance.
+func (s *Shipper) hurry() {
+	for _, c := range s.sources {
+		c.mu.Lock()
+		for _, l := range []*lane{&c.logs, &c.bkt} {
+			l.retry, l.failed = time.Time{}, 0
+		}
+		c.mu.Unlock()
 	}
 }
 

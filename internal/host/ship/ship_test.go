@@ -595,3 +595,33 @@ func TestPurge(t *testing.T) {
 	h.arrives(t, 210)
 	assert.NotContains(t, h.log.String(), "records-missing")
 }
+
+// Who ends a host does not wait for the pause after the last failure.
+func TestShutdownTriesAtOnce(t *testing.T) {
+	h := newHarness(t)
+	var refused atomic.Int32
+	h.set(func(op, _ string, w http.ResponseWriter, _ *http.Request) bool {
+		if op == "PutLogEvents" || op == "PutObject" {
+			refused.Add(1)
+			refuse(w, 503, "ServiceUnavailable")
+			return true
+		}
+		return false
+	})
+	w := h.chain(t, "commands", "")
+	numbered(t, w, 0, 3)
+	require.NoError(t, w.Close())
+	// Where the clock stands still, no pause ends.
+	began := time.Now()
+	h.run(t, func(s *Shipper) {
+		s.now = func() time.Time { return began.Add(min(time.Since(began), 4*time.Second)) }
+	})
+	time.Sleep(5 * time.Second)
+	require.NotZero(t, refused.Load())
+	h.set()
+	stopped := time.Now()
+	h.stop()
+	assert.Less(t, time.Since(stopped), 5*time.Second)
+	h.arrives(t, 3)
+	h.sound(t)
+}

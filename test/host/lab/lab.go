@@ -602,14 +602,17 @@ func Eventually(t testing.TB, within time.Duration, what string, condition func(
 	}
 }
 
+// eventually asks often what may be soon: to ask has its price on the host.
 func eventually(within time.Duration, condition func() bool) bool {
-	for deadline := time.Now().Add(within); ; time.Sleep(50 * time.Millisecond) {
+	for began := time.Now(); ; {
 		if condition() {
 			return true
 		}
-		if time.Now().After(deadline) {
+		waited := time.Since(began)
+		if waited > within {
 			return false
 		}
+		time.Sleep(min(max(waited/8, 20*time.Millisecond), time.Second))
 	}
 }
 
