@@ -96,7 +96,6 @@ type cloud struct {
 	changed   chan struct{} // closed and replaced with every request
 	servers   map[string]*http.Server
 	dns       []io.Closer
-	internal  int // connections to the internal server
 
 	s3      *S3
 	logs    *Logs
@@ -189,9 +188,6 @@ func (c *cloud) listenInternal() error {
 					if err != nil {
 						return
 					}
-					c.mu.Lock()
-					c.internal++
-					c.mu.Unlock()
 					_, _ = io.WriteString(conn, "internal database\n")
 					_ = conn.Close()
 				}

@@ -86,13 +86,6 @@ func (s *SSM) Get(name string) (Parameter, bool) {
 	return p, ok
 }
 
-// Delete removes a parameter.
-func (s *SSM) Delete(name string) {
-	s.c.mu.Lock()
-	defer s.c.mu.Unlock()
-	delete(s.parameters, name)
-}
-
 // Names lists the parameters.
 func (s *SSM) Names() []string {
 	s.c.mu.Lock()

@@ -530,25 +530,6 @@ func (l *Lab) Requests() []Request {
 	return slices.Clone(l.cloud.requests)
 }
 
-// Count is how many requests there were for an operation: Count("s3", "PutObject").
-// An empty operation counts all of the service's.
-func (l *Lab) Count(service, op string) (n int) {
-	for _, r := range l.Requests() {
-		if r.Service == service && (op == "" || r.Op == op) {
-			n++
-		}
-	}
-	return n
-}
-
-// InternalConnections is how many connections reached the server inside the
-// private network.
-func (l *Lab) InternalConnections() int {
-	l.cloud.mu.Lock()
-	defer l.cloud.mu.Unlock()
-	return l.cloud.internal
-}
-
 // Fault makes requests fail until the returned function is called.
 func (l *Lab) Fault(f Fault) (remove func()) { return l.cloud.addFault(f) }
 

@@ -69,18 +69,7 @@ type SSHOptions struct {
 	Wait time.Duration
 }
 
-// SSH connects from the client's namespace.
-func (l *Lab) SSH(t testing.TB, user string, o SSHOptions) *ssh.Client {
-	t.Helper()
-	client, err := l.Dial(user, o)
-	if err != nil {
-		t.Fatalf("ssh %s@bastion: %v", user, err)
-	}
-	t.Cleanup(func() { _ = client.Close() })
-	return client
-}
-
-// Dial is [Lab.SSH] for who expects to fail.
+// Dial connects from the client's namespace.
 func (l *Lab) Dial(user string, o SSHOptions) (*ssh.Client, error) {
 	deadline := time.Now().Add(o.Wait)
 	for {
