@@ -46,7 +46,8 @@
 //
 // # The operating system
 //
-// Debian bookworm, built once by mmdebstrap and cached in the user's cache folder.
+// Debian bookworm, built once by mmdebstrap, in 2 GiB of memory at most, and cached in
+// the user's cache folder. Judges and AIDE are layers over it.
 // POSTERN_ROOTFS names another one: a folder, or a tar file such as `docker
 // export` of amazonlinux:2023 with systemd, openssh-server, cloud-init and the AWS
 // CLI installed. POSTERN_LAB_CACHE is another cache folder.

@@ -208,9 +208,6 @@ func New(o Options) (l *Lab, err error) {
 
 // supervise starts the process that everything on the host descends from.
 func (l *Lab) supervise(lower string) error {
-	if strings.ContainsAny(lower, `:,\`) {
-		return fmt.Errorf("an overlay can't be made over %q: no colon, comma or backslash in its path, set %s", lower, cacheVariable)
-	}
 	image := ""
 	if l.options.Image != nil {
 		image = l.options.Image.folder

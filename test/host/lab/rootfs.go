@@ -4,11 +4,14 @@ package lab
 
 import (
 	"crypto/sha256"
+	_ "embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 
@@ -21,12 +24,13 @@ const (
 	cacheVariable  = "POSTERN_LAB_CACHE"
 )
 
+//go:embed rootfs.sh
+var rootfsScript string
+
 // A recipe is an operating system that mmdebstrap builds.
 type recipe struct {
 	suite    string
 	packages []string
-	// after is run in the finished root.
-	after string
 }
 
 var bookworm = recipe{
@@ -38,35 +42,31 @@ var bookworm = recipe{
 		"cron",         // the classic script's crontab; Amazon Linux 2023 has none
 		"at", "strace", // an attacker's tools
 	},
-	// What nobody reads here, a third of the bytes.
-	after: `rm -rf "$1"/usr/share/doc/* "$1"/usr/share/man/* "$1"/usr/share/info/* "$1"/usr/share/locale/* ` +
-		`"$1"/var/cache/apt/* "$1"/var/lib/apt/lists/* "$1"/usr/share/awscli/examples "$1"/usr/lib/python3/dist-packages/awscli/examples`,
 }
 
 // more is what an operating system gets beside.
 type more struct {
 	name     string
 	packages []string
-	after    string
+	// paths are what dpkg leaves out ("-") of the packages and what it doesn't ("+").
+	paths []string
+	after string
 }
+
+const content = "/usr/share/xml/scap/ssg/content/"
 
 // judges are for those who judge a host.
 var judges = more{
 	name:     "judges",
 	packages: []string{"lynis", "ssh-audit", "openscap-scanner", "ssg-debderived"},
+	paths:    []string{"-" + content + "*", "+" + content + "ssg-ubuntu2204-ds.xml"},
 	// The content is for Ubuntu, and says so of each rule. Nobody here runs Lynis but a test.
-	after: `cd /usr/share/xml/scap/ssg/content && find . -type f ! -name ssg-ubuntu2204-ds.xml -delete && ` +
-		`sed -i '/<[a-z0-9.-]*:platform idref=/d' ssg-ubuntu2204-ds.xml && rm -f /etc/systemd/system/*/lynis.timer && ` +
-		`rm -rf /usr/share/doc/* /usr/share/man/* /var/cache/apt/* /var/lib/apt/lists/*`,
+	after: `sed -i '/<[a-z0-9.-]*:platform idref=/d' ` + content + `ssg-ubuntu2204-ds.xml && rm -f /etc/systemd/system/*/lynis.timer`,
 }
 
 // integrity compares files with a baseline, which takes the time of many logins: most
 // hosts here go without.
-var integrity = more{
-	name:     "integrity",
-	packages: []string{"aide"},
-	after:    `rm -rf /usr/share/doc/* /usr/share/man/* /var/cache/apt/* /var/lib/apt/lists/*`,
-}
+var integrity = more{name: "integrity", packages: []string{"aide"}}
 
 // JudgesRootFS is [RootFS] with tools that judge a host: ssh-audit, Lynis and
 // OpenSCAP with its content for Ubuntu. Where POSTERN_ROOTFS names another system,
@@ -82,43 +82,38 @@ func (m more) rootFS() (string, error) {
 	if err != nil || os.Getenv(rootfsVariable) != "" {
 		return base, err
 	}
-	sum := sha256.Sum256([]byte(strings.Join(m.packages, ",") + "\n" + m.after))
-	return cached(filepath.Base(base)+"-"+m.name+"-"+hex.EncodeToString(sum[:6]), func(folder string) error {
-		script := `set -e
-cp -a --reflink=auto "$1" "$2"
-cp -L /etc/resolv.conf "$2/etc/resolv.conf"
-mount -t proc proc "$2/proc"
-mount -t tmpfs tmpfs "$2/dev"
-for name in null zero random urandom tty; do touch "$2/dev/$name"; mount --bind "/dev/$name" "$2/dev/$name"; done
-chroot "$2" apt-get update -q
-DEBIAN_FRONTEND=noninteractive chroot "$2" apt-get install -qy --no-install-recommends $3
-umount -R "$2/dev" "$2/proc"
-chroot "$2" sh -c "$4"`
-		cmd := exec.Command("unshare", "--mount", "--propagation", "private",
-			"bash", "-c", script, m.name, base, folder, strings.Join(m.packages, " "), m.after)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("%s: %w\n%s", strings.Join(m.packages, ", "), err, out)
-		}
-		return nil
+	packages, paths := strings.Join(m.packages, ","), strings.Join(m.paths, ",")
+	layer, err := cached(filepath.Base(base)+"-"+m.name+"-"+digest(packages, paths, m.after), func(folder string) error {
+		return build("more", folder, base, packages, paths, m.after)
+	})
+	return layer + ":" + base, err
+}
+
+func (r recipe) rootFS() (string, error) {
+	packages := strings.Join(r.packages, ",")
+	return cached(r.suite+"-"+digest(rootfsScript, packages), func(folder string) error {
+		return build("base", folder, r.suite, packages)
 	})
 }
 
-func (r recipe) key() string {
-	sum := sha256.Sum256([]byte(r.suite + "\n" + strings.Join(r.packages, ",") + "\n" + r.after))
+func digest(of ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(of, "\n")))
 	return hex.EncodeToString(sum[:6])
 }
 
-// build makes the root at folder, which must not exist yet.
-func (r recipe) build(folder string) error {
-	// Several packages open /dev/null and the like as root: mmdebstrap mounts in a namespace of its own.
-	cmd := exec.Command("unshare", "--mount", "--propagation", "private",
-		"mmdebstrap", "--quiet", "--variant=minbase", `--aptopt=Apt::Install-Recommends "false"`, `--aptopt=Acquire::Languages "none"`,
-		// A root that was cut off is made again: nothing has to be on the disk at once.
-		"--dpkgopt=force-unsafe-io", "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
-		"--dpkgopt=path-exclude=/usr/share/doc/*",
-		"--customize-hook="+r.after, "--include="+strings.Join(r.packages, ","), r.suite, folder)
+// build runs rootfs.sh, which ends with this process: nothing writes to what another
+// process may take for its own.
+func build(what, folder string, arguments ...string) error {
+	cmd := exec.Command("unshare", append([]string{
+		"--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
+		"bash", "-c", rootfsScript, "rootfs", what, folder,
+	}, arguments...)...)
+	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	// The signal comes when the thread ends that started it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("mmdebstrap: %w\n%s", err, out)
+		return fmt.Errorf("rootfs.sh %s %s: %w\n%s", what, strings.Join(arguments, " "), err, out)
 	}
 	return nil
 }
@@ -130,12 +125,13 @@ var rootfs struct {
 }
 
 // RootFS is the folder of the operating system that labs boot, built or unpacked
-// where it isn't yet. Nobody may write below it.
+// where it isn't yet. Nobody may write below it. Others are folders in a row, the
+// upper first, with colons between them, as an overlay takes them.
 func RootFS() (string, error) {
 	rootfs.Do(func() {
 		given := os.Getenv(rootfsVariable)
 		if given == "" {
-			rootfs.folder, rootfs.err = cached(bookworm.suite+"-"+bookworm.key(), bookworm.build)
+			rootfs.folder, rootfs.err = bookworm.rootFS()
 			return
 		}
 		info, err := os.Stat(given)
@@ -143,14 +139,16 @@ func RootFS() (string, error) {
 		case err != nil:
 			rootfs.err = fmt.Errorf("%s: %w", rootfsVariable, err)
 		case info.IsDir():
-			rootfs.folder, rootfs.err = filepath.Abs(given)
+			if rootfs.folder, rootfs.err = filepath.Abs(given); rootfs.err == nil {
+				rootfs.err = layer(rootfs.folder, rootfsVariable)
+			}
 		default:
-			sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %s", given, info.Size(), info.ModTime()))
-			rootfs.folder, rootfs.err = cached("given-"+hex.EncodeToString(sum[:6]), func(folder string) error {
-				if err := os.Mkdir(folder, 0o755); err != nil {
+			rootfs.folder, rootfs.err = cached("given-"+digest(fmt.Sprintf("%s %d %s", given, info.Size(), info.ModTime())), func(folder string) error {
+				root := filepath.Join(folder, "root")
+				if err := os.Mkdir(root, 0o755); err != nil {
 					return err
 				}
-				if out, err := exec.Command("tar", "-x", "--xattrs", "--xattrs-include=*", "--numeric-owner", "-C", folder, "-f", given).CombinedOutput(); err != nil {
+				if out, err := exec.Command("tar", "-x", "--xattrs", "--xattrs-include=*", "--numeric-owner", "-C", root, "-f", given).CombinedOutput(); err != nil {
 					return fmt.Errorf("tar -x %s: %w\n%s", given, err, out)
 				}
 				return nil
@@ -160,8 +158,17 @@ func RootFS() (string, error) {
 	return rootfs.folder, rootfs.err
 }
 
-// cached is the folder of that name in the cache. One process makes it while
-// others wait; a half-made one never gets its name.
+// layer says why an overlay can't be made over a folder.
+func layer(folder, variable string) error {
+	if strings.ContainsAny(folder, `:,\`) {
+		return fmt.Errorf("an overlay can't be made over %q: no colon, comma or backslash in its path, set %s", folder, variable)
+	}
+	return nil
+}
+
+// cached is the folder of that name in the cache. One process makes it while others
+// wait for that one; fill leaves it in a folder of its own as "root", with "apt" for
+// what is made from it. One that is half made never gets the name.
 func cached(name string, fill func(folder string) error) (string, error) {
 	top := os.Getenv(cacheVariable)
 	if top == "" {
@@ -171,10 +178,17 @@ func cached(name string, fill func(folder string) error) (string, error) {
 		}
 		top = filepath.Join(user, "postern-lab")
 	}
+	if err := layer(top, cacheVariable); err != nil {
+		return "", err
+	}
+	folder := filepath.Join(top, name)
+	if _, err := os.Stat(folder); err == nil {
+		return folder, nil
+	}
 	if err := os.MkdirAll(top, 0o700); err != nil {
 		return "", err
 	}
-	lock, err := os.OpenFile(filepath.Join(top, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := os.OpenFile(folder+".lock", os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return "", err
 	}
@@ -182,17 +196,33 @@ func cached(name string, fill func(folder string) error) (string, error) {
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
 		return "", err
 	}
-	folder := filepath.Join(top, name)
 	if _, err := os.Stat(folder); err == nil {
 		return folder, nil
 	}
-	half := folder + ".half"
-	if err := os.RemoveAll(half); err != nil {
+	// Those of a process that was killed.
+	abandoned, err := filepath.Glob(folder + ".half-*")
+	if err != nil {
 		return "", err
 	}
+	for _, half := range append(abandoned, folder+".apt") {
+		if err := os.RemoveAll(half); err != nil {
+			return "", err
+		}
+	}
+	half, err := os.MkdirTemp(top, name+".half-")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = os.RemoveAll(half) }()
 	if err := fill(half); err != nil {
-		_ = os.RemoveAll(half)
 		return "", err
 	}
-	return folder, os.Rename(half, folder)
+	// After a power cut, files could have names and nothing in them.
+	if err := unix.Syncfs(int(lock.Fd())); err != nil {
+		return "", err
+	}
+	if err := os.Rename(filepath.Join(half, "apt"), folder+".apt"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	return folder, os.Rename(filepath.Join(half, "root"), folder)
 }
