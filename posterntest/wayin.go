@@ -165,7 +165,7 @@ func (a *App) agent(profile any) (ok bool, why string) {
 	return false, " (its instance profile is not in the app)"
 }
 
-// databases and where each keeps its security groups.
+// databaseGroups are where each kind of database keeps its security groups.
 var databaseGroups = map[string][]string{
 	"AWS::RDS::DBInstance":               {"VPCSecurityGroups"},
 	"AWS::RDS::DBCluster":                {"VpcSecurityGroupIds"},

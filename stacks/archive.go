@@ -14,6 +14,7 @@ import (
 	"github.com/postern-cdk/postern/constructs/bastion"
 	"github.com/postern-cdk/postern/constructs/trail"
 	"github.com/postern-cdk/postern/constructs/watch"
+	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/stacks/config"
 )
 
@@ -169,7 +170,7 @@ func (s *archiveStack) export(c *config.Config) {
 		s.ExportValue(s.archive.Bucket().BucketArn(), nil)
 	}
 	for _, group := range s.groups() {
-		s.ExportValue(group.LogGroupName(), nil)
+		s.ExportValue(attach.LogGroupName(group), nil)
 		s.ExportValue(group.LogGroupArn(), nil)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
-	"github.com/postern-cdk/postern/constructs/endpoints"
 	"github.com/postern-cdk/postern/constructs/monthlycost"
 	"github.com/postern-cdk/postern/constructs/watch"
 	"github.com/postern-cdk/postern/internal/tree"
@@ -87,7 +86,7 @@ func (p *Postern) sessionParts(c *config.Config) (sessions, bastion []constructs
 	for _, service := range p.network.endpoints.Services() {
 		made := p.network.endpoints.Node().FindChild(jsii.String(string(service)))
 		switch {
-		case service == endpoints.SSM, service == endpoints.SSMMessages, service == endpoints.EC2Messages:
+		case service.CarriesSessions():
 			sessions = append(sessions, made)
 		case p.access.bastion != nil && !slices.Contains(c.Endpoints.Services, string(service)):
 			bastion = append(bastion, made)

@@ -1,6 +1,8 @@
 package stacks
 
 import (
+	"slices"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -59,10 +61,11 @@ func (s *networkStack) fill(scope constructs.Construct, c *config.Config, a *arc
 	}
 }
 
-// export exports what the doors may import, whichever of it they import now.
-// With exports only for what is imported, moving a door from one subnet to
-// another would need an export gone that is still in use, and one in use that is
-// not there yet: no order of deploys gets past both.
+// export exports what the doors and the watch may import, whichever of it they
+// import now. With exports only for what is imported, moving a door from one subnet
+// to another would need an export gone that is still in use, and one in use that is
+// not there yet: no order of deploys gets past both. And giving up an alarm would
+// need the watch deployed before the network.
 func (s *networkStack) export(c *config.Config) {
 	if c.Network.Vpc == nil {
 		vpc := s.network.Vpc()
@@ -75,7 +78,19 @@ func (s *networkStack) export(c *config.Config) {
 	}
 	if s.endpoints != nil {
 		s.ExportValue(s.endpoints.SecurityGroup().SecurityGroupId(), nil)
+		for _, service := range s.watchable() {
+			s.ExportValue(s.endpoints.Dimensions(service)["VPC Endpoint Id"], nil)
+		}
 	}
+}
+
+// watchable are the services that sessions go through by an endpoint made here, which
+// the watch can read the metrics of.
+func (s *networkStack) watchable() []endpoints.Service {
+	if s.endpoints == nil {
+		return nil
+	}
+	return slices.DeleteFunc(s.endpoints.Services(), func(service endpoints.Service) bool { return !service.CarriesSessions() })
 }
 
 var nats = map[config.Nat]network.Nat{

@@ -44,7 +44,7 @@ func New(scope constructs.Construct, c *config.Config) *Postern {
 		p.network = newNetworkStack(scope, c, p.archive)
 		p.access = newAccessStack(scope, c, p.archive, p.network)
 	}
-	p.watch = newWatchStack(scope, c, p.archive, p.access)
+	p.watch = newWatchStack(scope, c, p.archive, p.network, p.access)
 	if p.replica != nil {
 		p.stacks = append(p.stacks, p.replica)
 	}

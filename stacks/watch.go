@@ -23,7 +23,7 @@ type watchStack struct {
 // Topic is where every alarm goes.
 func (s *watchStack) Topic() awssns.ITopic { return s.watch.Topic() }
 
-func newWatchStack(scope constructs.Construct, c *config.Config, a *archiveStack, d *accessStack) *watchStack {
+func newWatchStack(scope constructs.Construct, c *config.Config, a *archiveStack, n *networkStack, d *accessStack) *watchStack {
 	s := &watchStack{}
 	awscdk.NewStack_Override(s, scope, jsii.String(c.Name+"-Watch"), props(c, "Postern: what tells people."))
 	p := &watch.Props{
@@ -63,6 +63,9 @@ func newWatchStack(scope constructs.Construct, c *config.Config, a *archiveStack
 			FailedKeysPerTenMinutes: host.FailedKeysPerTenMinutes, InvalidUsersPerTenMinutes: host.InvalidUsersPerTenMinutes,
 			SudoPerTenMinutes: host.SudoPerTenMinutes, UnhealthyMinutes: host.UnhealthyMinutes,
 		})
+	}
+	if of := c.Watch.Endpoints; !of.NoAlarms && len(n.watchable()) > 0 {
+		s.watch.AddEndpoints(n.endpoints, &watch.EndpointOptions{DroppedPackets: of.DroppedPackets})
 	}
 	s.addNotices(c, a, d)
 	if account := c.Watch.Account; account.Alarms {

@@ -29,38 +29,21 @@ import (
 // with references as "<...>".
 func ownerOf(t *testing.T, all map[string]resource) (string, resource, map[string]any) {
 	t.Helper()
-	found := ofType(all, accountdefault.ResourceType)
-	require.Len(t, found, 1)
-	for id, r := range found {
-		text, ok := r.Properties["Content"].(string)
-		if !ok {
-			for _, part := range r.Properties["Content"].(map[string]any)["Fn::Join"].([]any)[1].([]any) {
-				if plain, ok := part.(string); ok {
-					text += plain
-				} else {
-					quoted := textOf(t, textOf(t, part))
-					text += "<" + quoted[1:len(quoted)-1] + ">"
-				}
+	id, r := onlyOf(t, all, accountdefault.ResourceType, "")
+	text, ok := r.Properties["Content"].(string)
+	if !ok {
+		for _, part := range r.Properties["Content"].(map[string]any)["Fn::Join"].([]any)[1].([]any) {
+			if plain, ok := part.(string); ok {
+				text += plain
+			} else {
+				quoted := textOf(t, textOf(t, part))
+				text += "<" + quoted[1:len(quoted)-1] + ">"
 			}
 		}
-		var content map[string]any
-		require.NoError(t, json.Unmarshal([]byte(text), &content), text)
-		return id, r, content
 	}
-	return "", resource{}, nil
-}
-
-// onlyOf is the only resource of a type whose logical ID begins like that.
-func onlyOf(t *testing.T, all map[string]resource, kind, name string) (string, resource) {
-	t.Helper()
-	var ids []string
-	for id := range ofType(all, kind) {
-		if strings.HasPrefix(id, name) {
-			ids = append(ids, id)
-		}
-	}
-	require.Len(t, ids, 1, kind+" "+name)
-	return ids[0], all[ids[0]]
+	var content map[string]any
+	require.NoError(t, json.Unmarshal([]byte(text), &content), text)
+	return id, r, content
 }
 
 func TestAccountDefaultByDefault(t *testing.T) {
@@ -265,9 +248,7 @@ func TestAccountHasOneDefault(t *testing.T) {
 	first, second := cdktest.StackIn(app, "A"), cdktest.StackIn(app, "B")
 	session.NewAccountDefault(first, "Account", nil)
 	session.NewAccountDefault(second, "Account", nil)
-	elsewhere := awscdk.NewStack(app, jsii.String("C"), &awscdk.StackProps{
-		Env: &awscdk.Environment{Account: jsii.String("123456789012"), Region: jsii.String("eu-west-1")},
-	})
+	elsewhere := cdktest.StackAt(app, "C", cdktest.Account, "eu-west-1")
 	session.NewAccountDefault(elsewhere, "Account", nil)
 	awsssm.NewCfnDocument(second, jsii.String("Theirs"), &awsssm.CfnDocumentProps{
 		Name: jsii.String("SSM-SessionManagerRunShell"), DocumentType: jsii.String("Session"), Content: map[string]any{"schemaVersion": "1.0", "sessionType": "Standard_Stream"},
@@ -281,9 +262,7 @@ func TestAccountHasOneDefault(t *testing.T) {
 func TestAccountDefaultInEveryPartition(t *testing.T) {
 	for region, partition := range map[string]string{"us-east-1": "aws", "cn-north-1": "aws-cn", "us-gov-west-1": "aws-us-gov"} {
 		app := cdktest.NewApp(t)
-		stack := awscdk.NewStack(app, jsii.String("Test"), &awscdk.StackProps{
-			Env: &awscdk.Environment{Account: jsii.String("123456789012"), Region: &region},
-		})
+		stack := cdktest.StackAt(app, "Test", cdktest.Account, region)
 		everybody := session.NewAccountDefault(stack, "Account", nil)
 		everybody.AllowRole(newHostRole(stack, "Hosts"))
 		text := textOf(t, cdktest.Template(stack).ToJSON())

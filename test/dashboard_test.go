@@ -37,29 +37,12 @@ func widgetsOf(t *testing.T, stack awscdk.Stack) []drawn {
 	t.Helper()
 	body := byLogicalName(t, cdktest.Template(stack), "AWS::CloudWatch::Dashboard")["WatchDashboard"]["Properties"].(map[string]any)["DashboardBody"]
 	var parsed struct{ Widgets []drawn }
-	text := joined(body)
+	text := joined(body, "reference")
 	require.NoError(t, json.Unmarshal([]byte(text), &parsed), text)
 	return parsed.Widgets
 }
 
-// joined is a text with its references left out.
-func joined(value any) string {
-	switch value := value.(type) {
-	case string:
-		return value
-	case map[string]any:
-		if join, ok := value["Fn::Join"].([]any); ok {
-			var b strings.Builder
-			for _, part := range join[1].([]any) {
-				b.WriteString(joined(part))
-			}
-			return b.String()
-		}
-	}
-	return "reference"
-}
-
-// watched is a watch with some hosts and everything that can be shown.
+// watchedHosts is a stack with a watch of some hosts and everything that can be shown.
 func watchedHosts(t *testing.T, hosts int) awscdk.Stack {
 	t.Helper()
 	stack := cdktest.NewStack(t)

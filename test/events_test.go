@@ -63,7 +63,8 @@ func TestNoticesOfCalls(t *testing.T) {
 			assert.Equal(t, []string{
 				"WatchAttemptsRefused", "WatchRootUsed", "WatchSerialConsoleUsed",
 				"WatchSessionsDefaultDocument", "WatchSessionsEnded", "WatchSessionsResumed", "WatchSessionsStarted",
-				"WatchTamperingDoors", "WatchTamperingPorts", "WatchTamperingRecords", "WatchTamperingTopics", "WatchTamperingWatch",
+				"WatchTamperingAlarms", "WatchTamperingDelivery", "WatchTamperingDeployment", "WatchTamperingDoors", "WatchTamperingPorts", "WatchTamperingRecords",
+				"WatchTamperingTopics", "WatchTamperingWatch",
 				"WatchTunnelsKeyPushed", "WatchTunnelsOpened",
 			}, slices.Sorted(maps.Keys(rules)))
 			for id, rule := range rules {
@@ -76,10 +77,15 @@ func TestNoticesOfCalls(t *testing.T) {
 			assert.NotContains(t, patterns["WatchTamperingRecords"], `},{"Ref":"Archive`, "what is named twice is told of once")
 			assert.Contains(t, patterns["WatchTamperingRecords"], `"keyId":[{"suffix":{"Ref":"ArchiveKey`)
 			assert.Contains(t, patterns["WatchTamperingRecords"], `"logGroupName":[{"Ref":"ArchiveSessions`)
-			assert.Contains(t, patterns["WatchTamperingRecords"], `"name":[{"Ref":"WatchTamperingWatch`, "the rule that tells of it is told of")
+			assert.Contains(t, patterns["WatchTamperingDelivery"], `"name":[{"Ref":"WatchTamperingWatch`, "the rule that tells of it is told of")
+			assert.Contains(t, patterns["WatchTamperingDelivery"], `"queueUrl":[{"suffix":{"Fn::Join":["",["/",{"Fn::GetAtt":["WatchNoticesUndelivered`)
+			assert.Contains(t, patterns["WatchTamperingDelivery"], `"keyId":[{"suffix":{"Ref":"WatchKey`, "nobody else tells of it")
+			assert.NotContains(t, patterns["WatchTamperingDelivery"], "lambda", "there is no function")
 			assert.Contains(t, patterns["WatchTamperingDoors"], `"Postern-Shell",{"suffix":":document/Postern-Shell"}`)
 			assert.Contains(t, patterns["WatchTamperingTopics"], `"topicArn":[{"Ref":"WatchTopic`)
 			assert.Contains(t, patterns["WatchTamperingWatch"], `{"prefix":"Test-"}`)
+			assert.Contains(t, patterns["WatchTamperingWatch"], `"targets":{"arn":[{"anything-but":[{"Ref":"WatchTopic`)
+			assert.Contains(t, patterns["WatchTamperingAlarms"], `{"prefix":"Test-"}`)
 
 			alarms := byLogicalName(t, template, "AWS::CloudWatch::Alarm")
 			assert.Equal(t, []string{"WatchNoticesLost"}, slices.Sorted(maps.Keys(alarms)), "one for all kinds of notices")
@@ -88,6 +94,92 @@ func TestNoticesOfCalls(t *testing.T) {
 			assert.Empty(t, warningsOf(stack))
 		})
 	}
+}
+
+// What tells of a deployment's changes to the watch knows the rules that would tell of
+// them, itself too, and is the last to go with the stack.
+func TestTheWatchTellsOfItsEnd(t *testing.T) {
+	for name, p := range map[string]watch.Props{
+		"by rules":        {ExistingTrail: true, Emails: []string{"a@example.com", "b@example.com"}},
+		"by the function": usual,
+		"with chat":       {ExistingTrail: true, Emails: []string{"a@example.com"}, Slack: &watch.Slack{WorkspaceID: "T012ABCDEFG", ChannelID: "C012ABCDEFG"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stack := cdktest.NewStack(t)
+			watch.New(stack, "Watch", &p).AddTamperNotices(nil)
+			text, err := json.Marshal(*cdktest.Template(stack).ToJSON())
+			require.NoError(t, err)
+			var template struct{ Resources map[string]map[string]any }
+			require.NoError(t, json.Unmarshal(text, &template))
+			resources := template.Resources
+			var id string
+			var guards []string
+			for _, logical := range slices.Sorted(maps.Keys(resources)) {
+				switch {
+				case strings.HasPrefix(logical, "WatchTamperingDeployment") && !strings.Contains(logical, "Permission"):
+					id = logical
+					guards = append(guards, logical)
+				case resources[logical]["Type"] != "AWS::Events::Rule":
+				case strings.HasPrefix(logical, "WatchTamperingWatch"), strings.HasPrefix(logical, "WatchTamperingAlarms"),
+					strings.HasPrefix(logical, "WatchTamperingDelivery"), strings.HasPrefix(logical, "WatchTamperingTopics"):
+					guards = append(guards, logical)
+				}
+			}
+			last := resources[id]
+			detail := last["Properties"].(map[string]any)["EventPattern"].(map[string]any)["detail"].(map[string]any)
+			assert.JSONEq(t, `[{"Ref":"AWS::StackId"}]`, textOf(t, detail["stack-id"]))
+			ways := detail["$or"].([]any)
+			require.Len(t, ways, 2)
+			changed := texts(ways[0].(map[string]any)["logical-resource-id"])
+			assert.Equal(t, guards, slices.Sorted(slices.Values(changed)))
+			gone := texts(ways[1].(map[string]any)["logical-resource-id"])
+			require.Len(t, gone, 1, "the end of the stack is told once")
+			assert.Equal(t, changed[0], gone[0])
+			assert.True(t, strings.HasPrefix(gone[0], "WatchTamperingWatch"), gone[0])
+
+			// CloudFormation deletes what depends on another before the other.
+			assert.Contains(t, texts(resources[gone[0]]["DependsOn"]), id)
+			way := texts(last["DependsOn"])
+			for logical, resource := range resources {
+				switch resource["Type"] {
+				case "AWS::SNS::TopicPolicy", "AWS::SNS::Subscription", "AWS::Chatbot::SlackChannelConfiguration":
+					assert.Contains(t, way, logical)
+				case "AWS::Lambda::Permission":
+					if strings.HasPrefix(logical, "WatchTamperingDeployment") {
+						assert.Contains(t, texts(resources[gone[0]]["DependsOn"]), logical)
+					}
+				}
+			}
+		})
+	}
+
+	// A topic of one's own is not the stack's to keep.
+	stack := cdktest.NewStack(t)
+	mine := awssns.NewTopic(stack, jsii.String("Mine"), &awssns.TopicProps{MasterKey: awskms.NewKey(stack, jsii.String("MyKey"), nil)})
+	watch.New(stack, "Watch", &watch.Props{Topic: mine, ExistingTrail: true}).AddTamperNotices(nil)
+	template := cdktest.Template(stack)
+	rules := byLogicalName(t, template, "AWS::Events::Rule")
+	assert.NotContains(t, textOf(t, rules["WatchTamperingDeployment"]["DependsOn"]), "Mine")
+	assert.Contains(t, patternsOf(t, rules)["WatchTamperingDelivery"], `"keyId":[{"suffix":{"Ref":"MyKey`)
+}
+
+func texts(list any) []string {
+	var all []string
+	items, _ := list.([]any)
+	for _, item := range items {
+		all = append(all, item.(string))
+	}
+	return all
+}
+
+// Of a key that keeps records, too, one notice tells.
+func TestOneNoticeOfAKey(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	records := archive.New(stack, "Archive", nil)
+	watch.New(stack, "Watch", &watch.Props{Key: records.Key(), ExistingTrail: true}).AddTamperNotices(&watch.TamperNotices{Keys: []awskms.IKey{records.Key()}})
+	patterns := patternsOf(t, byLogicalName(t, cdktest.Template(stack), "AWS::Events::Rule"))
+	assert.Contains(t, patterns["WatchTamperingRecords"], "kms.amazonaws.com")
+	assert.NotContains(t, patterns["WatchTamperingDelivery"], "kms.amazonaws.com")
 }
 
 // EventBridge takes 2,048 characters. Many names make more rules, and none is lost.
@@ -292,7 +384,7 @@ func TestChat(t *testing.T) {
 		assert.True(t, json.Valid([]byte(chat)), chat)
 		assert.Contains(t, chat, `"source":"custom"`, id)
 	}
-	assert.Contains(t, patternsOf(t, byLogicalName(t, template, "AWS::Events::Rule"))["WatchTamperingTopics"], `{"Ref":"WatchChatTopic`, "it is told of, too")
+	assert.Contains(t, patternsOf(t, byLogicalName(t, template, "AWS::Events::Rule"))["WatchTamperingTopics2"], `{"Ref":"WatchChatTopic`, "it is told of, too")
 	assert.Empty(t, warningsOf(stack), "the channels are told")
 }
 

@@ -22,14 +22,8 @@ import (
 // solePropertiesOf returns the properties of the only resource of a type, as JSON.
 func solePropertiesOf(t *testing.T, stack awscdk.Stack, kind string) string {
 	t.Helper()
-	found := ofType(resourcesOf(t, cdktest.Template(stack)), kind)
-	require.Len(t, found, 1)
-	for id, r := range found {
-		text, err := json.Marshal(r.Properties)
-		require.NoError(t, err)
-		return id + " " + string(text)
-	}
-	return ""
+	id, r := onlyOf(t, resourcesOf(t, cdktest.Template(stack)), kind, "")
+	return id + " " + textOf(t, r.Properties)
 }
 
 func TestInstanceConnectDefaults(t *testing.T) {

@@ -34,9 +34,7 @@ const (
 
 // evidenceIn makes a stack in the log account.
 func evidenceIn(app awscdk.App) awscdk.Stack {
-	return awscdk.NewStack(app, jsii.String("Evidence"), &awscdk.StackProps{
-		Env: &awscdk.Environment{Account: jsii.String(logAccount), Region: jsii.String("us-east-1")},
-	})
+	return cdktest.StackAt(app, "Evidence", logAccount, "us-east-1")
 }
 
 func central(stack awscdk.Stack) *archive.LogAccount {

@@ -188,9 +188,7 @@ func TestWatchOfHours(t *testing.T) {
 
 func TestNoticesInOtherPartitions(t *testing.T) {
 	for region, partition := range map[string]string{"cn-north-1": "aws-cn", "us-gov-west-1": "aws-us-gov"} {
-		stack := awscdk.NewStack(cdktest.NewApp(t), jsii.String(region), &awscdk.StackProps{
-			Env: &awscdk.Environment{Account: jsii.String("123456789012"), Region: jsii.String(region)},
-		})
+		stack := cdktest.StackAt(cdktest.NewApp(t), region, cdktest.Account, region)
 		watch.New(stack, "Watch", trailKnown).AddBreakGlass(emergencyIn(stack, "OnCall", "Emergency"))
 		assert.Contains(t, textOf(t, byLogicalName(t, cdktest.Template(stack), "AWS::Events::Rule")),
 			"arn:"+partition+":ssm:"+region+":123456789012:document/Emergency")

@@ -375,29 +375,16 @@ func TestOperatorHours(t *testing.T) {
 // what CloudFormation fills in.
 func flatDefinition(t *testing.T, template assertions.Template) map[string]any {
 	t.Helper()
-	machines := ofType(resourcesOf(t, template), "AWS::StepFunctions::StateMachine")
-	require.Len(t, machines, 1)
-	var text strings.Builder
-	for _, r := range machines {
-		for _, part := range r.Properties["DefinitionString"].(map[string]any)["Fn::Join"].([]any)[1].([]any) {
-			if s, ok := part.(string); ok {
-				assert.NotContains(t, s, "${", "a substitution")
-				text.WriteString(s)
-			} else {
-				text.WriteString("X")
-			}
-		}
-	}
+	text := joined(one(t, resourcesOf(t, template), "AWS::StepFunctions::StateMachine")["DefinitionString"], "X")
+	assert.NotContains(t, text, "${", "a substitution")
 	var definition map[string]any
-	require.NoError(t, json.Unmarshal([]byte(text.String()), &definition))
+	require.NoError(t, json.Unmarshal([]byte(text), &definition))
 	return definition
 }
 
 func TestOperatorWithoutFlagsAndInOtherPartitions(t *testing.T) {
 	for _, region := range []string{"cn-north-1", "us-gov-west-1"} {
-		stack := awscdk.NewStack(cdktest.NewAppWithoutFlags(t), jsii.String("Test"), &awscdk.StackProps{
-			Env: &awscdk.Environment{Account: jsii.String("123456789012"), Region: &region},
-		})
+		stack := cdktest.StackAt(cdktest.NewAppWithoutFlags(t), "Test", cdktest.Account, region)
 		operator.New(stack, "People", &operator.Props{
 			Roles: []awsiam.IRole{newPeople(stack)}, Shell: []operator.Door{shellDoor}, PermissionSet: false,
 			Only: operator.Only{MFA: true, Weekly: []operator.Window{{From: time.Hour, Until: 2 * time.Hour}}},

@@ -16,9 +16,7 @@ import (
 
 // overThere is a stack in another Region than cdktest's.
 func overThere(app awscdk.App, id string) awscdk.Stack {
-	return awscdk.NewStack(app, jsii.String(id), &awscdk.StackProps{
-		Env: &awscdk.Environment{Account: jsii.String("123456789012"), Region: jsii.String("eu-central-1")},
-	})
+	return cdktest.StackAt(app, id, cdktest.Account, "eu-central-1")
 }
 
 func TestReplica(t *testing.T) {

@@ -57,14 +57,10 @@ func (h *shellHost) SessionTag() (key, value string) {
 // documentOf is the only document of a template.
 func documentOf(t *testing.T, template assertions.Template) (resource, map[string]any) {
 	t.Helper()
-	found := ofType(resourcesOf(t, template), "AWS::SSM::Document")
-	require.Len(t, found, 1)
-	for _, r := range found {
-		content, ok := r.Properties["Content"].(map[string]any)
-		require.True(t, ok, "the content is an object")
-		return r, content
-	}
-	return resource{}, nil
+	_, r := onlyOf(t, resourcesOf(t, template), "AWS::SSM::Document", "")
+	content, ok := r.Properties["Content"].(map[string]any)
+	require.True(t, ok, "the content is an object")
+	return r, content
 }
 
 // hostActions are what the host policy of a template allows, by action: the
@@ -443,7 +439,7 @@ func TestSessionFaults(t *testing.T) {
 	t.Run("one name in two Regions", func(t *testing.T) {
 		app := cdktest.NewApp(t)
 		session.NewSSH(cdktest.StackIn(app, "First"), "A", &session.SSHProps{Name: "Shell"})
-		second := awscdk.NewStack(app, jsii.String("Second"), &awscdk.StackProps{Env: &awscdk.Environment{Account: jsii.String("123456789012"), Region: jsii.String("eu-west-1")}})
+		second := cdktest.StackAt(app, "Second", cdktest.Account, "eu-west-1")
 		session.NewSSH(second, "A", &session.SSHProps{Name: "Shell"})
 		cdktest.Template(second)
 	})
@@ -628,7 +624,7 @@ func TestSessionReachesItsKey(t *testing.T) {
 func TestSessionInOtherPartitions(t *testing.T) {
 	for _, where := range []struct{ region, partition string }{{"cn-north-1", "aws-cn"}, {"us-gov-west-1", "aws-us-gov"}} {
 		app := cdktest.NewApp(t)
-		stack := awscdk.NewStack(app, jsii.String("Test"), &awscdk.StackProps{Env: &awscdk.Environment{Account: jsii.String("123456789012"), Region: &where.region}})
+		stack := cdktest.StackAt(app, "Test", cdktest.Account, where.region)
 		shell, ssh := session.NewPreferences(stack, "Shell", nil), session.NewSSH(stack, "SSH", nil)
 		host := newShellHost(stack, "Host")
 		shell.AllowHost(host)

@@ -6,11 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -52,12 +54,12 @@ endpoints: {services: [kms, secretsmanager]}
 bastion: {address: none, image: ami-0123456789abcdef0, spot: true, allowedCidrs: [10.99.0.0/16]}
 instanceConnect: {preserveClientIp: true}
 session: {keyArn: "arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-000000000000", runAs: {tagOnly: true}, noMaxDuration: true, shellProfile: {linux: exec bash, windows: date}}
-watch: {topicArn: "arn:aws:sns:eu-west-1:123456789012:pager"}
+watch: {topicArn: "arn:aws:sns:eu-west-1:123456789012:pager", endpoints: {droppedPackets: 500}}
 `,
 	"balanced": `
 archive: {objectLock: off}
 network: {nat: one}
-endpoints: {privateDnsOff: true, existing: [logs]}
+endpoints: {privateDnsOff: true, existing: [logs, ssm]}
 bastion: {address: networkLoadBalancer, allowedCidrs: [203.0.113.0/24], image: latestAtDeploy}
 `,
 	"isolated": `
@@ -133,7 +135,7 @@ compliance: {rules: true, existingRecorder: true, without: [encrypted-volumes], 
 	"quiet": `
 archive: {inventory: weekly}
 trail: {arn: "arn:aws:cloudtrail:us-east-1:123456789012:trail/Audit", logGroupName: audit}
-watch: {noQueries: true, events: {noTampering: true, noSerialConsole: true, noFailedAttempts: true}}
+watch: {noQueries: true, endpoints: {noAlarms: true}, events: {noTampering: true, noSerialConsole: true, noFailedAttempts: true}}
 monthlyCost: {absent: true}
 `,
 	"logaccount": `
@@ -236,6 +238,7 @@ func TestStacks(t *testing.T) {
 		{"refer one way", stacksReferOneWay},
 		{"are safe and useful by default", defaultIsSafeAndUseful},
 		{"are configured", configurationReachesTheTemplates},
+		{"hand out what they made", stacksHandOutWhatTheyMade},
 	} {
 		t.Run(ask.name, func(t *testing.T) { ask.of(t, apps) })
 	}
@@ -318,17 +321,6 @@ func stacksReferOneWay(t *testing.T, apps map[string]synthesized) {
 			}
 		}
 	}
-}
-
-// one returns the properties of the only resource of a type.
-func one(t *testing.T, all map[string]resource, kind string) map[string]any {
-	t.Helper()
-	found := ofType(all, kind)
-	require.Len(t, found, 1, kind)
-	for _, r := range found {
-		return r.Properties
-	}
-	return nil
 }
 
 func defaultIsSafeAndUseful(t *testing.T, apps map[string]synthesized) {
@@ -426,11 +418,17 @@ func configurationReachesTheTemplates(t *testing.T, apps map[string]synthesized)
 	assert.Subset(t, told, []string{
 		"Tells that a session was started", "Tells that a session was resumed", "Tells that a session was started with the account's default document",
 		"Tells that what keeps records was changed", "Tells that what lets people in was changed", "Tells that port 22 or 3389 was opened",
-		"Tells that rules or alarms of the watch were changed", "Tells that a serial console was used", "Tells that access was refused",
+		"Tells that rules of the watch were changed", "Tells that a serial console was used", "Tells that access was refused",
 	})
 	assert.Empty(t, ofType(apps["quiet"].template(t, "Postern-Watch"), "AWS::Events::Rule"), "notices that were given up")
 	assert.Empty(t, ofType(apps["quiet"].template(t, "Postern-Watch"), "AWS::Logs::QueryDefinition"))
 	assert.Empty(t, ofType(apps["quiet"].template(t, "Postern-Archive"), "AWS::CloudTrail::Trail"), "there is one")
+	for name, want := range map[string]map[string]float64{
+		"default": {"ssm": 100, "ssmmessages": 100}, "private": {"ssm": 500, "ssmmessages": 500}, "balanced": {"ssmmessages": 100}, "doorless": {"ssm": 100, "ssmmessages": 100},
+		"quiet": {}, "existing": {}, "logaccount": {},
+	} {
+		assert.Equal(t, want, endpointAlarms(t, apps[name]), "%s: packets that endpoints may drop, by service", name)
+	}
 	assert.Contains(t, textOf(t, open.template(t, "Gate-Watch")), `"anything-but":["AWS-StartSSHSession"`)
 
 	private := apps["private"]
@@ -491,6 +489,32 @@ func configurationReachesTheTemplates(t *testing.T, apps map[string]synthesized)
 	assert.Empty(t, ofType(existing.template(t, "Postern-Archive"), "AWS::S3::Bucket"))
 }
 
+// endpointAlarms are the thresholds of alarms on endpoints that the door's alarm of
+// Session Manager tells of, by service.
+func endpointAlarms(t *testing.T, s synthesized) map[string]float64 {
+	t.Helper()
+	stacks := s.postern.Stacks()
+	watch := s.template(t, *stacks[len(stacks)-1].StackName())
+	var told string
+	for id, door := range ofType(watch, "AWS::CloudWatch::CompositeAlarm") {
+		if strings.HasPrefix(id, "WatchSessionManagerDoor") {
+			told += textOf(t, door.Properties["AlarmRule"])
+		}
+	}
+	found := map[string]float64{}
+	for id, alarm := range ofType(watch, "AWS::CloudWatch::Alarm") {
+		if alarm.Properties["MetricName"] != "PacketsDropped" {
+			continue
+		}
+		assert.Contains(t, told, `"`+id+`"`, "nobody tells of it")
+		dimensions := textOf(t, alarm.Properties["Dimensions"])
+		service := regexp.MustCompile(`\.([a-z0-9]+)"\]\]\}\},|\.([a-z0-9]+)"\},\{"Name":"VPC Endpoint Id","Value":`).FindStringSubmatch(dimensions)
+		require.NotNil(t, service, dimensions)
+		found[service[1]+service[2]] = alarm.Properties["Threshold"].(float64)
+	}
+	return found
+}
+
 func lockOf(t *testing.T, archive map[string]resource) any {
 	t.Helper()
 	for _, bucket := range ofType(archive, "AWS::S3::Bucket") {
@@ -508,4 +532,32 @@ func TestStacksOfNothingAreLeftOut(t *testing.T) {
 	assert.Equal(t, "Postern-Access", *s.postern.Stacks()[0].StackName())
 	_, err := os.Stat(filepath.Join(s.assembly, "Postern-Archive.template.json"))
 	assert.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// What a user's own stacks go on from, and nil for what the configuration leaves out.
+func stacksHandOutWhatTheyMade(t *testing.T, apps map[string]synthesized) {
+	made := func(name string) string {
+		p := apps[name].postern
+		return strings.Join([]string{
+			pathOf(p.Replica()), pathOf(p.Archive()), pathOf(p.Trail()), pathOf(p.Network()), pathOf(p.Endpoints()),
+			pathOf(p.Bastion()), pathOf(p.InstanceConnect()), pathOf(p.Watch()), pathOf(p.MonthlyCost()),
+		}, " ")
+	}
+	doors := "Postern-Access/Bastion Postern-Access/InstanceConnect Postern-Watch/Watch Postern-Watch/MonthlyCost"
+	assert.Equal(t, "- Postern-Archive/Archive Postern-Archive/Trail Postern-Network/Network Postern-Network/Endpoints "+doors, made("default"))
+	assert.Equal(t, "Postern-Replica/Replica Postern-Archive/Archive Postern-Archive/Trail Postern-Network/Network Postern-Network/Endpoints "+doors, made("evidence"))
+	assert.Equal(t, "- Postern-Archive/Archive Postern-Archive/Trail Postern-Access/Network - "+doors, made("existing"))
+	assert.Equal(t, "- Logs-Archive/Archive - - - - - Logs-Watch/Watch Logs-Watch/MonthlyCost", made("logaccount"))
+}
+
+// pathOf is where a construct stands, or "-" for nil.
+func pathOf[C interface {
+	comparable
+	constructs.IConstruct
+}](c C) string {
+	var none C
+	if c == none {
+		return "-"
+	}
+	return *c.Node().Path()
 }

@@ -3,6 +3,8 @@ package test_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,6 +43,26 @@ func ofType(all map[string]resource, kind string) map[string]resource {
 		}
 	}
 	return kept
+}
+
+// onlyOf is the only resource of a type whose logical ID begins like that, or of all with "".
+func onlyOf(t *testing.T, all map[string]resource, kind, name string) (string, resource) {
+	t.Helper()
+	var ids []string
+	for id := range ofType(all, kind) {
+		if strings.HasPrefix(id, name) {
+			ids = append(ids, id)
+		}
+	}
+	require.Len(t, ids, 1, kind+" "+name)
+	return ids[0], all[ids[0]]
+}
+
+// one returns the properties of the only resource of a type.
+func one(t *testing.T, all map[string]resource, kind string) map[string]any {
+	t.Helper()
+	_, r := onlyOf(t, all, kind, "")
+	return r.Properties
 }
 
 // countTypes counts the resources of a template by type.
@@ -104,4 +126,50 @@ func sidsOf(t *testing.T, document any) []string {
 		}
 	}
 	return sids
+}
+
+// joined is a text of a template with something in the place of each reference.
+func joined(value any, reference string) string {
+	switch value := value.(type) {
+	case string:
+		return value
+	case map[string]any:
+		if join, ok := value["Fn::Join"].([]any); ok {
+			var b strings.Builder
+			for _, part := range join[1].([]any) {
+				b.WriteString(joined(part, reference))
+			}
+			return b.String()
+		}
+	}
+	return reference
+}
+
+func only(t *testing.T, template assertions.Template, kind string) map[string]any {
+	t.Helper()
+	found := byLogicalName(t, template, kind)
+	require.Len(t, found, 1, kind)
+	for _, resource := range found {
+		return resource
+	}
+	return nil
+}
+
+func propertiesOf(t *testing.T, template assertions.Template, kind, id string) map[string]any {
+	t.Helper()
+	found := byLogicalName(t, template, kind)
+	require.Contains(t, found, id, slices.Collect(maps.Keys(found)))
+	properties, _ := found[id]["Properties"].(map[string]any)
+	return properties
+}
+
+func logicalIDOf(t *testing.T, template assertions.Template, kind, id string) string {
+	t.Helper()
+	for full := range *template.FindResources(&kind, nil) {
+		if len(full) > 8 && full[:len(full)-8] == id {
+			return full
+		}
+	}
+	require.Fail(t, "not found", id)
+	return ""
 }

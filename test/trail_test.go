@@ -19,17 +19,6 @@ import (
 	"github.com/postern-cdk/postern/internal/cdktest"
 )
 
-// onlyTrail is the one trail of a stack.
-func onlyTrail(t *testing.T, all map[string]resource) (string, resource) {
-	t.Helper()
-	trails := ofType(all, "AWS::CloudTrail::Trail")
-	require.Len(t, trails, 1)
-	for id, r := range trails {
-		return id, r
-	}
-	return "", resource{}
-}
-
 func TestTrailByDefault(t *testing.T) {
 	for name, app := range map[string]awscdk.App{
 		"with flags":    cdktest.NewApp(t),
@@ -40,7 +29,7 @@ func TestTrailByDefault(t *testing.T) {
 			made := trail.New(stack, "Trail", nil)
 			template := cdktest.Template(stack)
 			all := resourcesOf(t, template)
-			_, r := onlyTrail(t, all)
+			_, r := onlyOf(t, all, "AWS::CloudTrail::Trail", "")
 
 			assert.Equal(t, map[string]int{
 				"AWS::CloudTrail::Trail": 1, "AWS::KMS::Key": 1, "AWS::S3::Bucket": 2, "AWS::S3::BucketPolicy": 2,
@@ -97,7 +86,7 @@ func TestTrailWithEverything(t *testing.T) {
 	})
 	template := cdktest.Template(stack)
 	all := resourcesOf(t, template)
-	_, r := onlyTrail(t, all)
+	_, r := onlyOf(t, all, "AWS::CloudTrail::Trail", "")
 	p := r.Properties
 
 	assert.Equal(t, "Audit", p["TrailName"])
@@ -165,7 +154,7 @@ func TestTrailIntoOwnBucket(t *testing.T) {
 	require.Len(t, keys, 1)
 	assert.Equal(t, []string{"CloudTrailEncrypt", "CloudTrailCheck", "CloudWatchLogs"},
 		sidsOf(t, keys["TrailKey"]["Properties"].(map[string]any)["KeyPolicy"]), "what a trail and its log group need, and no more")
-	_, r := onlyTrail(t, resourcesOf(t, template))
+	_, r := onlyOf(t, resourcesOf(t, template), "AWS::CloudTrail::Trail", "")
 	assert.Contains(t, textOf(t, r.DependsOn), "MinePolicy")
 	assert.Equal(t, "Test/Trail/Key", *made.Key().Node().Path())
 	assert.Equal(t, "Test/Mine", *made.Bucket().Node().Path())
@@ -187,7 +176,7 @@ func TestTrailWithImportedCollaborators(t *testing.T) {
 	})
 	template := cdktest.Template(stack)
 	assert.Empty(t, byLogicalName(t, template, "AWS::KMS::Key"))
-	_, r := onlyTrail(t, resourcesOf(t, template))
+	_, r := onlyOf(t, resourcesOf(t, template), "AWS::CloudTrail::Trail", "")
 	assert.Equal(t, "central-logs", r.Properties["S3BucketName"])
 	warnings := warningsOf(stack)
 	slices.Sort(warnings)
@@ -207,7 +196,7 @@ func TestTrailIntoLogAccount(t *testing.T) {
 	a := archive.New(stack, "Archive", &archive.Props{LogAccount: central(stack)})
 	made := trail.New(stack, "Trail", &trail.Props{Bucket: a.Bucket(), WithLogGroup: true})
 	template := cdktest.Template(stack)
-	_, r := onlyTrail(t, resourcesOf(t, template))
+	_, r := onlyOf(t, resourcesOf(t, template), "AWS::CloudTrail::Trail", "")
 	assert.Equal(t, "trail", r.Properties["S3KeyPrefix"])
 	assert.Equal(t, *made.Key().KeyArn(), *a.Bucket().EncryptionKey().KeyArn(), "the log account's")
 	assert.Contains(t, textOf(t, r.Properties["KMSKeyId"]), "arn:aws:kms:")

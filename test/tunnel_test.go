@@ -1,7 +1,6 @@
 package test_test
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -69,13 +68,6 @@ func tunnelContent(t *testing.T, all map[string]resource, id string) map[string]
 	return content
 }
 
-func asJSON(t *testing.T, value any) string {
-	t.Helper()
-	text, err := json.Marshal(value)
-	require.NoError(t, err)
-	return string(text)
-}
-
 // tunnelledBastion is a bastion with tunnels of each kind through it.
 type tunnelledBastion struct {
 	bastion  *bastion.Bastion
@@ -127,30 +119,30 @@ func TestTunnelsThroughABastion(t *testing.T) {
 			assert.Equal(t, "Test-OrdersTunnel", properties["Name"])
 			content := tunnelContent(t, x.all, orders[0])
 			assert.Equal(t, "Port", content["sessionType"])
-			assert.JSONEq(t, `{"idleSessionTimeout": "20", "maxSessionDuration": "720"}`, asJSON(t, content["inputs"]))
+			assert.JSONEq(t, `{"idleSessionTimeout": "20", "maxSessionDuration": "720"}`, textOf(t, content["inputs"]))
 			assert.JSONEq(t, `{
 				"host": {"Fn::GetAtt": ["Orders", "Endpoint.Address"]}, "portNumber": {"Fn::GetAtt": ["Orders", "Endpoint.Port"]},
 				"type": "LocalPortForwarding", "localPortNumber": "{{ localPortNumber }}"
-			}`, asJSON(t, content["properties"]))
+			}`, textOf(t, content["properties"]))
 			assert.Equal(t, []string{"localPortNumber"}, keys(content["parameters"]), "nothing else is the caller's choice")
 			assert.Equal(t, "0", content["parameters"].(map[string]any)["localPortNumber"].(map[string]any)["default"])
 
 			reader := tunnelContent(t, x.all, resourcesNamed(x.all, "AWS::SSM::Document", "Reader")[0])
-			assert.JSONEq(t, `{"Fn::Join": ["", ["reader.", {"Fn::GetAtt": ["Orders", "Endpoint.Address"]}]]}`, asJSON(t, reader["properties"].(map[string]any)["host"]))
+			assert.JSONEq(t, `{"Fn::Join": ["", ["reader.", {"Fn::GetAtt": ["Orders", "Endpoint.Address"]}]]}`, textOf(t, reader["properties"].(map[string]any)["host"]))
 			search := tunnelContent(t, x.all, resourcesNamed(x.all, "AWS::SSM::Document", "Search")[0])["properties"].(map[string]any)
 			assert.Equal(t, "443", search["portNumber"])
 			assert.Equal(t, "vpc-search.us-east-1.es.amazonaws.com", search["host"])
 			proxy := tunnelContent(t, x.all, resourcesNamed(x.all, "AWS::SSM::Document", "Proxy")[0])["properties"].(map[string]any)
 			assert.Equal(t, "orders.proxy-abc.us-east-1.rds.amazonaws.com:3306", proxy["host"].(string)+":"+proxy["portNumber"].(string))
 			cache := tunnelContent(t, x.all, resourcesNamed(x.all, "AWS::SSM::Document", "CacheTunnel")[0])
-			assert.JSONEq(t, `{"Fn::GetAtt": ["Cache", "Endpoint.Port"]}`, asJSON(t, cache["properties"].(map[string]any)["portNumber"]))
+			assert.JSONEq(t, `{"Fn::GetAtt": ["Cache", "Endpoint.Port"]}`, textOf(t, cache["properties"].(map[string]any)["portNumber"]))
 
 			console := x.all[resourcesNamed(x.all, "AWS::SSM::Document", "Console")[0]].Properties
 			assert.Equal(t, "Console-8080", console["Name"])
 			content = console["Content"].(map[string]any)
 			assert.Equal(t, "The console", content["description"])
-			assert.JSONEq(t, `{"idleSessionTimeout": "5", "maxSessionDuration": "60"}`, asJSON(t, content["inputs"]))
-			assert.JSONEq(t, `{"portNumber": "8080", "type": "LocalPortForwarding", "localPortNumber": "{{ localPortNumber }}"}`, asJSON(t, content["properties"]))
+			assert.JSONEq(t, `{"idleSessionTimeout": "5", "maxSessionDuration": "60"}`, textOf(t, content["inputs"]))
+			assert.JSONEq(t, `{"portNumber": "8080", "type": "LocalPortForwarding", "localPortNumber": "{{ localPortNumber }}"}`, textOf(t, content["properties"]))
 			assert.Equal(t, "18080", content["parameters"].(map[string]any)["localPortNumber"].(map[string]any)["default"])
 		})
 	}
@@ -164,6 +156,27 @@ func keys(value any) []string {
 	return all
 }
 
+func TestTunnelToAServerlessCache(t *testing.T) {
+	stack := cdktest.NewStack(t)
+	vpc := userVpc(stack)
+	cache := newDatabase(stack, "Cache", vpc)
+	session.NewTunnel(stack, "Tunnel", &session.TunnelProps{
+		To:      session.ServerlessCache(cache, cache.SecurityGroup),
+		Via:     session.Target{InstanceIDs: []string{"i-0123456789abcdef0"}},
+		Through: newGroup(stack, "Through", vpc),
+	})
+	template := cdktest.Template(stack)
+	_, content := documentOf(t, template)
+	assert.JSONEq(t, `{
+		"host": {"Fn::GetAtt": ["Cache", "Endpoint.Address"]}, "portNumber": {"Fn::GetAtt": ["Cache", "Endpoint.Port"]},
+		"type": "LocalPortForwarding", "localPortNumber": "{{ localPortNumber }}"
+	}`, textOf(t, content["properties"]))
+	rule := one(t, resourcesOf(t, template), "AWS::EC2::SecurityGroupIngress")
+	assert.Contains(t, textOf(t, rule["GroupId"]), "CacheGroup")
+	assert.Contains(t, textOf(t, rule["SourceSecurityGroupId"]), "Through")
+	assert.JSONEq(t, `{"Fn::GetAtt": ["Cache", "Endpoint.Port"]}`, textOf(t, rule["FromPort"]))
+}
+
 // The way is open for tunnels, once for each target, and for nobody's programs on
 // the host.
 func TestTunnelsOpenTheWay(t *testing.T) {
@@ -172,7 +185,7 @@ func TestTunnelsOpenTheWay(t *testing.T) {
 	for _, kind := range []string{"AWS::EC2::SecurityGroupEgress", "AWS::EC2::SecurityGroupIngress"} {
 		for _, r := range ofType(x.all, kind) {
 			assert.Equal(t, r.Properties["FromPort"], r.Properties["ToPort"])
-			rules = append(rules, strings.TrimPrefix(kind, "AWS::EC2::SecurityGroup")+" "+asJSON(t, r.Properties["FromPort"])+" "+r.Properties["Description"].(string))
+			rules = append(rules, strings.TrimPrefix(kind, "AWS::EC2::SecurityGroup")+" "+textOf(t, r.Properties["FromPort"])+" "+r.Properties["Description"].(string))
 		}
 	}
 	assert.ElementsMatch(t, []string{
@@ -193,10 +206,10 @@ func TestTunnelGrant(t *testing.T) {
 	var text string
 	var starts []map[string]any
 	for _, r := range policies {
-		text = asJSON(t, r.Properties["PolicyDocument"])
+		text = textOf(t, r.Properties["PolicyDocument"])
 		for _, one := range r.Properties["PolicyDocument"].(map[string]any)["Statement"].([]any) {
 			statement := one.(map[string]any)
-			if strings.Contains(asJSON(t, statement["Action"]), "ssm:StartSession") {
+			if strings.Contains(textOf(t, statement["Action"]), "ssm:StartSession") {
 				starts = append(starts, statement)
 			}
 		}
@@ -251,7 +264,7 @@ func TestTunnelThroughOtherHosts(t *testing.T) {
 		found := ofType(all, kind)
 		require.Len(t, found, 1, kind)
 		for _, r := range found {
-			assert.JSONEq(t, `{"Fn::GetAtt":["Orders","Endpoint.Port"]}`, asJSON(t, r.Properties["FromPort"]))
+			assert.JSONEq(t, `{"Fn::GetAtt":["Orders","Endpoint.Port"]}`, textOf(t, r.Properties["FromPort"]))
 			assert.Equal(t, "Tunnel Test-Opened", r.Properties["Description"])
 		}
 	}
@@ -382,7 +395,7 @@ func TestRelay(t *testing.T) {
 		}
 	}
 	content := tunnelContent(t, all, resourcesNamed(all, "AWS::SSM::Document", "Tunnel")[0])
-	assert.JSONEq(t, `{"portNumber": "1080", "type": "LocalPortForwarding", "localPortNumber": "{{ localPortNumber }}"}`, asJSON(t, content["properties"]))
+	assert.JSONEq(t, `{"portNumber": "1080", "type": "LocalPortForwarding", "localPortNumber": "{{ localPortNumber }}"}`, textOf(t, content["properties"]))
 	assert.Equal(t, "Tunnel to port 1080 of the instance, from Test/Tunnel", content["description"])
 	assert.Equal(t, "Test-Tunnel", tunnel.DocumentName())
 

@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
 
+	// For its effect on the process that the CDK runs in.
+	_ "github.com/postern-cdk/postern/internal/nodeheap"
 	"github.com/postern-cdk/postern/stacks"
 	"github.com/postern-cdk/postern/stacks/config"
 )

@@ -83,10 +83,8 @@ func (a *Archive) newKey() awskms.IKey {
 		})
 	}
 	if !attach.ToKey(key, policy.ArchiveKeyStatements(a.scope)) {
-		tree.Warn(a, "archive-key-policy",
-			"the policy of the imported Key can't be changed from here: see that it has these statements, or log groups, "+
-				"flow logs, trails, notices and encrypted volumes will fail:\n"+
-				policy.Lines(policy.ArchiveKeyStatements(policy.Placeholders())))
+		attach.Ask(a, "archive-key-policy", "Key", "log groups, flow logs, trails, notices and encrypted volumes will fail",
+			policy.ArchiveKeyStatements(policy.Placeholders()))
 	}
 	return key
 }
@@ -127,10 +125,8 @@ func (a *Archive) logAccess(bucket awss3.Bucket) {
 	statements := policy.AccessLogStatements(a.scope, *a.accessLogBucket.BucketArn(), accessLogPrefix, a.sourceOf(bucket, a.accessLogBucket))
 	if !attach.ToBucket(a.accessLogBucket, statements) {
 		scope := policy.Placeholders()
-		tree.Warn(a, "archive-access-log-policy",
-			"the policy of the imported AccessLogBucket can't be changed from here: see that it has this statement, "+
-				"or S3 will deliver no access logs:\n"+policy.Lines(policy.AccessLogStatements(
-				scope, "arn:"+scope.Partition+":s3:::ACCESS_LOG_BUCKET", accessLogPrefix, "arn:"+scope.Partition+":s3:::BUCKET")))
+		attach.Ask(a, "archive-access-log-policy", "AccessLogBucket", "S3 will deliver no access logs",
+			policy.AccessLogStatements(scope, scope.Bucket("ACCESS_LOG_BUCKET"), accessLogPrefix, scope.Bucket("BUCKET")))
 	}
 }
 

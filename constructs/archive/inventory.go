@@ -6,7 +6,6 @@ import (
 
 	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/policy"
-	"github.com/postern-cdk/postern/internal/tree"
 )
 
 const inventoryPrefix = "inventory"
@@ -63,18 +62,15 @@ func (a *Archive) takeInventory(bucket awss3.Bucket) {
 	source := a.sourceOf(bucket, to)
 	if !attach.ToBucket(to, policy.InventoryStatements(a.scope, *to.BucketArn(), inventoryPrefix+"/", source)) {
 		scope := policy.Placeholders()
-		tree.Warn(a, "archive-inventory-policy",
-			"the policy of the imported bucket that Inventory goes to can't be changed from here: see that it has this statement, "+
-				"or S3 will deliver no lists:\n"+policy.Lines(policy.InventoryStatements(
-				scope, "arn:"+scope.Partition+":s3:::INVENTORY_BUCKET", inventoryPrefix+"/", "arn:"+scope.Partition+":s3:::BUCKET")))
+		attach.Ask(a, "archive-inventory-policy", "bucket that Inventory goes to", "S3 will deliver no lists",
+			policy.InventoryStatements(scope, scope.Bucket("INVENTORY_BUCKET"), inventoryPrefix+"/", scope.Bucket("BUCKET")))
 	}
 	key := to.EncryptionKey()
 	if key == nil {
 		return
 	}
 	if !attach.ToKey(key, policy.InventoryKeyStatements(a.scope)) {
-		tree.Warn(a, "archive-inventory-key-policy",
-			"the policy of the imported key of the bucket that Inventory goes to can't be changed from here: see that it has this statement, "+
-				"or S3 will deliver no lists:\n"+policy.Lines(policy.InventoryKeyStatements(policy.Placeholders())))
+		attach.Ask(a, "archive-inventory-key-policy", "key of the bucket that Inventory goes to", "S3 will deliver no lists",
+			policy.InventoryKeyStatements(policy.Placeholders()))
 	}
 }

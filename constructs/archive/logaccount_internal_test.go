@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/postern-cdk/postern/internal/cdktest"
 )
 
 func TestSourcesWithDefaults(t *testing.T) {
@@ -47,12 +49,7 @@ func TestSourcesValidate(t *testing.T) {
 		"the rest of org": {Sources{OrganizationID: "o-a1b2c3d4e5/r-ab12"}, `OrganizationID: "o-a1b2c3d4e5/r-ab12" is not the ID of an organization: write it as AWS Organizations does, such as "o-a1b2c3d4e5"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := test.sources.withDefaults().validate()
-			if test.want == "" {
-				require.NoError(t, err)
-				return
-			}
-			require.EqualError(t, err, test.want)
+			cdktest.EqualError(t, test.sources.withDefaults().validate(), test.want)
 		})
 	}
 }
@@ -105,12 +102,7 @@ func TestLogAccountProps(t *testing.T) {
 			"deploy an archive with Sources to eu-central-1 in the log account, too, and paste its outputs"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := test.props.validate(test.account, test.region)
-			if test.want == "" {
-				require.NoError(t, err)
-				return
-			}
-			require.EqualError(t, err, test.want)
+			cdktest.EqualError(t, test.props.validate(test.account, test.region), test.want)
 		})
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
+	"github.com/postern-cdk/postern/internal/cdktest"
 	"github.com/postern-cdk/postern/internal/check"
 )
 
@@ -106,11 +106,7 @@ func TestLogGroupOptionsValidate(t *testing.T) {
 			o := test.options.withDefaults(&p)
 			var faults check.Faults
 			o.validate(&faults)
-			if test.want == "" {
-				require.NoError(t, faults.Err())
-				return
-			}
-			require.EqualError(t, faults.Err(), test.want)
+			cdktest.EqualError(t, faults.Err(), test.want)
 		})
 	}
 }

@@ -179,12 +179,7 @@ func TestValidate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := test.props.withDefaults()
-			err := p.validate()
-			if test.want == "" {
-				require.NoError(t, err)
-				return
-			}
-			require.EqualError(t, err, test.want)
+			cdktest.EqualError(t, p.validate(), test.want)
 		})
 	}
 }
@@ -227,12 +222,7 @@ func TestReplicaProps(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := test.props.archiveProps()
-			err := validateReplicaProps(&p, test.name, test.made, test.region)
-			if test.want == "" {
-				require.NoError(t, err)
-				return
-			}
-			require.EqualError(t, err, test.want)
+			cdktest.EqualError(t, validateReplicaProps(&p, test.name, test.made, test.region), test.want)
 		})
 	}
 }

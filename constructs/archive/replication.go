@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/policy"
 	"github.com/postern-cdk/postern/internal/tree"
@@ -24,7 +25,7 @@ func (a *Archive) replicate(bucket awss3.Bucket) {
 		// S3 takes only a destination that exists.
 		stack.AddStackDependency(awscdk.Stack_Of(to.replica), nil)
 	}
-	arn := "arn:" + a.scope.Partition + ":s3:::" + to.BucketName
+	arn := a.scope.Bucket(to.BucketName)
 	keyARN := policy.Scope{Partition: a.scope.Partition, Region: to.Region, Account: a.scope.Account}.ARN("kms", to.KeyAlias)
 
 	// S3 documents no aws:SourceAccount or aws:SourceArn here: what keeps others from
@@ -38,14 +39,10 @@ func (a *Archive) replicate(bucket awss3.Bucket) {
 		DestinationARN: arn, DestinationRegion: to.Region, DestinationKeyAlias: to.KeyAlias,
 		Locked: a.props.ObjectLock.Mode != LockOff,
 	}.Statements(a.scope)
-	document := []any{}
-	for _, s := range statements {
-		document = append(document, s.Object())
-	}
 	rights := awsiam.NewManagedPolicy(a, jsii.String("ReplicationPolicy"), &awsiam.ManagedPolicyProps{
 		Description: jsii.String("How S3 copies " + *a.Node().Path()),
 		Roles:       &[]awsiam.IRole{role},
-		Document:    awsiam.PolicyDocument_FromJson(map[string]any{"Version": "2012-10-17", "Statement": document}),
+		Document:    attach.Document(statements),
 	})
 	tree.Acknowledge(rights,
 		"All objects of one bucket are copied to one other. The key there is limited by its alias, as its ARN is not known in this Region.",

@@ -160,15 +160,13 @@ func (a *Archive) receive() {
 	sources := a.props.Sources.policy()
 	arn := *a.bucket.BucketArn()
 	if !attach.ToKey(a.key, sources.KeyStatements(a.scope)) {
-		tree.Warn(a, "archive-source-key-policy",
-			"the policy of the imported Key can't be changed from here: see that it has these statements, or nothing of the sources can be written:\n"+
-				policy.Lines(sources.KeyStatements(policy.Placeholders())))
+		attach.Ask(a, "archive-source-key-policy", "Key", "nothing of the sources can be written",
+			sources.KeyStatements(policy.Placeholders()))
 	}
 	if !attach.ToBucket(a.bucket, sources.BucketStatements(a.scope, arn)) {
 		scope := policy.Placeholders()
-		tree.Warn(a, "archive-source-bucket-policy",
-			"the policy of the imported Bucket can't be changed from here: see that it has these statements, or nothing of the sources can be written:\n"+
-				policy.Lines(sources.BucketStatements(scope, "arn:"+scope.Partition+":s3:::BUCKET")))
+		attach.Ask(a, "archive-source-bucket-policy", "Bucket", "nothing of the sources can be written",
+			sources.BucketStatements(scope, scope.Bucket("BUCKET")))
 	}
 
 	scope := constructs.NewConstruct(a, jsii.String("Sources"))

@@ -126,20 +126,7 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 	key := b.key(&p)
 	b.keys = key
 	b.makeRecords(&p, made)
-	b.logGroups = map[settings.Log]awslogs.ILogGroup{}
-	for _, k := range p.LogGroups.list() {
-		b.logGroups[k.kind] = k.group
-	}
-	b.logGroup = p.LogGroup
-	if b.logGroup == nil {
-		b.logGroup = awslogs.NewLogGroup(b, jsii.String("LogGroup"), &awslogs.LogGroupProps{
-			EncryptionKey: key,
-			Retention:     awslogs.RetentionDays_ONE_YEAR,
-			RemovalPolicy: awscdk.RemovalPolicy_RETAIN,
-			// What happened on a bastion is evidence.
-			DeletionProtectionEnabled: jsii.Bool(true),
-		})
-	}
+	b.useLogGroups(&p, key)
 	b.makeSecurityGroup(&p)
 	for _, target := range p.Host.Relay.Targets {
 		if target.Peer != nil {
@@ -160,6 +147,34 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 	if p.HostedZone != nil && b.elasticIP != nil {
 		b.address = b.addRecord(&p, map[string]any{"TTL": "60", "ResourceRecords": []string{b.address}})
 	}
+	b.useEndpoints(&p, where)
+	b.open = p.Address != AddressNone && len(p.AllowedCidrs)+len(p.AllowedPrefixLists) > 0
+	if p.Address != AddressNone && !b.open {
+		tree.Warn(b, "bastion-no-ingress", "the bastion has a public address that nobody may connect to: name networks in "+
+			"AllowedCidrs or AllowedPrefixLists, or leave Address out")
+	}
+	return b
+}
+
+func (b *Bastion) useLogGroups(p *Props, key awskms.IKey) {
+	b.logGroups = map[settings.Log]awslogs.ILogGroup{}
+	for _, k := range p.LogGroups.list() {
+		b.logGroups[k.kind] = k.group
+	}
+	b.logGroup = p.LogGroup
+	if b.logGroup == nil {
+		b.logGroup = awslogs.NewLogGroup(b, jsii.String("LogGroup"), &awslogs.LogGroupProps{
+			EncryptionKey: key,
+			Retention:     awslogs.RetentionDays_ONE_YEAR,
+			RemovalPolicy: awscdk.RemovalPolicy_RETAIN,
+			// What happened on a bastion is evidence.
+			DeletionProtectionEnabled: jsii.Bool(true),
+		})
+	}
+}
+
+// useEndpoints gives the host its way to the services, and looks that there is one.
+func (b *Bastion) useEndpoints(p *Props, where placement) {
 	if p.Endpoints != nil {
 		if where.closed {
 			p.Endpoints.Require(services...)
@@ -184,12 +199,6 @@ func New(scope constructs.Construct, id string, props *Props) *Bastion {
 	access.Services = services
 	access.S3 = true // packages come from there
 	accesspath.Check(b, &access)
-	b.open = p.Address != AddressNone && len(p.AllowedCidrs)+len(p.AllowedPrefixLists) > 0
-	if p.Address != AddressNone && !b.open {
-		tree.Warn(b, "bastion-no-ingress", "the bastion has a public address that nobody may connect to: name networks in "+
-			"AllowedCidrs or AllowedPrefixLists, or leave Address out")
-	}
-	return b
 }
 
 // render makes the user data before what it names: those values are asked for
@@ -210,7 +219,7 @@ func (b *Bastion) render(p *Props, stack, sha256 string) (*host.UserData, error)
 	config.EgressPorts = late(func() *string { return jsii.String(ports(b.ports)) })
 	config.LogGroups = map[settings.Log]string{}
 	for _, k := range p.LogGroups.list() {
-		config.LogGroups[k.kind] = *k.group.LogGroupName()
+		config.LogGroups[k.kind] = attach.LogGroupName(k.group)
 	}
 	config.Region = b.scope.Region
 	config.StackName = stack

@@ -14,6 +14,7 @@ import (
 	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/host/bundle"
+	"github.com/postern-cdk/postern/internal/policy"
 	"github.com/postern-cdk/postern/internal/tree"
 )
 
@@ -89,16 +90,15 @@ func (b *Bastion) logGroupArns(p *Props) []string {
 
 // recordStatements let the host fetch its bundle, put records where nobody
 // deletes them, and read who has an account.
-func (b *Bastion) recordStatements(p *Props) []any {
-	object := func(bucket, key string) string { return "arn:" + b.scope.Partition + ":s3:::" + bucket + "/" + key }
+func (b *Bastion) recordStatements(p *Props) []policy.Statement {
 	records, people := *b.bucket.BucketArn(), *b.peopleBucket.BucketArn()
 	read := []string{people + "/" + b.peoplePrefix + "*"}
 	if key := p.Host.Certificates.RevocationKey; key != "" && !strings.HasPrefix(key, b.peoplePrefix) {
 		read = append(read, people+"/"+key)
 	}
-	statements := []any{
+	statements := []policy.Statement{
 		// A key of the bootstrap bucket lets in everybody of the account through S3.
-		allow("Bundle", []string{object(*b.bundle.BucketName, *b.bundle.ObjectKey)}, nil, "s3:GetObject"),
+		allow("Bundle", []string{b.scope.Bucket(*b.bundle.BucketName + "/" + *b.bundle.ObjectKey)}, nil, "s3:GetObject"),
 		allow("Records", []string{records + "/" + b.recordPrefix + "*"}, nil, "s3:PutObject"),
 		allow("PeopleNames", []string{people}, is("s3:prefix", b.peoplePrefix), "s3:ListBucket"),
 		allow("PeopleKeys", read, nil, "s3:GetObject"),
@@ -130,10 +130,10 @@ func (b *Bastion) keyOf(field string, bucket awss3.IBucket) awskms.IKey {
 // allowBucketKey allows what S3 asks of KMS for the bucket's objects: its context
 // is the bucket with an S3 Bucket Key and the object without.
 // See https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html.
-func (b *Bastion) allowBucketKey(sid string, key awskms.IKey, bucketArn, action string) any {
-	return allow(sid, []string{*key.KeyArn()}, map[string]any{
-		"StringEquals": map[string]any{"kms:ViaService": "s3." + b.scope.Region + ".amazonaws.com"},
-		"StringLike":   map[string]any{"kms:EncryptionContext:aws:s3:arn": []string{bucketArn, bucketArn + "/*"}},
+func (b *Bastion) allowBucketKey(sid string, key awskms.IKey, bucketArn, action string) policy.Statement {
+	return allow(sid, []string{*key.KeyArn()}, policy.Condition{
+		"StringEquals": {"kms:ViaService": {"s3." + b.scope.Region + ".amazonaws.com"}},
+		"StringLike":   {"kms:EncryptionContext:aws:s3:arn": {bucketArn, bucketArn + "/*"}},
 	}, action)
 }
 
@@ -141,23 +141,23 @@ func (b *Bastion) allowBucketKey(sid string, key awskms.IKey, bucketArn, action 
 // replaces, and people's one-time secrets, which another device replaces and a removal
 // deletes.
 // See https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-policy-conditions.html.
-func (b *Bastion) parameterStatements() []any {
+func (b *Bastion) parameterStatements() []policy.Statement {
 	if b.parameters == "" {
 		return nil
 	}
-	path := "arn:" + b.scope.Partition + ":ssm:" + b.scope.Region + ":" + b.scope.Account + ":parameter" + b.parameters
+	path := b.scope.ARN("ssm", "parameter"+b.parameters)
 	hostKeys, factors, known := path+"/host-keys/*", path+"/totp/*", path+"/known_hosts"
 	secret := []string{hostKeys, factors}
-	return []any{
+	return []policy.Statement{
 		allow("Kept", append([]string{path + "/host-certs/*", known}, secret...), nil,
 			"ssm:GetParameter", "ssm:GetParameters"),
 		allow("Keep", []string{hostKeys}, is("ssm:Overwrite", "false"), "ssm:PutParameter"),
 		allow("Factors", []string{factors}, nil, "ssm:DeleteParameter", "ssm:PutParameter"),
 		allow("Publish", []string{known}, nil, "ssm:PutParameter"),
 		// See https://docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html.
-		allow("KeptKey", []string{*b.keys.KeyArn()}, map[string]any{
-			"StringEquals": map[string]any{"kms:ViaService": "ssm." + b.scope.Region + ".amazonaws.com"},
-			"StringLike":   map[string]any{"kms:EncryptionContext:PARAMETER_ARN": secret},
+		allow("KeptKey", []string{*b.keys.KeyArn()}, policy.Condition{
+			"StringEquals": {"kms:ViaService": {"ssm." + b.scope.Region + ".amazonaws.com"}},
+			"StringLike":   {"kms:EncryptionContext:PARAMETER_ARN": secret},
 		}, "kms:Decrypt", "kms:Encrypt"),
 	}
 }

@@ -42,8 +42,7 @@ func (b *Bastion) key(p *Props) awskms.IKey {
 		return statements
 	}
 	if !attach.ToKey(key, needs(b.scope)) {
-		tree.Warn(b, "bastion-key-policy", "the policy of the imported Key can't be changed from here: see that it has these statements, "+
-			"or no instance will start:\n"+policy.Lines(needs(policy.Placeholders())))
+		attach.Ask(b, "bastion-key-policy", "Key", "no instance will start", needs(policy.Placeholders()))
 	}
 	return key
 }
@@ -59,7 +58,7 @@ func (b *Bastion) makeRole(p *Props) []constructs.IDependable {
 			PermissionsBoundary: p.PermissionsBoundary,
 		})
 	}
-	statements := []any{
+	statements := []policy.Statement{
 		allow("Sessions", []string{"*"}, nil,
 			"ssm:UpdateInstanceInformation",
 			"ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
@@ -72,7 +71,7 @@ func (b *Bastion) makeRole(p *Props) []constructs.IDependable {
 		allow("Ready", []string{*awscdk.Aws_STACK_ID()}, nil, "cloudformation:SignalResource"),
 		// By tag, as the group waits for this policy.
 		// See https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2autoscaling.html.
-		allow("InService", []string{"arn:" + b.scope.Partition + ":autoscaling:" + b.scope.Region + ":" + b.scope.Account + ":autoScalingGroup:*:autoScalingGroupName/*"},
+		allow("InService", []string{b.scope.ARN("autoscaling", "autoScalingGroup:*:autoScalingGroupName/*")},
 			is("aws:ResourceTag/"+groupTag, b.own), "autoscaling:CompleteLifecycleAction"),
 	}
 	if b.elasticIP != nil {
@@ -81,8 +80,8 @@ func (b *Bastion) makeRole(p *Props) []constructs.IDependable {
 		// See https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html.
 		allocation := *b.elasticIP.AttrAllocationId()
 		statements = append(statements,
-			allow("Address", []string{b.ec2Arn("elastic-ip/" + allocation)}, nil, "ec2:AssociateAddress"),
-			allow("AddressHolders", []string{b.ec2Arn("instance/*"), b.ec2Arn("network-interface/*")},
+			allow("Address", []string{b.scope.ARN("ec2", "elastic-ip/"+allocation)}, nil, "ec2:AssociateAddress"),
+			allow("AddressHolders", []string{b.scope.ARN("ec2", "instance/*"), b.scope.ARN("ec2", "network-interface/*")},
 				is("aws:ResourceTag/"+addressTag, allocation), "ec2:AssociateAddress"),
 		)
 	}
@@ -96,30 +95,20 @@ func (b *Bastion) makeRole(p *Props) []constructs.IDependable {
 	}
 }
 
-func (b *Bastion) makePolicy(id, description string, statements []any, why string) awsiam.ManagedPolicy {
+func (b *Bastion) makePolicy(id, description string, statements []policy.Statement, why string) awsiam.ManagedPolicy {
 	managed := awsiam.NewManagedPolicy(b, &id, &awsiam.ManagedPolicyProps{
 		Description: &description,
 		Roles:       &[]awsiam.IRole{b.role},
-		// Whole, in one call: a statement each would be as many.
-		Document: awsiam.PolicyDocument_FromJson(map[string]any{"Version": "2012-10-17", "Statement": statements}),
+		Document:    attach.Document(statements),
 	})
 	tree.Acknowledge(managed, why, "AwsSolutions-IAM5")
 	return managed
 }
 
-func (b *Bastion) ec2Arn(resource string) string {
-	return "arn:" + b.scope.Partition + ":ec2:" + b.scope.Region + ":" + b.scope.Account + ":" + resource
+func allow(sid string, resources []string, conditions policy.Condition, actions ...string) policy.Statement {
+	return policy.Statement{Sid: sid, Effect: policy.Allow, Action: actions, Resource: resources, Condition: conditions}
 }
 
-// allow is a statement as JSON.
-func allow(sid string, resources []string, conditions map[string]any, actions ...string) any {
-	statement := map[string]any{"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
-	if conditions != nil {
-		statement["Condition"] = conditions
-	}
-	return statement
-}
-
-func is(key, value string) map[string]any {
-	return map[string]any{"StringEquals": map[string]any{key: value}}
+func is(key, value string) policy.Condition {
+	return policy.Condition{"StringEquals": {key: {value}}}
 }

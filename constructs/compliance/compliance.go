@@ -8,6 +8,8 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/postern-cdk/postern/internal/attach"
+	"github.com/postern-cdk/postern/internal/policy"
 	"github.com/postern-cdk/postern/internal/tree"
 )
 
@@ -93,17 +95,17 @@ func (c *Compliance) scan(s *CisScan) {
 	}
 	// The session of a scan has no resource.
 	// docs.aws.amazon.com/service-authorization/latest/reference/list_amazoninspector2.html
-	policy := awsiam.NewManagedPolicy(c, jsii.String("CisScanPolicy"), &awsiam.ManagedPolicyProps{
+	session := awsiam.NewManagedPolicy(c, jsii.String("CisScanPolicy"), &awsiam.ManagedPolicyProps{
 		Description: jsii.String("Lets instances be scanned against the CIS benchmark: " + *c.Node().Path()),
 		Roles:       &roles,
-		Document: awsiam.PolicyDocument_FromJson(map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
-			"Sid": "CisScan", "Effect": "Allow", "Resource": []any{"*"},
-			"Action": []any{
+		Document: attach.Document([]policy.Statement{{
+			Sid: "CisScan", Effect: policy.Allow, Resource: []string{"*"},
+			Action: []string{
 				"inspector2:SendCisSessionHealth", "inspector2:SendCisSessionTelemetry", "inspector2:StartCisSession", "inspector2:StopCisSession",
 			},
-		}}}),
+		}}),
 	})
-	tree.Acknowledge(policy, "The session of a CIS scan is no resource that a policy could name.", "AwsSolutions-IAM5")
+	tree.Acknowledge(session, "The session of a CIS scan is no resource that a policy could name.", "AwsSolutions-IAM5")
 	awscdk.NewCfnResource(c, jsii.String("CisScan"), &awscdk.CfnResourceProps{
 		Type: jsii.String("AWS::InspectorV2::CisScanConfiguration"),
 		Properties: &map[string]any{

@@ -60,12 +60,7 @@ func TestValidate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := test.props.withDefaults()
-			err := p.validate()
-			if test.want == "" {
-				require.NoError(t, err)
-				return
-			}
-			require.EqualError(t, err, test.want)
+			cdktest.EqualError(t, p.validate(), test.want)
 		})
 	}
 }

@@ -35,6 +35,12 @@ const (
 
 var known = []Service{SSM, SSMMessages, EC2Messages, EC2, Logs, KMS, Monitoring, CloudFormation, AutoScaling, SecretsManager}
 
+// CarriesSessions tells whether sessions of Session Manager go through the service's
+// endpoint.
+//
+// docs.aws.amazon.com/systems-manager/latest/userguide/setup-create-vpc.html
+func (s Service) CarriesSessions() bool { return s == SSM || s == SSMMessages || s == EC2Messages }
+
 // Known returns all services, [S3] last.
 func Known() []Service { return append(slices.Clone(known), S3) }
 

@@ -3,6 +3,8 @@ package monthlycost
 import (
 	"fmt"
 	"math"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -98,84 +100,135 @@ func (m *MonthlyCost) output(stack awscdk.Stack, name string) {
 	})
 }
 
-// count prices what the tree holds.
+// count prices what the tree holds. Each call to the CDK is half a millisecond, and a
+// tree has hundreds of resources: it asks for as little of each as it can.
 func (m *MonthlyCost) count(s *survey.Survey) []Figure {
-	owners := map[string]int{}
+	rest := len(m.props.Parts)
+	parts := make([]int, len(s.Nodes))
+	for i := range parts {
+		parts[i] = rest
+	}
+	var all []constructs.IConstruct
+	part := map[constructs.IConstruct]int{}
 	for i := range m.props.Parts {
 		for _, construct := range m.props.Parts[i].Of {
-			owners[*construct.Node().Path()] = i
+			all, part[construct] = append(all, construct), i
 		}
 	}
-	within := map[string]int{}
-	for _, construct := range m.props.Within {
-		within[*construct.Node().Path()] = 1
-	}
+	each(s, all, func(i int, construct constructs.IConstruct) { parts[i] = part[construct] })
+	within := make([]bool, len(s.Nodes))
+	each(s, m.props.Within, func(i int, _ constructs.IConstruct) { within[i] = true })
+
 	var resources []cost.Resource
-	var parts []int
-	for _, node := range s.Nodes {
+	var owners, priced []int
+	var asked []awscdk.CfnResource
+	types := map[reflect.Type]string{}
+	for i, node := range s.Nodes {
 		resource, ok := node.(awscdk.CfnResource)
-		if !ok {
+		if !ok || len(m.props.Within) > 0 && !within[i] {
 			continue
 		}
-		kind := *resource.CfnResourceType()
-		if cost.Free(kind) && kind != "AWS::EC2::LaunchTemplate" && kind != "AWS::AutoScaling::ScheduledAction" {
+		kind := kindOf(types, resource)
+		template := kind == "AWS::EC2::LaunchTemplate"
+		if cost.Free(kind) && !template && kind != "AWS::AutoScaling::ScheduledAction" {
 			continue
 		}
-		path := *resource.ToString()
-		if len(within) > 0 && owner(within, path, 0) == 0 {
-			continue
+		if !cost.Plain(kind) || template {
+			priced, asked = append(priced, len(resources)), append(asked, resource)
 		}
-		found := cost.Resource{Type: kind}
-		if !cost.Plain(kind) || kind == "AWS::EC2::LaunchTemplate" {
-			stack := resource.Stack()
-			found.Stack = *stack.ArtifactId()
-			found.LogicalID, _ = stack.Resolve(resource.LogicalId()).(string)
-			found.Properties = properties(stack, resource)
-		}
-		resources = append(resources, found)
-		parts = append(parts, owner(owners, path, len(m.props.Parts)))
+		resources, owners = append(resources, cost.Resource{Type: kind}), append(owners, parts[i])
 	}
-	items := make([][]cost.Item, len(m.props.Parts)+1)
+	fill(s, resources, priced, asked)
+	items := make([][]cost.Item, rest+1)
 	for _, charge := range cost.Of(resources) {
-		part := parts[charge.Of]
-		items[part] = append(items[part], charge.Item)
+		items[owners[charge.Of]] = append(items[owners[charge.Of]], charge.Item)
 	}
 	var figures []Figure
-	all := Figure{Name: total}
+	sum := Figure{Name: total}
 	for i := range items {
 		figure := Figure{Name: m.props.RestName, lines: cost.Estimate(items[i])}
-		if i < len(m.props.Parts) {
+		if i < rest {
 			figure.Name = m.props.Parts[i].Name
 		}
 		figure.sum = figure.lines.Sum()
-		all.sum = all.sum.Add(figure.sum)
+		sum.sum = sum.sum.Add(figure.sum)
 		figures = append(figures, figure)
 	}
-	return append(figures, all)
+	return append(figures, sum)
 }
 
-// owner is the part of the nearest construct above a path.
-func owner(owners map[string]int, path string, rest int) int {
-	for {
-		if part, ok := owners[path]; ok {
-			return part
+// each visits the nodes at and below constructs; what is below several of them is
+// visited last for the nearest.
+func each(s *survey.Survey, of []constructs.IConstruct, visit func(i int, construct constructs.IConstruct)) {
+	type span struct {
+		construct   constructs.IConstruct
+		first, last int
+	}
+	var spans []span
+	for _, construct := range of {
+		first, last := s.Range(construct)
+		spans = append(spans, span{construct, first, last})
+	}
+	slices.SortStableFunc(spans, func(a, b span) int { return a.first - b.first })
+	for _, span := range spans {
+		for i := span.first; i < span.last; i++ {
+			visit(i, span.construct)
 		}
-		slash := strings.LastIndexByte(path, '/')
-		if slash < 0 {
-			return rest
-		}
-		path = path[:slash]
 	}
 }
 
-// properties are a resource's as its template will have them.
-func properties(stack awscdk.Stack, resource awscdk.CfnResource) map[string]any {
-	given := resource.CfnProperties()
-	if given == nil {
-		return nil
+// kindOf is a resource's type, which those of one class of the CDK share.
+func kindOf(types map[reflect.Type]string, resource awscdk.CfnResource) string {
+	class := reflect.TypeOf(resource)
+	if kind, ok := types[class]; ok {
+		return kind
 	}
-	resolved, _ := capitals(stack.Resolve(given)).(map[string]any)
-	return resolved
+	kind := *resource.CfnResourceType()
+	// The class CfnResource itself takes any type.
+	if class.Kind() == reflect.Pointer && strings.HasPrefix(class.Elem().PkgPath(), "github.com/aws/aws-cdk-go/awscdk/v2/") {
+		types[class] = kind
+	}
+	return kind
+}
+
+// fill gives resources their properties as their templates will have them, a stack at
+// a time.
+func fill(s *survey.Survey, resources []cost.Resource, at []int, asked []awscdk.CfnResource) {
+	var stacks []constructs.IConstruct
+	for _, node := range s.Nodes {
+		if _, ok := node.(awscdk.Stack); ok {
+			stacks = append(stacks, node)
+		}
+	}
+	of := map[constructs.IConstruct]awscdk.Stack{}
+	each(s, stacks, func(i int, stack constructs.IConstruct) { of[s.Nodes[i]], _ = stack.(awscdk.Stack) })
+	for _, node := range stacks {
+		stack, _ := node.(awscdk.Stack)
+		var mine []*cost.Resource
+		given := []any{}
+		for i, resource := range asked {
+			if of[resource] != stack {
+				continue
+			}
+			mine = append(mine, &resources[at[i]])
+			properties := map[string]any{"properties": resource.CfnProperties()}
+			if resources[at[i]].Type == "AWS::EC2::LaunchTemplate" { // which a group refers to
+				properties["id"] = resource.LogicalId()
+			}
+			given = append(given, properties)
+		}
+		if len(given) == 0 {
+			continue
+		}
+		name := *stack.ArtifactId()
+		resolved, _ := stack.Resolve(given).([]any)
+		for i, r := range mine {
+			properties, _ := resolved[i].(map[string]any)
+			r.Stack = name
+			r.LogicalID, _ = properties["id"].(string)
+			r.Properties, _ = capitals(properties["properties"]).(map[string]any)
+		}
+	}
 }
 
 // capitals gives the keys of objects the capital that CloudFormation's have.

@@ -20,19 +20,6 @@ func TestDefaultsLeaveTheCallersPropsAlone(t *testing.T) {
 	assert.NoError(t, filled.validate())
 }
 
-func TestOwnerIsTheNearestAbove(t *testing.T) {
-	owners := map[string]int{"App/Access": 0, "App/Access/Bastion": 1}
-	for path, want := range map[string]int{
-		"App/Access/Bastion/ASG/Resource": 1,
-		"App/Access/Bastion":              1,
-		"App/Access/BastionOther":         0,
-		"App/Watch/Topic":                 7,
-		"":                                7,
-	} {
-		assert.Equal(t, want, owner(owners, path, 7), path)
-	}
-}
-
 func TestCapitals(t *testing.T) {
 	assert.Equal(t,
 		map[string]any{"SubnetIds": []any{map[string]any{"Ref": "A"}}, "Fn::Join": "x"},

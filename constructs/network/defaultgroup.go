@@ -13,6 +13,8 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/postern-cdk/postern/internal/attach"
+	"github.com/postern-cdk/postern/internal/policy"
 	"github.com/postern-cdk/postern/internal/survey"
 	"github.com/postern-cdk/postern/internal/tree"
 )
@@ -39,7 +41,7 @@ func (n *Network) guardDefaultSecurityGroup(vpc awsec2.Vpc) {
 // https://docs.aws.amazon.com/systems-manager/latest/userguide/scheduling-automations-state-manager-associations.html.
 func (n *Network) closeDefaultSecurityGroup(vpc awsec2.Vpc) {
 	scope := constructs.NewConstruct(n, jsii.String("CloseDefaultSecurityGroup"))
-	stack := awscdk.Stack_Of(n)
+	at := attach.ScopeOf(n)
 	group := vpc.VpcDefaultSecurityGroup()
 
 	document := awsssm.NewCfnDocument(scope, jsii.String("Runbook"), &awsssm.CfnDocumentProps{
@@ -66,26 +68,23 @@ func (n *Network) closeDefaultSecurityGroup(vpc awsec2.Vpc) {
 			}},
 		},
 	})
-	policy := awsiam.NewManagedPolicy(scope, jsii.String("Policy"), &awsiam.ManagedPolicyProps{
+	closes := awsiam.NewManagedPolicy(scope, jsii.String("Policy"), &awsiam.ManagedPolicyProps{
 		Description: jsii.String("Revokes the rules of one default security group"),
-		Statements: &[]awsiam.PolicyStatement{
-			awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-				Actions:   jsii.Strings("ec2:DescribeSecurityGroups"),
-				Resources: jsii.Strings("*"),
-			}),
-			awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-				Actions:   jsii.Strings("ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"),
-				Resources: &[]*string{arn(stack, "ec2", "security-group/"+*group)},
-			}),
-		},
+		Document: attach.Document([]policy.Statement{
+			{Effect: policy.Allow, Action: []string{"ec2:DescribeSecurityGroups"}, Resource: []string{"*"}},
+			{
+				Effect: policy.Allow, Action: []string{"ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"},
+				Resource: []string{at.ARN("ec2", "security-group/"+*group)},
+			},
+		}),
 	})
-	tree.Acknowledge(policy, "ec2:DescribeSecurityGroups can't be limited to a resource", "AwsSolutions-IAM5")
+	tree.Acknowledge(closes, "ec2:DescribeSecurityGroups can't be limited to a resource", "AwsSolutions-IAM5")
 	role := awsiam.NewRole(scope, jsii.String("Role"), &awsiam.RoleProps{
 		Description: jsii.String("Closes the default security group of " + *n.Node().Path()),
 		AssumedBy: awsiam.NewServicePrincipal(jsii.String("ssm.amazonaws.com"), &awsiam.ServicePrincipalOpts{
-			Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": stack.Account()}},
+			Conditions: &map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": at.Account}},
 		}),
-		ManagedPolicies: &[]awsiam.IManagedPolicy{policy},
+		ManagedPolicies: &[]awsiam.IManagedPolicy{closes},
 	})
 	awsssm.NewCfnAssociation(scope, jsii.String("Resource"), &awsssm.CfnAssociationProps{
 		Name: document.Ref(),

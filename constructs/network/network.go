@@ -200,20 +200,20 @@ func (n *Network) newLogGroup() awslogs.ILogGroup {
 // https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html,
 // without the right to make log groups.
 func (n *Network) newFlowLogRole() awsiam.Role {
-	stack := awscdk.Stack_Of(n)
+	at := attach.ScopeOf(n)
 	writer := awsiam.NewManagedPolicy(n, jsii.String("FlowLogPolicy"), &awsiam.ManagedPolicyProps{
 		Description: jsii.String("Lets VPC flow logs write to their one log group"),
-		Statements: &[]awsiam.PolicyStatement{awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-			Actions:   jsii.Strings("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
-			Resources: &[]*string{n.logGroup.LogGroupArn()},
-		})},
+		Document: attach.Document([]policy.Statement{{
+			Effect: policy.Allow, Action: []string{"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"},
+			Resource: []string{*n.logGroup.LogGroupArn()},
+		}}),
 	})
 	return awsiam.NewRole(n, jsii.String("FlowLogRole"), &awsiam.RoleProps{
 		Description: jsii.String("VPC flow logs of " + *n.Node().Path()),
 		AssumedBy: awsiam.NewServicePrincipal(jsii.String("vpc-flow-logs.amazonaws.com"), &awsiam.ServicePrincipalOpts{
 			Conditions: &map[string]any{
-				"StringEquals": map[string]any{"aws:SourceAccount": stack.Account()},
-				"ArnLike":      map[string]any{"aws:SourceArn": arn(stack, "ec2", "vpc-flow-log/*")},
+				"StringEquals": map[string]any{"aws:SourceAccount": at.Account},
+				"ArnLike":      map[string]any{"aws:SourceArn": at.ARN("ec2", "vpc-flow-log/*")},
 			},
 		}),
 		ManagedPolicies: &[]awsiam.IManagedPolicy{writer},
@@ -248,8 +248,3 @@ func (p *Props) placed() error {
 }
 
 func (n *Network) folder() string { return strings.Trim(n.props.FlowLogs.Prefix, "/") }
-
-// arn names a resource of the stack's own account and region.
-func arn(stack awscdk.Stack, service, resource string) *string {
-	return jsii.String("arn:" + *stack.Partition() + ":" + service + ":" + *stack.Region() + ":" + *stack.Account() + ":" + resource)
-}

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/policy"
 	"github.com/postern-cdk/postern/internal/tree"
 )
@@ -84,15 +85,15 @@ func (o *Operator) lease(plans []plan) {
 				Properties: &map[string]any{
 					h.kind + "Name":  h.name,
 					"PolicyName":     name,
-					"PolicyDocument": document(p.leased),
+					"PolicyDocument": attach.Document(p.leased),
 				},
 			})
 		}
 	}
-	var allow []any
+	var allow []policy.Statement
 	for _, kind := range []string{"User", "Group", "Role"} {
 		if len(arns[kind]) > 0 {
-			allow = append(allow, map[string]any{"Effect": "Allow", "Action": "iam:Put" + kind + "Policy", "Resource": arns[kind]})
+			allow = append(allow, policy.Statement{Effect: policy.Allow, Action: []string{"iam:Put" + kind + "Policy"}, Resource: arns[kind]})
 		}
 	}
 	role, permission := o.serviceRole(scope, "OpenerRole", "states", "stateMachine:*", allow)
@@ -126,9 +127,9 @@ func (o *Operator) schedule(scope constructs.Construct) {
 			}}},
 		},
 	})
-	role, permission := o.serviceRole(scope, "ScheduleRole", "scheduler", "schedule-group/*", []any{
-		map[string]any{"Effect": "Allow", "Action": "states:StartExecution", "Resource": *o.opener.Ref()},
-		map[string]any{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": queueArn},
+	role, permission := o.serviceRole(scope, "ScheduleRole", "scheduler", "schedule-group/*", []policy.Statement{
+		{Effect: policy.Allow, Action: []string{"states:StartExecution"}, Resource: []string{*o.opener.Ref()}},
+		{Effect: policy.Allow, Action: []string{"sqs:SendMessage"}, Resource: []string{queueArn}},
 	})
 	for i, w := range o.props.Only.Weekly {
 		length := int((w.Until - w.From).Seconds())
@@ -155,7 +156,7 @@ func (o *Operator) schedule(scope constructs.Construct) {
 
 // serviceRole is a role that a service takes on for resources of the account, and
 // what it may do.
-func (o *Operator) serviceRole(scope constructs.Construct, id, service, resource string, allow []any) (awsiam.Role, awsiam.ManagedPolicy) {
+func (o *Operator) serviceRole(scope constructs.Construct, id, service, resource string, allow []policy.Statement) (awsiam.Role, awsiam.ManagedPolicy) {
 	role := awsiam.NewRole(scope, &id, &awsiam.RoleProps{
 		Description: jsii.String("Opens the doors of " + *o.Node().Path() + " in its hours"),
 		AssumedBy: awsiam.NewServicePrincipal(jsii.String(service+".amazonaws.com"), &awsiam.ServicePrincipalOpts{
@@ -167,7 +168,7 @@ func (o *Operator) serviceRole(scope constructs.Construct, id, service, resource
 	})
 	permission := awsiam.NewManagedPolicy(role, jsii.String("Policy"), &awsiam.ManagedPolicyProps{
 		Roles:    &[]awsiam.IRole{role},
-		Document: awsiam.PolicyDocument_FromJson(map[string]any{"Version": "2012-10-17", "Statement": allow}),
+		Document: attach.Document(allow),
 	})
 	return role, permission
 }

@@ -343,7 +343,7 @@ func (o *Operator) attach(p plan) {
 		}
 		props := &awsiam.ManagedPolicyProps{
 			Description: jsii.String("Postern: " + *o.Node().Path()),
-			Document:    document(statements),
+			Document:    attach.Document(statements),
 		}
 		if p.who == policy.User {
 			props.Users, props.Groups = &o.props.Users, &groups
@@ -357,12 +357,4 @@ func (o *Operator) attach(p plan) {
 			tree.Acknowledge(managed, "The app names users and not groups.", "NIST.800.53.R5-IAMUserNoPolicies", "PCI.DSS.321-IAMUserNoPolicies")
 		}
 	}
-}
-
-func document(statements []policy.Statement) awsiam.PolicyDocument {
-	objects := make([]any, len(statements))
-	for i, statement := range statements {
-		objects[i] = statement.Object()
-	}
-	return awsiam.PolicyDocument_FromJson(map[string]any{"Version": "2012-10-17", "Statement": objects})
 }

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -16,10 +15,9 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/postern-cdk/postern/internal/accountdefault"
-	"github.com/postern-cdk/postern/internal/asset"
-	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/function"
+	"github.com/postern-cdk/postern/internal/lambda"
 	"github.com/postern-cdk/postern/internal/policy"
 	"github.com/postern-cdk/postern/internal/survey"
 	"github.com/postern-cdk/postern/internal/tree"
@@ -83,31 +81,17 @@ func (p *AccountDefaultProps) validate() error {
 	if p.OnExisting != FailOnExisting {
 		faults.Check("OnExisting", check.OneOf(p.OnExisting, AdoptByMerge, AdoptByReplace))
 	}
-	for i := range p.Targets {
-		faults.Merge(fmt.Sprintf("Targets[%d]", i), p.Targets[i].validate())
-	}
+	validateTargets(p.Targets, &faults)
 	if check.Token(p.FunctionFile) {
 		faults.Add("FunctionFile", "is a token, and the file is read now", "write the path of the file")
 	}
 	return faults.Err()
 }
 
-// function makes the file, or examines what was made before.
-func (p *AccountDefaultProps) function() (function.File, error) {
-	file, err := function.Build(context.Background(), accountdefault.Program, function.Options{File: p.FunctionFile})
-	if err != nil {
-		var faults check.Faults
-		faults.Add("FunctionFile", err.Error(), "")
-		return file, faults.Err()
-	}
-	return file, nil
-}
-
 // What the function may take, and what CloudFormation waits for its answer where
 // there is none. Lambda calls a function that fails twice more, some minutes apart.
 const (
-	functionSeconds = 120
-	functionMemory  = 128
+	functionTimeout = 2 * time.Minute
 	answerWithin    = 15 * time.Minute
 )
 
@@ -139,7 +123,7 @@ func NewAccountDefault(scope constructs.Construct, id string, props *AccountDefa
 	err := p.validate()
 	var file function.File
 	if err == nil {
-		file, err = p.function()
+		file, err = lambda.Build(accountdefault.Program, p.FunctionFile)
 	}
 	tree.Must("session account default", scope, id, err)
 	tree.Must("session account default", scope, id, p.Settings.placed())
@@ -175,72 +159,29 @@ func NewAccountDefault(scope constructs.Construct, id string, props *AccountDefa
 
 // newFunction makes what owns the document, and may do nothing else.
 func (a *AccountDefault) newFunction(sh *shell, file function.File) awscdk.CfnResource {
-	location, err := asset.Add(a, file.Path, file.SHA256, ".zip", "What owns "+accountdefault.Document)
-	if err != nil {
-		panic(fmt.Errorf("session account default %q: %w", *a.Node().Path(), err))
-	}
-	log := awslogs.NewLogGroup(a, jsii.String("FunctionLog"), &awslogs.LogGroupProps{
-		EncryptionKey: a.logKey(sh),
-		Retention:     awslogs.RetentionDays_ONE_YEAR,
-		RemovalPolicy: awscdk.RemovalPolicy_RETAIN, // it tells what a deletion could not do
-	})
-	statements := []any{}
-	for _, s := range policy.AccountDefaultOwner(sh.at, *log.LogGroupArn()) {
-		statements = append(statements, s.Object())
-	}
-	may := awsiam.NewManagedPolicy(a, jsii.String("FunctionPolicy"), &awsiam.ManagedPolicyProps{
-		Description: jsii.String("Owns the document " + accountdefault.Document + ", and no other"),
-		Document:    awsiam.PolicyDocument_FromJson(map[string]any{"Version": "2012-10-17", "Statement": statements}),
-	})
-	tree.Acknowledge(may, "the streams of one log group, which the function names itself", "AwsSolutions-IAM5")
-	role := awsiam.NewRole(a, jsii.String("FunctionRole"), &awsiam.RoleProps{
-		Description:     jsii.String("Owns the document " + accountdefault.Document),
-		AssumedBy:       awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
-		ManagedPolicies: &[]awsiam.IManagedPolicy{may},
-	})
-	// Without a name, which would have to be free, and by which it could not be replaced.
-	f := awscdk.NewCfnResource(a, jsii.String("Function"), &awscdk.CfnResourceProps{
-		Type: jsii.String("AWS::Lambda::Function"),
-		Properties: &map[string]any{
-			"Description":   "Owns the document " + accountdefault.Document,
-			"Code":          map[string]any{"S3Bucket": location.BucketName, "S3Key": location.ObjectKey},
-			"Runtime":       function.Runtime,
-			"Architectures": []string{function.Architecture},
-			"Handler":       function.Handler,
-			"Role":          role.RoleArn(),
-			"Timeout":       functionSeconds,
-			"MemorySize":    functionMemory,
-			"LoggingConfig": map[string]any{"LogGroup": log.LogGroupName()},
+	const what = "Owns the document " + accountdefault.Document
+	return lambda.New(a, "Function", &lambda.Props{
+		File:              file,
+		Description:       what,
+		FileDescription:   "What owns " + accountdefault.Document,
+		PolicyDescription: what + ", and no other",
+		Statements: func(logGroupArn string) []policy.Statement {
+			return policy.AccountDefaultOwner(sh.at, logGroupArn)
 		},
+		Key:          a.logKey(sh),
+		Timeout:      functionTimeout,
+		Unreserved:   "CloudFormation asks it one thing at a time, and new accounts have no concurrency to reserve",
+		NoDeadLetter: "what it can't do is an event of the stack, and in its log",
+		NoVpc:        "it speaks to Systems Manager and CloudFormation alone, and is asked by CloudFormation alone: nothing of it is in a VPC",
 	})
-	// cdk-nag looks at resources of a class of their own only; these are for who reads
-	// the template, and for judges that do.
-	tree.Acknowledge(f, "CloudFormation asks it one thing at a time, and new accounts have no concurrency to reserve",
-		"NIST.800.53.R5-LambdaConcurrency")
-	tree.Acknowledge(f, "what it can't do is an event of the stack, and in its log", "NIST.800.53.R5-LambdaDLQ")
-	tree.Acknowledge(f, "it speaks to Systems Manager and CloudFormation alone, and is asked by CloudFormation alone: nothing of it is in a VPC",
-		"NIST.800.53.R5-LambdaInsideVPC", "PCI.DSS.321-LambdaInsideVPC")
-	return f
 }
 
 // logKey is the key of the records, or a new one where they have none that is known.
 func (a *AccountDefault) logKey(sh *shell) awskms.IKey {
-	key := sh.bucketKey
-	if key == nil || attach.Arranged(sh.bucket) {
-		if made, ok := a.Node().TryFindChild(jsii.String("RecordsKey")).(awskms.Key); ok {
-			return made
-		}
-		key = awskms.NewKey(a, jsii.String("RecordsKey"), &awskms.KeyProps{
-			Description:       jsii.String("Encrypts the records of session preferences"),
-			EnableKeyRotation: jsii.Bool(true),
-			RemovalPolicy:     awscdk.RemovalPolicy_RETAIN,
-		})
+	if made, ok := a.Node().TryFindChild(jsii.String(recordsKeyID)).(awskms.Key); ok {
+		return made // for a log group of the sessions
 	}
-	if !attach.ToKey(key, policy.LogGroupKeyStatements(sh.at)) {
-		tree.Warn(a, "session-log-key", "the policy of the imported Bucket's key can't be changed from here: see that it has this statement, "+
-			"or the log group can't be made:\n"+policy.Lines(policy.LogGroupKeyStatements(policy.Placeholders())))
-	}
-	return key
+	return sh.recordsKey("Encrypts the records of session preferences")
 }
 
 // onlyOne refuses a second owner in an account and Region when the tree is

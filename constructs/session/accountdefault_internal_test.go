@@ -1,8 +1,6 @@
 package session
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -34,12 +32,4 @@ Settings.IdleTimeout: 1h30m is out of range: use 1m to 1h
 OnExisting: "AdoptByMarge" is not known: did you mean "AdoptByMerge"? use one of AdoptByMerge, AdoptByReplace
 Targets[0]: 0 kinds of targets are given: set exactly one of InstanceIDs, Tags and Host
 FunctionFile: is a token, and the file is read now: write the path of the file`, bad.validate().Error())
-}
-
-func TestAccountDefaultFunctionFile(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "theirs.zip")
-	require.NoError(t, os.WriteFile(file, []byte("theirs"), 0o600))
-	_, err := (&AccountDefaultProps{FunctionFile: file}).function()
-	require.ErrorContains(t, err, "FunctionFile: "+file+" is not the function postern-account-default: zip: not a valid zip file: make it by "+
-		"go run github.com/postern-cdk/postern/bin/functionzip -function postern-account-default -o "+file+", of the same version as the app requires")
 }

@@ -56,9 +56,7 @@ func (p *PreferencesProps) validate() error {
 		faults.Check("Name", ownName(p.Name))
 	}
 	faults.Merge("Settings", p.Settings.validate())
-	for i := range p.Targets {
-		faults.Merge(fmt.Sprintf("Targets[%d]", i), p.Targets[i].validate())
-	}
+	validateTargets(p.Targets, &faults)
 	return faults.Err()
 }
 
@@ -254,12 +252,9 @@ func ownName(name string) *check.Fault {
 
 // access is what it takes to start sessions of a document that record here.
 func (sh *shell) access(documentArn string, targets []Target) policy.Session {
-	session := policy.Session{Documents: []string{documentArn}, Longest: sh.settings.MaxDuration}
+	session := policy.Session{Documents: []string{documentArn}, Targets: targetsOf(targets, sh.at), Longest: sh.settings.MaxDuration}
 	if session.Longest == 0 {
 		session.Longest = policy.Endless
-	}
-	for i := range targets {
-		session.Targets = append(session.Targets, targets[i].of(sh.at)...)
 	}
 	if sh.key != nil {
 		session.Keys = []string{*sh.key.KeyArn()}

@@ -154,6 +154,11 @@ func (s Settings) withDefaults() Settings {
 	return s
 }
 
+// times are settings of a session that nothing is recorded of.
+func times(idle, longest time.Duration) *Settings {
+	return &Settings{IdleTimeout: idle, MaxDuration: longest}
+}
+
 // validate examines settings whose defaults are filled in.
 func (s *Settings) validate() error {
 	var faults check.Faults

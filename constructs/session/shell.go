@@ -94,24 +94,32 @@ func (s *Settings) placed() error {
 // one key has the records, or under a new one where it has none, or one in a log
 // account.
 func (sh *shell) newLogGroup() awslogs.ILogGroup {
+	return awslogs.NewLogGroup(sh.scope, jsii.String("LogGroup"), &awslogs.LogGroupProps{
+		EncryptionKey:             sh.recordsKey("Encrypts the records of sessions"),
+		Retention:                 awslogs.RetentionDays_ONE_YEAR,
+		RemovalPolicy:             awscdk.RemovalPolicy_RETAIN,
+		DeletionProtectionEnabled: jsii.Bool(true),
+	})
+}
+
+const recordsKeyID = "RecordsKey"
+
+// recordsKey is the bucket's key, or a new one where that can't be used here, for log
+// groups.
+func (sh *shell) recordsKey(description string) awskms.IKey {
 	key := sh.bucketKey
 	if key == nil || attach.Arranged(sh.bucket) {
-		key = awskms.NewKey(sh.scope, jsii.String("RecordsKey"), &awskms.KeyProps{
-			Description:       jsii.String("Encrypts the records of sessions"),
+		key = awskms.NewKey(sh.scope, jsii.String(recordsKeyID), &awskms.KeyProps{
+			Description:       &description,
 			EnableKeyRotation: jsii.Bool(true),
 			RemovalPolicy:     awscdk.RemovalPolicy_RETAIN,
 		})
 	}
 	if !attach.ToKey(key, policy.LogGroupKeyStatements(sh.at)) {
-		tree.Warn(sh.scope, "session-log-key", "the policy of the imported Bucket's key can't be changed from here: see that it has this statement, "+
-			"or the log group can't be made:\n"+policy.Lines(policy.LogGroupKeyStatements(policy.Placeholders())))
+		attach.Ask(sh.scope, "session-log-key", "Bucket's key", "the log group can't be made",
+			policy.LogGroupKeyStatements(policy.Placeholders()))
 	}
-	return awslogs.NewLogGroup(sh.scope, jsii.String("LogGroup"), &awslogs.LogGroupProps{
-		EncryptionKey:             key,
-		Retention:                 awslogs.RetentionDays_ONE_YEAR,
-		RemovalPolicy:             awscdk.RemovalPolicy_RETAIN,
-		DeletionProtectionEnabled: jsii.Bool(true),
-	})
+	return key
 }
 
 func (sh *shell) keyOf(bucket awss3.IBucket) awskms.IKey {
@@ -192,14 +200,9 @@ func (sh *shell) host() policy.SessionHost {
 func (sh *shell) allowRole(role awsiam.IRole) {
 	if sh.hosts == nil {
 		h := sh.host()
-		statements := h.Statements(sh.at)
-		list := make([]any, len(statements))
-		for i, s := range statements {
-			list[i] = s.Object()
-		}
 		sh.hosts = awsiam.NewManagedPolicy(sh.scope, jsii.String("HostPolicy"), &awsiam.ManagedPolicyProps{
 			Description: jsii.String("What hosts do to open and record the sessions of " + *sh.scope.Node().Path()),
-			Document:    awsiam.PolicyDocument_FromJson(map[string]any{"Version": "2012-10-17", "Statement": list}),
+			Document:    attach.Document(h.Statements(sh.at)),
 		})
 		tree.Acknowledge(sh.hosts, "A transcript is named by its session, and a log stream too: both are limited to the folder and the group. logs:DescribeLogGroups takes no narrower resource.",
 			"AwsSolutions-IAM5")

@@ -40,16 +40,12 @@ type SSHProps struct {
 	Targets []Target
 }
 
-func (p *SSHProps) times() *Settings {
-	return &Settings{IdleTimeout: p.IdleTimeout, MaxDuration: p.MaxDuration}
-}
-
 func (p *SSHProps) withDefaults() SSHProps {
 	var q SSHProps
 	if p != nil {
 		q = *p
 	}
-	s := q.times().withDefaults()
+	s := times(q.IdleTimeout, q.MaxDuration).withDefaults()
 	q.IdleTimeout, q.MaxDuration = s.IdleTimeout, s.MaxDuration
 	return q
 }
@@ -60,10 +56,8 @@ func (p *SSHProps) validate() error {
 	if p.Name != "" {
 		faults.Check("Name", ownName(p.Name))
 	}
-	p.times().validateTimes(&faults)
-	for i := range p.Targets {
-		faults.Merge(fmt.Sprintf("Targets[%d]", i), p.Targets[i].validate())
-	}
+	times(p.IdleTimeout, p.MaxDuration).validateTimes(&faults)
+	validateTargets(p.Targets, &faults)
 	return faults.Err()
 }
 
@@ -108,11 +102,7 @@ func (s *SSH) DocumentArn() string { return s.at.Document(s.name) }
 
 // Access is what it takes to start the sessions: the document and the targets.
 func (s *SSH) Access() policy.Session {
-	session := policy.Session{Documents: []string{s.DocumentArn()}}
-	for i := range s.targets {
-		session.Targets = append(session.Targets, s.targets[i].of(s.at)...)
-	}
-	return session
+	return policy.Session{Documents: []string{s.DocumentArn()}, Targets: targetsOf(s.targets, s.at)}
 }
 
 // AllowHost makes a host one of the targets. A bastion's own SSHCommand and

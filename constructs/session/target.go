@@ -52,6 +52,21 @@ func (t *Target) of(s policy.Scope) []policy.Target {
 	return targets
 }
 
+// targetsOf are targets as policies name them.
+func targetsOf(targets []Target, s policy.Scope) []policy.Target {
+	var all []policy.Target
+	for i := range targets {
+		all = append(all, targets[i].of(s)...)
+	}
+	return all
+}
+
+func validateTargets(targets []Target, faults *check.Faults) {
+	for i := range targets {
+		faults.Merge(fmt.Sprintf("Targets[%d]", i), targets[i].validate())
+	}
+}
+
 func (t *Target) validate() error {
 	var faults check.Faults
 	given := 0

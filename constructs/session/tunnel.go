@@ -58,16 +58,12 @@ type tunnelHost interface {
 	AllowTunnelTo(target awsec2.IConnectable, port float64, why string)
 }
 
-func (p *TunnelProps) times() *Settings {
-	return &Settings{IdleTimeout: p.IdleTimeout, MaxDuration: p.MaxDuration}
-}
-
 func (p *TunnelProps) withDefaults() TunnelProps {
 	var q TunnelProps
 	if p != nil {
 		q = *p
 	}
-	s := q.times().withDefaults()
+	s := times(q.IdleTimeout, q.MaxDuration).withDefaults()
 	q.IdleTimeout, q.MaxDuration = s.IdleTimeout, s.MaxDuration
 	return q
 }
@@ -92,7 +88,7 @@ func (p *TunnelProps) validate(vpcCidrs []string) error {
 		faults.Check("Name", ownName(p.Name))
 	}
 	faults.Check("LocalPort", check.Between(p.LocalPort, 0, 65535))
-	p.times().validateTimes(&faults)
+	times(p.IdleTimeout, p.MaxDuration).validateTimes(&faults)
 	return faults.Err()
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/postern-cdk/postern/internal/cdktest"
 )
@@ -51,7 +50,7 @@ func TestValidate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := test.props.withDefaults()
-			assertError(t, test.want, p.validate())
+			cdktest.EqualError(t, p.validate(), test.want)
 		})
 	}
 }
@@ -71,15 +70,6 @@ func TestAttributes(t *testing.T) {
 			`LogGroupName: "arn:aws:logs:eu-west-1:111122223333:log-group:trail:*" is no name of a log group: write the name alone: up to 512 letters, digits and _./#-`,
 		},
 	} {
-		t.Run(name, func(t *testing.T) { assertError(t, test.want, test.attributes.validate()) })
+		t.Run(name, func(t *testing.T) { cdktest.EqualError(t, test.attributes.validate(), test.want) })
 	}
-}
-
-func assertError(t *testing.T, want string, err error) {
-	t.Helper()
-	if want == "" {
-		require.NoError(t, err)
-		return
-	}
-	require.EqualError(t, err, want)
 }

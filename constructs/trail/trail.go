@@ -144,10 +144,8 @@ func (t *Trail) useBucket() {
 	}
 	if !t.elsewhere && !attach.ToBucket(t.bucket, policy.TrailBucketStatements(t.scope, *t.bucket.BucketArn(), t.props.Prefix, t.arn, t.props.OrganizationID)) {
 		s := policy.Placeholders()
-		tree.Warn(t, "trail-bucket-policy",
-			"the policy of the imported Bucket can't be changed from here: see that it has these statements, or the trail can't be made:\n"+
-				policy.Lines(policy.TrailBucketStatements(s, "arn:"+s.Partition+":s3:::BUCKET", t.props.Prefix,
-					s.ARN("cloudtrail", "trail/"+t.name), t.props.OrganizationID)))
+		attach.Ask(t, "trail-bucket-policy", "Bucket", "the trail can't be made",
+			policy.TrailBucketStatements(s, s.Bucket("BUCKET"), t.props.Prefix, s.ARN("cloudtrail", "trail/"+t.name), t.props.OrganizationID))
 	}
 }
 
@@ -164,9 +162,8 @@ func (t *Trail) useKey() {
 		return
 	}
 	if !attach.ToKey(t.key, policy.TrailKeyStatements(t.scope)) {
-		tree.Warn(t, "trail-key-policy",
-			"the policy of the imported Key can't be changed from here: see that it has these statements, or the trail can't be made:\n"+
-				policy.Lines(policy.TrailKeyStatements(policy.Placeholders())))
+		attach.Ask(t, "trail-key-policy", "Key", "the trail can't be made",
+			policy.TrailKeyStatements(policy.Placeholders()))
 	}
 }
 
@@ -191,9 +188,8 @@ func (t *Trail) newLogGroup() awslogs.ILogGroup {
 		key = t.newKey("LogGroupKey", "Encrypts the log group of the trail "+t.name) // the other account's is for its bucket alone
 	}
 	if !attach.ToKey(key, policy.LogGroupKeyStatements(t.scope)) {
-		tree.Warn(t, "trail-log-group-key-policy",
-			"the policy of the imported Key can't be changed from here: see that it has this statement, or the log group can't be made:\n"+
-				policy.Lines(policy.LogGroupKeyStatements(policy.Placeholders())))
+		attach.Ask(t, "trail-log-group-key-policy", "Key", "the log group can't be made",
+			policy.LogGroupKeyStatements(policy.Placeholders()))
 	}
 	return awslogs.NewLogGroup(t, jsii.String("LogGroup"), &awslogs.LogGroupProps{
 		EncryptionKey:             key,
@@ -244,13 +240,9 @@ func (t *Trail) newResource() {
 }
 
 func (t *Trail) newRole() awsiam.Role {
-	statements := []any{}
-	for _, s := range policy.TrailLogStatements(t.scope, *t.logGroup.LogGroupName(), t.props.OrganizationID) {
-		statements = append(statements, s.Object())
-	}
 	writer := awsiam.NewManagedPolicy(t, jsii.String("LogPolicy"), &awsiam.ManagedPolicyProps{
 		Description: jsii.String("Lets CloudTrail write to the log group of the trail " + t.name),
-		Document:    awsiam.PolicyDocument_FromJson(map[string]any{"Version": "2012-10-17", "Statement": statements}),
+		Document:    attach.Document(policy.TrailLogStatements(t.scope, *t.logGroup.LogGroupName(), t.props.OrganizationID)),
 	})
 	tree.Acknowledge(writer, "CloudTrail chooses the names of its streams; their beginning is fixed.", "AwsSolutions-IAM5")
 	role := awsiam.NewRole(t, jsii.String("LogRole"), &awsiam.RoleProps{

@@ -6,9 +6,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/postern-cdk/postern/internal/accountalarm"
+	"github.com/postern-cdk/postern/internal/cdktest"
 )
 
 func TestAccountAlarms(t *testing.T) {
@@ -50,12 +50,7 @@ func TestAccountAlarms(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := test.options.withDefaults()
-			err := o.validate()
-			if test.want == "" {
-				require.NoError(t, err)
-				return
-			}
-			require.EqualError(t, err, test.want)
+			cdktest.EqualError(t, o.validate(), test.want)
 		})
 	}
 }

@@ -87,13 +87,9 @@ func (w *Watch) newChat(p *Props) {
 		Description: jsii.String("What people in a chat channel may have AWS do: nothing"),
 		AssumedBy:   awsiam.NewServicePrincipal(jsii.String("chatbot.amazonaws.com"), nil),
 	})
-	statements := []any{}
-	for _, s := range policy.NothingInChat() {
-		statements = append(statements, s.Object())
-	}
 	guardrail := awsiam.NewManagedPolicy(scope, jsii.String("Guardrail"), &awsiam.ManagedPolicyProps{
 		Description: jsii.String("Whoever is in a chat channel reads, and does nothing"),
-		Document:    awsiam.PolicyDocument_FromJson(map[string]any{"Version": "2012-10-17", "Statement": statements}),
+		Document:    attach.Document(policy.NothingInChat()),
 	})
 	name := func(kind string) string {
 		return *awscdk.Names_UniqueResourceName(w, &awscdk.UniqueResourceNameOptions{MaxLength: jsii.Number(100), Separator: jsii.String("-")}) + "-" + kind

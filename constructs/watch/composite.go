@@ -60,8 +60,7 @@ type door struct {
 // alarm tells of it.
 func (d *door) alarm(id, description string, c *condition) {
 	c.door = true
-	alarm := d.watch.alarm(d.scope, id, description, c)
-	d.made = append(d.made, made{arn: *alarm.AlarmArn(), class: c.class})
+	d.made = append(d.made, made{arn: d.watch.alarm(d.scope, id, description, c), class: c.class})
 }
 
 // gather makes the composite alarms, when all alarms of the door are there.
@@ -97,7 +96,7 @@ func (d *door) composite(id, rule string, page runbook.Page, text, suppressor st
 	tree.Must("watch alarm", d.scope, id, err)
 	props := &awscloudwatch.CfnCompositeAlarmProps{
 		AlarmRule: &rule, AlarmDescription: &description,
-		AlarmActions: &[]any{*d.watch.topic.TopicArn()}, OkActions: &[]any{*d.watch.topic.TopicArn()},
+		AlarmActions: &[]any{*d.watch.action.topicARN}, OkActions: &[]any{*d.watch.action.topicARN},
 	}
 	if suppressor != "" {
 		props.ActionsSuppressor = suppressor

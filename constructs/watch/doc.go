@@ -99,9 +99,9 @@
 //	w.AddFailedAttempts()
 //
 // [Watch.AddTamperNotices] tells of changes to what keeps records or lets people in,
-// and to the watch itself; [Watch.AddTunnelNotices] of tunnels through EC2 Instance
-// Connect and of keys that are pushed; [Watch.AddSerialConsoleNotices],
-// [Watch.AddFailedAttempts] and [Watch.AddRootNotices] of what their names say.
+// and to the watch itself, also where a deployment switches a part of it off;
+// [Watch.AddTunnelNotices] of tunnels through EC2 Instance Connect and of keys that are
+// pushed; [Watch.AddSerialConsoleNotices], [Watch.AddFailedAttempts] and [Watch.AddRootNotices] of what their names say.
 //
 // What can't be delivered is kept in a queue for 14 days, for all notices, and an
 // alarm says that something is in it.
@@ -166,6 +166,7 @@
 // hours in which there are such lines: the checks and how late records are always, the
 // others seldom. $0.10 for each alarm on the account, and $0.30 for its metric likewise.
 // $0.10 for the alarm on notices, and $0.10 more where a function sends them; $0.10 for
-// each break-glass, $0.20 for each operator's hours; $0.40 for those on a delivery; $1 for
-// the key where none is given; $3 for the dashboard after the first three of the account.
+// each break-glass, $0.20 for each operator's hours; $0.40 for those on a delivery;
+// $0.10 for each endpoint of Session Manager, and $0.50 for the composite alarm of them; $1
+// for the key where none is given; $3 for the dashboard after the first three of the account.
 package watch

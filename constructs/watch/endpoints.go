@@ -70,9 +70,6 @@ func (o *EndpointOptions) validate() error {
 	return faults.Err()
 }
 
-// carriers are the services that a session goes through.
-var carriers = []endpoints.Service{endpoints.SSM, endpoints.SSMMessages, endpoints.EC2Messages}
-
 // AddEndpoints watches the door that Session Manager is, as far as it can be
 // measured: an alarm for each interface endpoint that sessions go through, on
 // packets that it drops, and a composite alarm that tells of them. AWS says that
@@ -92,8 +89,8 @@ func (w *Watch) AddEndpoints(of Endpoints, options *EndpointOptions) {
 		faults.Add("of", "is nil", "pass endpoints")
 		tree.Must("watch endpoints", w, o.Name, faults.Err())
 	}
-	for _, service := range carriers {
-		if slices.Contains(of.Services(), service) {
+	for _, service := range endpoints.Known() {
+		if service.CarriesSessions() && slices.Contains(of.Services(), service) {
 			watched = append(watched, service)
 		}
 	}

@@ -9,8 +9,10 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/notice"
 	"github.com/postern-cdk/postern/internal/runbook"
@@ -25,6 +27,8 @@ const (
 	attemptsID      = "Attempts"
 	rootID          = "Root"
 )
+
+const tampering = runbook.Page("tampering")
 
 // TamperNotices names what nobody should change without others being told. Its zero
 // value, and nil, stand for what is told of in any account; see
@@ -94,7 +98,7 @@ func (n *TamperNotices) protected() notice.Protected {
 		add(&p.KeyIDs, *k.KeyId())
 	}
 	for _, g := range n.LogGroups {
-		add(&p.LogGroups, *g.LogGroupName())
+		add(&p.LogGroups, attach.LogGroupName(g))
 	}
 	for _, name := range n.Documents {
 		add(&p.Documents, name)
@@ -111,18 +115,24 @@ func (n *TamperNotices) protected() notice.Protected {
 //   - EC2 Instance Connect Endpoints made or changed; the serial console switched on
 //   - port 22 or 3389, or all ports, opened in a security group to addresses or a
 //     prefix list
-//   - the rules, alarms and functions of this stack, and the topic
+//   - the watch itself: rules, alarms and metric filters whose names begin as those of
+//     this stack do, its topics, their key and subscriptions, the queue and the function
 //
 // and what options names. Each notice says who, what, when, from where, and how to
 // look closer. Calls that were refused are not told of here.
 //
-// A deployment that changes what is named is told of, too, but for what it puts in
-// place of the watch itself.
+// A deployment that changes what is named is told of, too. Of the watch itself it is
+// told what a deployment switches off, mutes, takes away or sends elsewhere, and that
+// it changes the rules that tell of this; not that it puts a rule, an alarm or a
+// policy in place, whatever is in it, as every deployment of the watch would tell of
+// itself. The end of its stack is told once.
 //
-// Two limits: a rule that is switched off cannot tell of that, so another one does;
-// who switches off both at once is seen in CloudTrail only. And what is told here
-// comes from CloudTrail, so that a trail must have logged it: the stop of the last
-// trail is the last that is told.
+// Limits: a rule that is switched off can't tell of that, so another one does; who
+// switches off both at once by calls of their own is seen in CloudTrail only. What is
+// told here comes from CloudTrail, but for deployments, so that a trail must have
+// logged it: the stop of the last trail is the last that is told. Who unsubscribes by
+// the link in an e-mail makes no call that CloudTrail has
+// (docs.aws.amazon.com/sns/latest/dg/sns-logging-using-cloudtrail.html).
 func (w *Watch) AddTamperNotices(options *TamperNotices) {
 	n := options.withDefaults()
 	err := n.validate()
@@ -133,10 +143,8 @@ func (w *Watch) AddTamperNotices(options *TamperNotices) {
 
 	t := w.teller(w, tamperingID)
 	p := n.protected()
-	const tampering = runbook.Page("tampering")
-	itself := t.addLoud("Watch", "Tells that rules or alarms of the watch were changed", tampering, notice.WatchTampered(notice.Prefix(*awscdk.Stack_Of(w).StackName())))
-	t.addLoud("Topics", "Tells that who gets messages was changed", tampering, notice.TopicsTampered(w.topicArns()))
-	for i, rule := range notice.RecordsTampered(p, *itself.name) {
+	w.tellOfItself(t, p.KeyIDs)
+	for i, rule := range notice.RecordsTampered(p) {
 		t.addLoud(numbered("Records", i), "Tells that what keeps records was changed", tampering, rule)
 	}
 	for i, rule := range notice.DoorsTampered(p) {
@@ -144,6 +152,66 @@ func (w *Watch) AddTamperNotices(options *TamperNotices) {
 	}
 	t.addLoud("Ports", "Tells that port 22 or 3389 was opened", tampering, notice.PortsOpened())
 	t.widgets("Tampering", "What was changed")
+}
+
+// tellOfItself makes the rules that tell of changes to the watch. Keys by these IDs
+// are told of already.
+func (w *Watch) tellOfItself(t *teller, keys []string) {
+	prefix := notice.Prefix(*awscdk.Stack_Of(w).StackName())
+	itself := t.addLoud("Watch", "Tells that rules of the watch were changed", tampering, notice.WatchTampered(prefix, w.delivery.targetArns()))
+	delivery := notice.Delivery{Watch: *itself.name, Queue: *w.delivery.queueName}
+	if w.delivery.functionName != nil {
+		delivery.Function = *w.delivery.functionName
+	}
+	if w.key != nil && !slices.Contains(keys, *w.key.KeyId()) {
+		delivery.KeyID = *w.key.KeyId()
+	}
+	guards := []*rule{
+		itself,
+		t.addLoud("Alarms", "Tells that alarms of the watch were changed", tampering, notice.AlarmsTampered(prefix)),
+		t.addLoud("Delivery", "Tells that what delivers notices was changed", tampering, notice.DeliveryTampered(delivery)),
+	}
+	for i, rule := range notice.TopicsTampered(w.topicArns()) {
+		guards = append(guards, t.addLoud(numbered("Topics", i), "Tells that who gets messages was changed", tampering, rule))
+	}
+
+	// The last of them is also about itself, so its pattern comes after it is made.
+	last := t.addLoud("Deployment", "Tells that a deployment changes what tells of tampering with the watch", tampering, notice.GuardsDeployed("", ""))
+	var names []string
+	for _, guard := range append(guards, last) {
+		names = append(names, *guard.made.LogicalId())
+	}
+	last.made.SetEventPattern(notice.GuardsDeployed(*awscdk.Aws_STACK_ID(), names...).Pattern)
+
+	// With the stack the first guard goes first, and the last one with its way to people
+	// after it, so that it can tell of the end.
+	itself.made.Node().AddDependency(last.made)
+	for _, part := range w.wayToPeople() {
+		last.made.Node().AddDependency(part)
+	}
+}
+
+// wayToPeople is what messages need beside the topics that they are sent to.
+func (w *Watch) wayToPeople() []constructs.IConstruct {
+	var way []constructs.IConstruct
+	children := func(of constructs.IConstruct, ids ...string) {
+		for _, id := range ids {
+			if child := of.Node().TryFindChild(&id); child != nil {
+				way = append(way, child)
+			}
+		}
+	}
+	if w.props.Topic == nil {
+		children(w.topic, "Policy")
+	}
+	for _, email := range w.emails {
+		way = append(way, email)
+	}
+	if w.chat != nil {
+		children(w.chat, "Policy")
+		children(w.Node().FindChild(jsii.String(chatID)), "Slack", "Teams")
+	}
+	return way
 }
 
 // numbered is an ID that stays what it is while more rules come after it.

@@ -19,11 +19,12 @@ const deliveryID = "Notices"
 
 // delivery is how notices get to people, and where they are when they did not.
 type delivery struct {
-	watch    *Watch
-	scope    constructs.Construct
-	queueArn *string
-	// functionArn is of what puts notices into words; nil where EventBridge does.
-	functionArn *string
+	watch               *Watch
+	scope               constructs.Construct
+	queueArn, queueName *string
+	// functionArn and functionName are of what puts notices into words; nil where
+	// EventBridge does.
+	functionArn, functionName *string
 }
 
 // kept is how long the queue keeps what was not delivered, the most that SQS does.
@@ -41,6 +42,7 @@ func (w *Watch) newDelivery() *delivery {
 	})
 	tree.Acknowledge(queue, "It is a dead-letter queue itself.", "AwsSolutions-SQS3")
 	d.queueArn = awscdk.Token_AsString(queue.GetAtt(jsii.String("Arn"), awscdk.ResolutionTypeHint_STRING), nil)
+	d.queueName = awscdk.Token_AsString(queue.GetAtt(jsii.String("QueueName"), awscdk.ResolutionTypeHint_STRING), nil)
 	statements := []any{}
 	for _, s := range policy.UndeliveredQueueStatements(w.scope, *d.queueArn) {
 		statements = append(statements, s.Object())
@@ -55,7 +57,7 @@ func (w *Watch) newDelivery() *delivery {
 	w.alarm(d.scope, "Lost", noticesLost, &condition{
 		metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
 			Namespace: jsii.String("AWS/SQS"), MetricName: jsii.String("ApproximateNumberOfMessagesVisible"), Statistic: jsii.String("Maximum"),
-			DimensionsMap: &map[string]*string{"QueueName": awscdk.Token_AsString(queue.GetAtt(jsii.String("QueueName"), awscdk.ResolutionTypeHint_STRING), nil)},
+			DimensionsMap: &map[string]*string{"QueueName": d.queueName},
 		}),
 		at: 1, periods: 1, missing: awscloudwatch.TreatMissingData_NOT_BREACHING, class: evidence, runbook: "notice-lost",
 	})
@@ -76,8 +78,11 @@ const noticesLost = "A notice was lost: what EventBridge should have told is in 
 // connect has a rule send its messages: to the topics, each of which is a way to
 // people, or to the function.
 func (d *delivery) connect(rule awsevents.CfnRule, words notice.Words) {
+	// One ID, whatever it is: CloudFormation replaces a target that has the ID of
+	// another, and else takes the other away, which would be told of.
+	const first = "Topic"
 	if d.functionArn != nil {
-		rule.SetTargets([]any{d.target("Function", d.functionArn, words.FunctionTemplate(), nil)})
+		rule.SetTargets([]any{d.target(first, d.functionArn, words.FunctionTemplate(), nil)})
 		awscdk.NewCfnResource(rule, jsii.String("Permission"), &awscdk.CfnResourceProps{
 			Type: jsii.String("AWS::Lambda::Permission"),
 			Properties: &map[string]any{
@@ -87,7 +92,7 @@ func (d *delivery) connect(rule awsevents.CfnRule, words notice.Words) {
 		})
 		return
 	}
-	targets := []any{d.target("Topic", d.watch.topic.TopicArn(), words.Template(), words.Paths)}
+	targets := []any{d.target(first, d.watch.action.topicARN, words.Template(), words.Paths)}
 	if d.watch.chat != nil {
 		targets = append(targets, d.target("Chat", d.watch.chat.TopicArn(), words.ChatTemplate(), words.Paths))
 	}
@@ -109,10 +114,18 @@ func (d *delivery) target(id string, arn *string, template string, paths map[str
 	}
 }
 
+// targetArns are all that rules send to.
+func (d *delivery) targetArns() []string {
+	if d.functionArn != nil {
+		return []string{*d.functionArn}
+	}
+	return d.watch.topicArns()
+}
+
 // topicArns are all topics that messages go to.
 func (w *Watch) topicArns() []string {
 	if w.chat == nil {
-		return []string{*w.topic.TopicArn()}
+		return []string{*w.action.topicARN}
 	}
-	return []string{*w.topic.TopicArn(), *w.chat.TopicArn()}
+	return []string{*w.action.topicARN, *w.chat.TopicArn()}
 }

@@ -1,7 +1,6 @@
 package watch
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -9,17 +8,14 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/jsii-runtime-go"
 
-	"github.com/postern-cdk/postern/internal/asset"
 	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/function"
+	"github.com/postern-cdk/postern/internal/lambda"
 	"github.com/postern-cdk/postern/internal/notice"
 	"github.com/postern-cdk/postern/internal/policy"
-	"github.com/postern-cdk/postern/internal/tree"
 )
 
 // judges tells whether somebody has said what is usual.
@@ -85,64 +81,26 @@ func (p *Props) settings() notice.Settings {
 	return s
 }
 
-// function makes the file, or examines what was made before.
+// function makes what the function runs, where there is one.
 func (p *Props) function() (function.File, error) {
 	if !p.judges() {
 		return function.File{}, nil
 	}
-	file, err := function.Build(context.Background(), notice.Program, function.Options{File: p.FunctionFile})
-	if err != nil {
-		var faults check.Faults
-		faults.Add("FunctionFile", err.Error(), "")
-		return file, faults.Err()
-	}
-	return file, nil
+	return lambda.Build(notice.Program, p.FunctionFile)
 }
-
-// What the function may take. It sends two messages.
-const (
-	functionSeconds = 30
-	functionMemory  = 128
-)
 
 // newFunction makes what puts notices into words, and may do nothing else. What it
 // can't tell goes to the queue, as what EventBridge can't bring to it does.
 func (d *delivery) newFunction(file function.File, settings notice.Settings) {
 	w := d.watch
-	location, err := asset.Add(d.scope, file.Path, file.SHA256, ".zip", "What tells of calls")
-	if err != nil {
-		panic(fmt.Errorf("watch %q: %w", *w.Node().Path(), err))
-	}
 	key := w.key
 	if key == nil {
 		key = w.newKey(d.scope)
 	}
 	if !attach.ToKey(key, policy.LogGroupKeyStatements(w.scope)) {
-		tree.Warn(w, "watch-log-key", "the policy of the imported Key can't be changed from here: see that it has this statement, "+
-			"or the log group of the function can't be made:\n"+policy.Lines(policy.LogGroupKeyStatements(policy.Placeholders())))
+		attach.Ask(w, "watch-log-key", "Key", "the log group of the function can't be made",
+			policy.LogGroupKeyStatements(policy.Placeholders()))
 	}
-	log := awslogs.NewLogGroup(d.scope, jsii.String("FunctionLog"), &awslogs.LogGroupProps{
-		EncryptionKey: key, Retention: awslogs.RetentionDays_ONE_YEAR, RemovalPolicy: awscdk.RemovalPolicy_RETAIN,
-	})
-	keyArn := ""
-	if w.key != nil {
-		keyArn = *w.key.KeyArn()
-	}
-	statements := []any{}
-	for _, s := range policy.NoticeSender(w.topicArns(), keyArn, *d.queueArn, *log.LogGroupArn()) {
-		statements = append(statements, s.Object())
-	}
-	const what = "Says what EventBridge rules saw, and what is not usual in it"
-	may := awsiam.NewManagedPolicy(d.scope, jsii.String("FunctionPolicy"), &awsiam.ManagedPolicyProps{
-		Description: jsii.String(what),
-		Document:    awsiam.PolicyDocument_FromJson(map[string]any{"Version": "2012-10-17", "Statement": statements}),
-	})
-	tree.Acknowledge(may, "the streams of one log group, which the function names itself", "AwsSolutions-IAM5")
-	role := awsiam.NewRole(d.scope, jsii.String("FunctionRole"), &awsiam.RoleProps{
-		Description:     jsii.String(what),
-		AssumedBy:       awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
-		ManagedPolicies: &[]awsiam.IManagedPolicy{may},
-	})
 	text, err := json.Marshal(settings)
 	if err != nil {
 		panic(err) // texts and numbers
@@ -151,26 +109,26 @@ func (d *delivery) newFunction(file function.File, settings notice.Settings) {
 	if w.chat != nil {
 		environment[notice.ChatTopicVariable] = *w.chat.TopicArn()
 	}
-	f := awscdk.NewCfnResource(d.scope, jsii.String("Function"), &awscdk.CfnResourceProps{
-		Type: jsii.String("AWS::Lambda::Function"),
-		Properties: &map[string]any{
-			"Description":   what,
-			"Code":          map[string]any{"S3Bucket": location.BucketName, "S3Key": location.ObjectKey},
-			"Runtime":       function.Runtime,
-			"Architectures": []string{function.Architecture},
-			"Handler":       function.Handler,
-			"Role":          role.RoleArn(),
-			"Timeout":       functionSeconds,
-			"MemorySize":    functionMemory,
-			"Environment":   map[string]any{"Variables": environment},
-			"LoggingConfig": map[string]any{"LogGroup": log.LogGroupName()},
+	const what = "Says what EventBridge rules saw, and what is not usual in it"
+	f := lambda.New(d.scope, "Function", &lambda.Props{
+		File:              file,
+		Description:       what,
+		FileDescription:   "What tells of calls",
+		PolicyDescription: what,
+		Statements: func(logGroupArn string) []policy.Statement {
+			topicKey := ""
+			if w.key != nil {
+				topicKey = *w.key.KeyArn()
+			}
+			return policy.NoticeSender(w.topicArns(), topicKey, *d.queueArn, logGroupArn)
 		},
+		Key:          key,
+		Timeout:      30 * time.Second, // for two messages
+		Environment:  environment,
+		Unreserved:   "new accounts have no concurrency to reserve, and what is throttled is tried again for six hours and then kept",
+		NoDeadLetter: "what it can't tell goes to the queue, which is its destination on failure",
+		NoVpc:        "it speaks to SNS alone, and is asked by EventBridge alone: nothing of it is in a VPC",
 	})
-	tree.Acknowledge(f, "new accounts have no concurrency to reserve, and what is throttled is tried again for six hours and then kept",
-		"NIST.800.53.R5-LambdaConcurrency")
-	tree.Acknowledge(f, "what it can't tell goes to the queue, which is its destination on failure", "NIST.800.53.R5-LambdaDLQ")
-	tree.Acknowledge(f, "it speaks to SNS alone, and is asked by EventBridge alone: nothing of it is in a VPC",
-		"NIST.800.53.R5-LambdaInsideVPC", "PCI.DSS.321-LambdaInsideVPC")
 	// docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
 	awscdk.NewCfnResource(d.scope, jsii.String("FunctionTries"), &awscdk.CfnResourceProps{
 		Type: jsii.String("AWS::Lambda::EventInvokeConfig"),
@@ -179,6 +137,7 @@ func (d *delivery) newFunction(file function.File, settings notice.Settings) {
 			"DestinationConfig": map[string]any{"OnFailure": map[string]any{"Destination": *d.queueArn}},
 		},
 	})
+	d.functionName = f.Ref()
 	d.functionArn = awscdk.Token_AsString(f.GetAtt(jsii.String("Arn"), awscdk.ResolutionTypeHint_STRING), nil)
 	w.alarm(d.scope, "FunctionLost", functionLost, &condition{
 		metric: awscloudwatch.NewMetric(&awscloudwatch.MetricProps{

@@ -267,7 +267,7 @@ func (t *teller) add(id, description string, told notice.Rule) *rule {
 		State:        jsii.String("ENABLED"), // no call that is told of only reads, which would need more
 	})
 	t.watch.delivery.connect(made, told.Words)
-	r := &rule{name: made.Ref(), label: description}
+	r := &rule{made: made, name: made.Ref(), label: description}
 	t.rules = append(t.rules, r)
 	return r
 }
@@ -280,6 +280,7 @@ func (t *teller) addLoud(id, description string, page runbook.Page, told notice.
 
 // rule is an EventBridge rule on the default bus.
 type rule struct {
+	made  awsevents.CfnRule
 	name  *string
 	label string
 }

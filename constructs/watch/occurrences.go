@@ -6,6 +6,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/filterpattern"
 	"github.com/postern-cdk/postern/internal/hostalarm"
@@ -102,7 +103,7 @@ func newMetricFilter(scope constructs.Construct, id string, group awslogs.ILogGr
 	}
 	tree.Must("watch filter", scope, id, faults.Err())
 	awslogs.NewCfnMetricFilter(scope, &id, &awslogs.CfnMetricFilterProps{
-		LogGroupName: group.LogGroupName(), FilterPattern: &pattern, MetricTransformations: []any{to},
+		LogGroupName: jsii.String(attach.LogGroupName(group)), FilterPattern: &pattern, MetricTransformations: []any{to},
 	})
 }
 

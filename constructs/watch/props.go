@@ -53,7 +53,11 @@ type Props struct {
 	// refused: CloudWatch and EventBridge can't use it, and say so nowhere.
 	Key awskms.IKey
 
-	// Emails are addresses to subscribe to the topic. SNS asks each to confirm.
+	// Emails are addresses to subscribe to the topic. SNS asks each to confirm. Whoever
+	// has one of the e-mails can unsubscribe by its link, which CloudTrail does not see,
+	// unless it was confirmed by aws sns confirm-subscription with
+	// --authenticate-on-unsubscribe true
+	// (docs.aws.amazon.com/sns/latest/api/API_ConfirmSubscription.html).
 	Emails []string
 
 	// Trail is the CloudTrail trail that notices come from by EventBridge, and in

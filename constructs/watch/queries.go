@@ -10,6 +10,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/postern-cdk/postern/internal/attach"
 	"github.com/postern-cdk/postern/internal/check"
 	"github.com/postern-cdk/postern/internal/queries"
 	"github.com/postern-cdk/postern/internal/tree"
@@ -156,7 +157,7 @@ func (w *Watch) AddQueries(options *QueryOptions) *Queries {
 	constructs.NewConstruct_Override(q, w, jsii.String(queriesID))
 	for _, k := range o.LogGroups.kinds() {
 		for _, g := range k.groups {
-			q.groups[k.source] = append(q.groups[k.source], g.LogGroupName())
+			q.groups[k.source] = append(q.groups[k.source], jsii.String(attach.LogGroupName(g)))
 		}
 	}
 	for _, query := range queries.All() {

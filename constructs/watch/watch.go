@@ -35,6 +35,7 @@ type Watch struct {
 	file      function.File // of the function, where there is one
 	key       awskms.IKey   // of the topic, where it is known
 	chat      awssns.Topic  // nil where nobody chats
+	emails    []awssns.Subscription
 
 	// What the dashboard shows.
 	hosts    []*watched
@@ -85,9 +86,9 @@ func New(scope constructs.Construct, id string, props *Props) *Watch {
 		if check.Token(email) {
 			name = fmt.Sprintf("Email %d", i)
 		}
-		awssns.NewSubscription(w, &name, &awssns.SubscriptionProps{
+		w.emails = append(w.emails, awssns.NewSubscription(w, &name, &awssns.SubscriptionProps{
 			Topic: w.topic, Protocol: awssns.SubscriptionProtocol_EMAIL, Endpoint: jsii.String(email),
-		})
+		}))
 	}
 	w.dashboard = awscloudwatch.NewDashboard(w, jsii.String("Dashboard"), &awscloudwatch.DashboardProps{
 		DashboardName: tree.Optional(p.DashboardName),
@@ -136,9 +137,7 @@ func (w *Watch) useTopic(p *Props) awssns.ITopic {
 
 func (w *Watch) allow(statements, readable []policy.Statement) {
 	if !attach.ToTopic(w.topic, statements) {
-		tree.Warn(w, "watch-topic-policy", fmt.Sprintf(
-			"the policy of the imported Topic can't be changed from here: see that it has this statement, or notices are lost:\n%s",
-			policy.Lines(readable)))
+		attach.Ask(w, "watch-topic-policy", "Topic", "notices are lost", readable)
 	}
 }
 
@@ -176,9 +175,7 @@ func (w *Watch) newKey(scope constructs.Construct) awskms.IKey {
 
 func (w *Watch) letPublishersUse(key awskms.IKey) {
 	if !attach.ToKey(key, policy.TopicKeyStatements(w.scope)) {
-		tree.Warn(w, "watch-key-policy",
-			"the policy of the imported Key can't be changed from here: see that it has these statements, or notices are lost:\n"+
-				policy.Lines(policy.TopicKeyStatements(policy.Placeholders())))
+		attach.Ask(w, "watch-key-policy", "Key", "notices are lost", policy.TopicKeyStatements(policy.Placeholders()))
 	}
 }
 
@@ -219,7 +216,7 @@ func (w *Watch) AddHost(host Host, options *HostOptions) {
 	h.gather()
 	if o.LogGroup != nil {
 		for _, kind := range settings.Logs() {
-			h.records = append(h.records, *group(kind).LogGroupName())
+			h.records = append(h.records, attach.LogGroupName(group(kind)))
 		}
 	}
 	w.hosts = append(w.hosts, h)
@@ -335,7 +332,7 @@ type condition struct {
 
 // alarm tells when a condition begins to hold and when it is over. Its text ends
 // with a full stop; where the runbook is, is added.
-func (w *Watch) alarm(scope constructs.Construct, id, description string, c *condition) awscloudwatch.Alarm {
+func (w *Watch) alarm(scope constructs.Construct, id, description string, c *condition) (arn string) {
 	description, err := c.runbook.Description(description)
 	tree.Must("watch alarm", scope, id, err)
 	alarm := awscloudwatch.NewAlarm(scope, &id, &awscloudwatch.AlarmProps{
@@ -346,14 +343,15 @@ func (w *Watch) alarm(scope constructs.Construct, id, description string, c *con
 		EvaluationPeriods:  jsii.Number(float64(c.periods)),
 		TreatMissingData:   c.missing,
 	})
-	w.made = append(w.made, made{arn: *alarm.AlarmArn(), class: c.class})
+	arn = *alarm.AlarmArn()
+	w.made = append(w.made, made{arn: arn, class: c.class})
 	if c.door && c.class.gathered() {
 		tree.Acknowledge(alarm, "The composite alarm of its door tells of it.", "NIST.800.53.R5-CloudWatchAlarmAction")
-		return alarm
+		return arn
 	}
 	alarm.AddAlarmAction(w.action)
 	alarm.AddOkAction(w.action)
-	return alarm
+	return arn
 }
 
 func (h *watched) metric(namespace, name, statistic string, minutes int) awscloudwatch.Metric {

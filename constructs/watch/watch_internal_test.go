@@ -93,12 +93,7 @@ func TestValidate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := test.props.withDefaults()
-			err := p.validate()
-			if test.want == "" {
-				require.NoError(t, err)
-				return
-			}
-			require.EqualError(t, err, test.want)
+			cdktest.EqualError(t, p.validate(), test.want)
 		})
 	}
 }
@@ -190,12 +185,7 @@ func TestHostOptions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := test.options.withDefaults()
-			err := o.validate()
-			if test.want == "" {
-				require.NoError(t, err)
-				return
-			}
-			require.EqualError(t, err, test.want)
+			cdktest.EqualError(t, o.validate(), test.want)
 		})
 	}
 }
@@ -242,12 +232,7 @@ func TestOfficeHours(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := (&Props{OfficeHours: &test.hours}).withDefaults()
-			err := p.validate()
-			if test.want == "" {
-				require.NoError(t, err)
-				return
-			}
-			require.EqualError(t, err, test.want)
+			cdktest.EqualError(t, p.validate(), test.want)
 		})
 	}
 }
@@ -270,12 +255,7 @@ func TestSessionNotices(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := test.notices.validate()
-			if test.want == "" {
-				require.NoError(t, err)
-				return
-			}
-			require.EqualError(t, err, test.want)
+			cdktest.EqualError(t, test.notices.validate(), test.want)
 		})
 	}
 }

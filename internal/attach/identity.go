@@ -89,7 +89,8 @@ func anyConditions(s policy.Statement) *map[string]any {
 	return &all
 }
 
-// Document is a policy of statements.
+// Document is a policy of statements, made whole: a call to jsii a statement would be
+// as many.
 func Document(statements []policy.Statement) awsiam.PolicyDocument {
 	list := make([]any, len(statements))
 	for i, s := range statements {

@@ -77,11 +77,15 @@ func NewStack(t testing.TB) awscdk.Stack {
 	return StackIn(NewApp(t), "Test")
 }
 
+// Account is that of the stacks.
+const Account = "123456789012"
+
 // StackIn makes a stack with a fixed account and region.
-func StackIn(app awscdk.App, id string) awscdk.Stack {
-	return awscdk.NewStack(app, jsii.String(id), &awscdk.StackProps{
-		Env: &awscdk.Environment{Account: jsii.String("123456789012"), Region: jsii.String("us-east-1")},
-	})
+func StackIn(app awscdk.App, id string) awscdk.Stack { return StackAt(app, id, Account, "us-east-1") }
+
+// StackAt makes a stack in an account and region.
+func StackAt(app awscdk.App, id, account, region string) awscdk.Stack {
+	return awscdk.NewStack(app, &id, &awscdk.StackProps{Env: &awscdk.Environment{Account: &account, Region: &region}})
 }
 
 // Template synthesizes the app of a stack once and returns the stack's template.
@@ -100,4 +104,14 @@ func Panic(t testing.TB, f func()) (message string) {
 	}()
 	f()
 	return ""
+}
+
+// EqualError looks that err says just this, or that there is none where want is "".
+func EqualError(t testing.TB, err error, want string) {
+	t.Helper()
+	if want == "" {
+		require.NoError(t, err)
+		return
+	}
+	require.EqualError(t, err, want)
 }

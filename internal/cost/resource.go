@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/postern-cdk/postern/internal/property"
+	"github.com/postern-cdk/postern/internal/words"
 )
 
 // Resource is one resource of CloudFormation's, as a template has it or as Cloud
@@ -267,7 +267,7 @@ func (b *biller) endpoint() {
 		return
 	}
 	zones := max(1, len(property.List(p["SubnetIds"])))
-	b.fixed(InterfaceEndpoint, float64(zones), service+" in "+plural(zones, "zone"))
+	b.fixed(InterfaceEndpoint, float64(zones), service+" in "+words.Count(zones, "zone"))
 }
 
 func (b *biller) loadBalancer() {
@@ -474,11 +474,4 @@ func serviceName(value any) string {
 		}
 	}
 	return name[strings.LastIndex(name, ".")+1:]
-}
-
-func plural(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return strconv.Itoa(n) + " " + thing + "s"
 }

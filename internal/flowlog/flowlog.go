@@ -5,6 +5,8 @@ package flowlog
 import (
 	"slices"
 	"strings"
+
+	"github.com/postern-cdk/postern/internal/words"
 )
 
 // Format is the format of the records: the 14 fields of the default format in their
@@ -44,23 +46,5 @@ func Parse(format string) string {
 	for i, field := range fields {
 		names[i] = Name(field)
 	}
-	return `parse @message "` + strings.Join(slices.Repeat([]string{"*"}, len(fields)), " ") + "\"\n    as " + wrapped(names)
-}
-
-// wrapped lists names in lines that can be read.
-func wrapped(names []string) string {
-	var b strings.Builder
-	width := 0
-	for i, name := range names {
-		if i > 0 {
-			b.WriteByte(',')
-			if width += len(name) + 2; width > 90 {
-				b.WriteString("\n      ")
-				width = 0
-			}
-			b.WriteByte(' ')
-		}
-		b.WriteString(name)
-	}
-	return b.String()
+	return `parse @message "` + strings.Join(slices.Repeat([]string{"*"}, len(fields)), " ") + "\"\n    as " + words.Wrap(names, 90, "      ")
 }

@@ -2,6 +2,7 @@ package iam
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -51,7 +52,7 @@ var operators = map[string]operator{
 	"DateGreaterThanEquals":     {test: dateTest(func(c int) bool { return c >= 0 }), check: checkDate},
 }
 
-func operatorNames() []string { return sortedKeys(operators) }
+func operatorNames() []string { return slices.Sorted(maps.Keys(operators)) }
 
 func findOperator(name string) (operator, bool) {
 	if name == "Null" {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -35,12 +36,22 @@ type condition struct {
 
 // Parse reads a policy document. What it can't judge is an error.
 func Parse(name string, document []byte) (*Policy, error) {
+	statements, err := readDocument(name, "an identity-based", document, parseStatement, func(s *statement) *string { return &s.name })
+	if statements == nil {
+		return nil, err
+	}
+	return &Policy{Name: name, statements: statements}, err
+}
+
+// readDocument reads the statements of a document that is kind of policy, and numbers
+// those without a name. They are nil where it can't be read at all.
+func readDocument[S any](name, kind string, document []byte, parse func(text []byte, variables bool) (S, error), nameOf func(*S) *string) ([]S, error) {
 	var d struct {
 		Version   string          `json:"Version"`
 		ID        string          `json:"Id"`
 		Statement json.RawMessage `json:"Statement"`
 	}
-	if err := decode(document, &d); err != nil {
+	if err := decode(document, kind, &d); err != nil {
 		return nil, fmt.Errorf("policy %s: %w", name, err)
 	}
 	switch d.Version {
@@ -54,19 +65,20 @@ func Parse(name string, document []byte) (*Policy, error) {
 	} else if err := json.Unmarshal(d.Statement, &raw); err != nil {
 		return nil, fmt.Errorf("policy %s: Statement is neither a statement nor a list of them", name)
 	}
-	p := &Policy{Name: name}
+	statements := []S{}
 	var faults []error
 	for i, text := range raw {
-		s, err := parseStatement(text, d.Version == "2012-10-17")
-		if s.name == "" {
-			s.name = fmt.Sprintf("statement %d", i+1)
+		s, err := parse(text, d.Version == "2012-10-17")
+		own := nameOf(&s)
+		if *own == "" {
+			*own = fmt.Sprintf("statement %d", i+1)
 		}
 		if err != nil {
-			faults = append(faults, fmt.Errorf("policy %s, %s: %w", name, s.name, err))
+			faults = append(faults, fmt.Errorf("policy %s, %s: %w", name, *own, err))
 		}
-		p.statements = append(p.statements, s)
+		statements = append(statements, s)
 	}
-	return p, errors.Join(faults...)
+	return statements, errors.Join(faults...)
 }
 
 func parseStatement(text []byte, variables bool) (statement, error) {
@@ -79,7 +91,7 @@ func parseStatement(text []byte, variables bool) (statement, error) {
 		NotResource list                       `json:"NotResource"`
 		Condition   map[string]map[string]list `json:"Condition"`
 	}
-	if err := decode(text, &d); err != nil {
+	if err := decode(text, "an identity-based", &d); err != nil {
 		return statement{}, err
 	}
 	s := statement{
@@ -126,13 +138,13 @@ func parseStatement(text []byte, variables bool) (statement, error) {
 		}
 		s.resources = append(s.resources, r)
 	}
-	for _, name := range sortedKeys(d.Condition) {
+	for _, name := range slices.Sorted(maps.Keys(d.Condition)) {
 		op, ok := findOperator(name)
 		if !ok {
 			fault("Condition operator %q can't be judged here: known are %s, each also with one of ForAnyValue:, ForAllValues: and IfExists, and Null", name, strings.Join(operatorNames(), ", "))
 			continue
 		}
-		for _, key := range sortedKeys(d.Condition[name]) {
+		for _, key := range slices.Sorted(maps.Keys(d.Condition[name])) {
 			c := condition{operator: op, key: key, values: d.Condition[name][key]}
 			if len(c.values) == 0 {
 				fault("Condition %s %s has no value", name, key)
@@ -152,11 +164,11 @@ func parseStatement(text []byte, variables bool) (statement, error) {
 
 // decode refuses elements that it doesn't know: Principal has no place in an
 // identity-based policy, and a misspelt Condition would be no condition.
-func decode(text []byte, into any) error {
+func decode(text []byte, kind string, into any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
-		return fmt.Errorf("is not an identity-based policy that can be judged: %w", err)
+		return fmt.Errorf("is not %s policy that can be judged: %w", kind, err)
 	}
 	return nil
 }
@@ -188,13 +200,4 @@ func (l *list) UnmarshalJSON(text []byte) error {
 		}
 	}
 	return nil
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -1,10 +1,10 @@
 package iam
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -63,34 +63,11 @@ type resourceStatement struct {
 // accounts, users, roles and sessions: users of federation and canonical users can't
 // be judged here.
 func ParseResource(name string, document []byte) (*ResourcePolicy, error) {
-	var d struct {
-		Version   string            `json:"Version"`
-		ID        string            `json:"Id"`
-		Statement []json.RawMessage `json:"Statement"`
+	statements, err := readDocument(name, "a resource-based", document, parseResourceStatement, func(s *resourceStatement) *string { return &s.name })
+	if statements == nil {
+		return nil, err
 	}
-	decoder := json.NewDecoder(bytes.NewReader(document))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&d); err != nil {
-		return nil, fmt.Errorf("policy %s: is not a resource-based policy that can be judged: %w", name, err)
-	}
-	switch d.Version {
-	case "2012-10-17", "2008-10-17", "":
-	default:
-		return nil, fmt.Errorf("policy %s: Version %q is not one of IAM's", name, d.Version)
-	}
-	p := &ResourcePolicy{Name: name}
-	var faults []error
-	for i, text := range d.Statement {
-		s, err := parseResourceStatement(text, d.Version == "2012-10-17")
-		if s.name == "" {
-			s.name = fmt.Sprintf("statement %d", i+1)
-		}
-		if err != nil {
-			faults = append(faults, fmt.Errorf("policy %s, %s: %w", name, s.name, err))
-		}
-		p.statements = append(p.statements, s)
-	}
-	return p, errors.Join(faults...)
+	return &ResourcePolicy{Name: name, statements: statements}, err
 }
 
 func parseResourceStatement(text []byte, variables bool) (resourceStatement, error) {
@@ -132,7 +109,7 @@ func (r *resourceStatement) parsePrincipal(text json.RawMessage) error {
 		return fmt.Errorf("has Principal %s: %w", text, err)
 	}
 	var faults []error
-	for _, kind := range sortedKeys(kinds) {
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
 		for _, value := range kinds[kind] {
 			root := rootARN.FindStringSubmatch(value)
 			switch {

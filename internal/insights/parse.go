@@ -103,7 +103,7 @@ func (p *parser) read(f string) field {
 	return field(f)
 }
 
-// make is a field that a command makes.
+// makes notes a field that a command makes.
 func (p *parser) makes(f string) {
 	if p.q.made[f] || slices.Contains(p.q.reads, f) {
 		p.fail("%s is a field already", f)

@@ -79,8 +79,8 @@ type call struct {
 // abnormal are the reasons why somebody should look at a call.
 func (j *Judge) abnormal(c *call) []string {
 	var reasons []string
-	if c.Kind == viaConfig {
-		return nil // what was found, not what somebody does
+	if c.Kind == viaConfig || c.Kind == viaCloudFormation {
+		return nil // what was found, or by whom it does not say
 	}
 	if c.Detail.UserIdentity.Type == "Root" {
 		reasons = append(reasons, "by the root user")

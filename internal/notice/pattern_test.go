@@ -13,16 +13,6 @@ import (
 	"github.com/postern-cdk/postern/internal/notice/noticetest"
 )
 
-// asSent is a pattern as EventBridge gets it.
-func asSent(t *testing.T, r notice.Rule) map[string]any {
-	t.Helper()
-	text, err := json.Marshal(r.Pattern)
-	require.NoError(t, err)
-	var pattern map[string]any
-	require.NoError(t, json.Unmarshal(text, &pattern))
-	return pattern
-}
-
 // EventBridge refuses a rule that can match in more than a thousand ways, or whose
 // pattern is longer than it takes.
 //
@@ -35,11 +25,34 @@ func TestPatternsAreTaken(t *testing.T) {
 		require.NoError(t, encoder.Encode(c.Rule.Pattern))
 		assert.LessOrEqual(t, text.Len(), notice.MaxPattern, c.Name)
 		ways := 0
-		for _, one := range noticetest.Alternatives(asSent(t, c.Rule)) {
+		for _, one := range noticetest.Alternatives(noticetest.AsSent(t, c.Rule)) {
 			ways += combinations(one)
 		}
 		assert.LessOrEqual(t, ways, 1000, c.Name)
-		leaves(t, asSent(t, c.Rule), c.Name)
+		leaves(t, noticetest.AsSent(t, c.Rule), c.Name)
+	}
+}
+
+// Names that are known when they are deployed may be as long as AWS lets them be.
+func TestPatternsOfLongNamesAreTaken(t *testing.T) {
+	long := func(length int) string { return strings.Repeat("x", length) }
+	// Of a topic of one's own, whose name CloudFormation did not make up.
+	topic := "arn:aws-us-gov:sns:us-gov-west-1:111122223333:" + long(256)
+	chat := "arn:aws-us-gov:sns:us-gov-west-1:111122223333:" + long(128+len("-WatchChatTopic01234567-0123456789AB"))
+	function := "arn:aws-us-gov:lambda:us-gov-west-1:111122223333:function:" + long(64)
+	stack := "arn:aws-us-gov:cloudformation:us-gov-west-1:111122223333:stack/" + long(128) + "/" + long(36)
+	// That of a nested stack, which is not cut.
+	prefix := long(128)
+	rules := []notice.Rule{
+		notice.WatchTampered(prefix, []string{topic, chat}), notice.WatchTampered(prefix, []string{function}),
+		notice.AlarmsTampered(prefix), notice.DeliveryTampered(notice.Delivery{Watch: long(64), Queue: long(80), Function: long(64), KeyID: long(len("mrk-") + 32)}),
+		notice.GuardsDeployed(stack, long(128), long(128), long(128), long(128), long(128), long(128)),
+	}
+	rules = append(rules, notice.TopicsTampered([]string{topic, chat})...)
+	for i, r := range rules {
+		text, err := json.Marshal(r.Pattern)
+		require.NoError(t, err)
+		assert.LessOrEqual(t, len(text), notice.MaxPattern, "%d: %s", i, text)
 	}
 }
 

@@ -35,7 +35,10 @@ var changed = map[string]string{
 	"opened":       "$.detail.requestParameters.groupId",
 	"modified":     "$.detail.requestParameters.ModifySecurityGroupRulesRequest.GroupId",
 	"rule":         "$.detail.requestParameters.name",
+	"targets":      "$.detail.requestParameters.rule",
+	"function":     "$.detail.requestParameters.functionName",
 	"topic":        "$.detail.requestParameters.topicArn",
+	"filtered":     "$.detail.requestParameters.resourceArn",
 	"subscription": "$.detail.requestParameters.subscriptionArn",
 }
 
@@ -58,16 +61,12 @@ const (
 
 // RecordsTampered tells of changes to what keeps records: any trail and flow log of
 // the account, and the buckets, keys and log groups that are named. There are as many
-// rules as the names need, one at least. watch is the name of the rule of
-// [WatchTampered], so that each of the two tells when the other is switched off.
-func RecordsTampered(p Protected, watch string) []Rule {
+// rules as the names need, one at least.
+func RecordsTampered(p Protected) []Rule {
 	always := []any{
 		alternative("cloudtrail.amazonaws.com", nil, "StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors"),
 		alternative("ec2.amazonaws.com", nil, "DeleteFlowLogs"),
 		alternative("logs.amazonaws.com", map[string]any{"deletionProtectionEnabled": []any{false}}, "PutLogGroupDeletionProtection"),
-	}
-	if watch != "" {
-		always = append(always, alternative("events.amazonaws.com", map[string]any{"name": []any{watch}}, "DisableRule", "DeleteRule"))
 	}
 	var rules []Rule
 	for first := true; first || !p.empty(); first = false {
@@ -200,50 +199,194 @@ func ports(protocol, from, to string, sources ...map[string]any) []any {
 	return ways
 }
 
-// byOthers is everybody but CloudFormation.
+// byOthers is everybody but CloudFormation. No caller can write that name: it is
+// there only where the service itself calls.
+//
+// docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
 var byOthers = []any{map[string]any{"anything-but": []any{"cloudformation.amazonaws.com"}}}
 
-// WatchTampered tells of changes to the rules, alarms and functions that tell of
-// changes. What a deployment puts in place is left out, as it would tell of itself;
-// what one removes is not.
-func WatchTampered(prefix string) Rule {
+// What is told of the watch itself is in two parts. What switches it off, or takes a
+// part away, is told of whoever calls, so that the right to update its stack is no
+// right to silence it. What puts a part in place is told of but for CloudFormation:
+// a deployment does nothing else, and would tell of itself.
+
+// WatchTampered tells of changes to the rules that tell: those whose names have the
+// prefix, and that send to none but the targets, by ARN.
+func WatchTampered(prefix string, targets []string) Rule {
+	names := []any{map[string]any{"prefix": prefix}}
+	changes := rulesTampered(names)
+	changes = append(changes,
+		map[string]any{
+			"eventSource": []any{events}, "eventName": []any{"PutTargets"},
+			// Of several, one that is not ours is enough.
+			"requestParameters": map[string]any{"rule": names, "targets": map[string]any{"arn": []any{map[string]any{"anything-but": list(targets)}}}},
+		},
+		// All of them listen to one bus. It can be given a key, and an end.
+		alternative(events, map[string]any{"name": []any{"default"}}, "UpdateEventBus"),
+	)
+	return Rule{Pattern: pattern(either(changes)), Words: tampering("<rule><targets>")}
+}
+
+const events = "events.amazonaws.com"
+
+// rulesTampered are the changes to some rules. CloudFormation takes a target away
+// only where the template has it no more, and all of them before it deletes a rule.
+//
+// docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
+func rulesTampered(names []any) []any {
+	return []any{
+		changing(events, map[string]any{"name": names}, []any{"DisableRule", "DeleteRule"}, []any{"PutRule"}),
+		alternative(events, map[string]any{"name": names, "state": []any{"DISABLED"}}, "PutRule"),
+		changing(events, map[string]any{"rule": names}, []any{"RemoveTargets"}, []any{"PutTargets"}),
+	}
+}
+
+// AlarmsTampered tells of changes to the alarms whose names have the prefix, and to
+// the metric filters that they count by. Neither name is in the message: it may hold
+// any text. That a metric filter is deleted is told of with the log group's records.
+//
+// docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutAlarmMuteRule.html
+func AlarmsTampered(prefix string) Rule {
+	const source = "monitoring.amazonaws.com"
 	ours := []any{map[string]any{"prefix": prefix}}
+	filters := alternative("logs.amazonaws.com", map[string]any{"filterName": ours}, "PutMetricFilter")
+	filters["sourceIPAddress"] = byOthers
 	return Rule{
 		Pattern: pattern(either([]any{
-			alternative("events.amazonaws.com", map[string]any{"name": ours}, "DisableRule", "DeleteRule"),
-			alternative("monitoring.amazonaws.com", map[string]any{"alarmNames": ours}, "DeleteAlarms", "DisableAlarmActions"),
-			map[string]any{"sourceIPAddress": byOthers, "$or": []any{
-				alternative("events.amazonaws.com", map[string]any{"name": ours}, "PutRule"),
-				alternative("events.amazonaws.com", map[string]any{"rule": ours}, "PutTargets", "RemoveTargets"),
-				alternative("monitoring.amazonaws.com", map[string]any{"alarmName": ours}, "PutMetricAlarm", "PutCompositeAlarm", "SetAlarmState"),
-				map[string]any{
-					"eventSource":       []any{"lambda.amazonaws.com"},
-					"eventName":         []any{map[string]any{"prefix": "UpdateFunction"}, map[string]any{"prefix": "DeleteFunction"}, map[string]any{"prefix": "PutFunctionConcurrency"}},
-					"requestParameters": map[string]any{"functionName": ours},
-				},
-			}},
+			alternative(source, map[string]any{"alarmNames": ours}, "DeleteAlarms", "DisableAlarmActions"),
+			alternative(source, map[string]any{"muteTargets": map[string]any{"alarmNames": ours}}, "PutAlarmMuteRule"),
+			alternative(source, map[string]any{"alarmName": ours, "actionsEnabled": []any{false}}, "PutMetricAlarm", "PutCompositeAlarm"),
+			map[string]any{
+				"eventSource": []any{source}, "eventName": []any{"PutMetricAlarm", "PutCompositeAlarm", "SetAlarmState"},
+				"requestParameters": map[string]any{"alarmName": ours}, "sourceIPAddress": byOthers,
+			},
+			filters,
 		})),
-		Words: watchTampered,
+		Words: tampering(""),
 	}
 }
 
-// TopicsTampered tells of changes to topics, by ARN, and to who gets their messages.
-func TopicsTampered(topics []string) Rule {
-	var subscriptions []any
+// Delivery is what brings notices to people, beside topics. Names may be tokens.
+type Delivery struct {
+	// Watch is the name of the rule of [WatchTampered], so that each of the two tells
+	// when the other is switched off.
+	Watch string
+	// Queue, by name, keeps what could not be told.
+	Queue string
+	// Function, by name, tells; "" where there is none.
+	Function string
+	// KeyID is of the key of the topics; "" where it is told of elsewhere, or nobody
+	// knows it.
+	KeyID string
+}
+
+// DeliveryTampered tells of changes to what brings notices to people. The URL of the
+// queue is not in the message, as a caller writes it.
+func DeliveryTampered(d Delivery) Rule {
+	changes := append(rulesTampered([]any{d.Watch}),
+		changing("sqs.amazonaws.com", map[string]any{"queueUrl": []any{map[string]any{"suffix": "/" + d.Queue}}},
+			[]any{"PurgeQueue", "DeleteQueue"}, []any{"SetQueueAttributes", "AddPermission", "RemovePermission"}))
+	where := "<rule><targets>"
+	if d.Function != "" {
+		begin := func(text string) any { return map[string]any{"prefix": text} }
+		// It may be called by its name or ARN, with a version or without.
+		// docs.aws.amazon.com/lambda/latest/api/API_PutFunctionConcurrency.html
+		names := []any{begin(d.Function), map[string]any{"wildcard": "*:function:" + d.Function + "*"}}
+		changes = append(changes, changing("lambda.amazonaws.com", map[string]any{"functionName": names},
+			// A deployment of ours reserves nothing: whoever does means to hold it back.
+			[]any{begin("DeleteFunction"), begin("PutFunctionConcurrency")},
+			[]any{begin("UpdateFunction"), begin("PutFunction"), begin("RemovePermission")}))
+		where += "<function>"
+	}
+	if d.KeyID != "" {
+		changes = append(changes, changing("kms.amazonaws.com", map[string]any{"keyId": suffixes([]string{d.KeyID})},
+			[]any{"DisableKey", "ScheduleKeyDeletion"}, []any{"PutKeyPolicy"}))
+		where += "<key>"
+	}
+	return Rule{Pattern: pattern(either(changes)), Words: tampering(where)}
+}
+
+// TopicsTampered tells of changes to topics, by ARN, and to who gets their messages,
+// by a rule for each topic. Who unsubscribes by the link in an e-mail makes no call
+// that CloudTrail has.
+//
+// docs.aws.amazon.com/sns/latest/dg/sns-logging-using-cloudtrail.html
+func TopicsTampered(topics []string) []Rule {
+	const source = "sns.amazonaws.com"
+	var rules []Rule
 	for _, topic := range topics {
-		subscriptions = append(subscriptions, map[string]any{"prefix": topic})
+		named := []any{topic}
+		rules = append(rules, Rule{
+			Pattern: pattern(either([]any{
+				changing(source, map[string]any{"topicArn": named}, []any{"DeleteTopic", "RemovePermission"}, []any{"SetTopicAttributes", "AddPermission"}),
+				// With a key that CloudWatch can't use, alarms vanish.
+				alternative(source, map[string]any{"topicArn": named, "attributeName": []any{"KmsMasterKeyId"}}, "SetTopicAttributes"),
+				alternative(source, map[string]any{"resourceArn": named}, "PutDataProtectionPolicy"),
+				// A deployment sets what a subscription has as it makes it.
+				alternative(source, map[string]any{"subscriptionArn": []any{map[string]any{"prefix": topic + ":"}}}, "Unsubscribe", "SetSubscriptionAttributes"),
+			})),
+			Words: tampering("<topic><filtered><subscription>"),
+		})
 	}
-	changes := either([]any{
-		alternative("sns.amazonaws.com", map[string]any{"topicArn": list(topics)}, "DeleteTopic", "SetTopicAttributes", "AddPermission", "RemovePermission"),
-		alternative("sns.amazonaws.com", map[string]any{"subscriptionArn": subscriptions}, "Unsubscribe", "SetSubscriptionAttributes"),
-	})
-	changes["sourceIPAddress"] = byOthers
-	return Rule{Pattern: pattern(changes), Words: watchTampered}
+	return rules
 }
 
-var watchTampered = say(join(caller, done, recorded, changed), "TAMPERING WITH THE WATCH: <who>: <what> <rule><topic><subscription>", origin,
-	"Notices or alarms of the ways in may not come any more.", record,
-	unknown+"then deploy the stack of the watch again. What was not told meanwhile is in CloudTrail.")
+func tampering(where string) Words {
+	return say(join(caller, done, recorded, changed), strings.TrimRight("TAMPERING WITH THE WATCH: <who>: <what> "+where, " "), origin,
+		"Notices or alarms of the ways in may not come any more. A deployment that switches something off or takes it away is told of, too: then it is from cloudformation.amazonaws.com.", record,
+		unknown+"then deploy the stack of the watch again. What was not told meanwhile is in CloudTrail.")
+}
+
+// viaCloudFormation is the detail-type of what CloudFormation does with one resource.
+//
+// docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/event-detail-resource-status-change.html
+const viaCloudFormation = "CloudFormation Resource Status Change"
+
+// GuardsDeployed tells when a deployment begins to change one of some resources of a
+// stack, or to delete the first, by their logical IDs. EventBridge gets it from
+// CloudFormation itself, before the change and without a trail: calls are told of
+// minutes later, when a deployment may have changed whatever would tell of them.
+// That the first is deleted stands for all of them, so that the end of the stack is
+// told once.
+//
+// docs.aws.amazon.com/eventbridge/latest/ref/events-ref-cloudformation.html
+func GuardsDeployed(stackID string, guards ...string) Rule {
+	step := func(status string, resources []string) any {
+		return map[string]any{"logical-resource-id": list(resources), "status-details": map[string]any{"status": []any{status}}}
+	}
+	return Rule{
+		Pattern: map[string]any{
+			"source":      []any{"aws.cloudformation"},
+			"detail-type": []any{viaCloudFormation},
+			"detail": map[string]any{
+				"stack-id": []any{stackID},
+				"$or":      []any{step("UPDATE_IN_PROGRESS", guards), step("DELETE_IN_PROGRESS", guards[:1])},
+			},
+		},
+		Words: say(map[string]string{
+			"status":   "$.detail.status-details.status",
+			"resource": "$.detail.logical-resource-id",
+			"stack":    "$.detail.stack-id",
+			"when":     "$.time",
+			"region":   "$.region",
+			"account":  "$.account",
+		}, "TAMPERING WITH THE WATCH: a deployment: <status> <resource>",
+			"In: <stack>. When: <when>. Where: account <account>, region <region>.",
+			"This is one of the rules that tell of tampering with the watch. A new version of Postern may change it, and whoever deletes the stack takes it away. Notices may not come any more.",
+			"Look closer: aws cloudformation describe-stack-events --stack-name <stack> --region <region>",
+			"Who: aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventSource,AttributeValue=cloudformation.amazonaws.com --region <region>",
+			unknown+"then deploy the stack of the watch again. What was not told meanwhile is in CloudTrail."),
+	}
+}
+
+// changing are calls about one thing: some by whoever makes them, others by all but
+// CloudFormation.
+func changing(service string, parameters map[string]any, whoever, others []any) map[string]any {
+	return map[string]any{
+		"eventSource": []any{service}, "requestParameters": parameters,
+		"$or": []any{map[string]any{"eventName": whoever}, map[string]any{"eventName": others, "sourceIPAddress": byOthers}},
+	}
+}
 
 // alternative is one of several ways in which a call may match.
 func alternative(service string, parameters map[string]any, names ...string) map[string]any {

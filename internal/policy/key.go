@@ -20,6 +20,10 @@ func Placeholders() Scope {
 // ARN returns the ARN of a resource of a service in the scope's region.
 func (s Scope) ARN(service, resource string) string { return s.arn(service, s.Region, resource) }
 
+// Bucket is the ARN of a bucket, or of its objects where a key or an asterisk follows
+// the name.
+func (s Scope) Bucket(name string) string { return "arn:" + s.Partition + ":s3:::" + name }
+
 func (s Scope) arn(service, region, resource string) string {
 	return "arn:" + s.Partition + ":" + service + ":" + region + ":" + s.Account + ":" + resource
 }

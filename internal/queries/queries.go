@@ -17,10 +17,10 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/postern-cdk/postern/internal/flowlog"
 	"github.com/postern-cdk/postern/internal/host/settings"
+	"github.com/postern-cdk/postern/internal/words"
 )
 
 // Source is a kind of log groups.
@@ -95,7 +95,8 @@ var Changes = []string{
 	"PutObjectLockConfiguration", "ScheduleKeyDeletion", "DisableKey", "DisableKeyRotation", "DeleteImportedKeyMaterial", "PutKeyPolicy", "CreateGrant",
 	// What tells of all this.
 	"PutRule", "DeleteRule", "DisableRule", "PutTargets", "RemoveTargets", "PutMetricAlarm", "PutCompositeAlarm", "DeleteAlarms", "DisableAlarmActions", "SetAlarmState",
-	"SetTopicAttributes", "DeleteTopic", "AddPermission", "RemovePermission", "Unsubscribe", "SetSubscriptionAttributes",
+	"UpdateEventBus", "PutAlarmMuteRule", "PutMetricFilter", "PurgeQueue", "DeleteQueue", "SetQueueAttributes",
+	"SetTopicAttributes", "DeleteTopic", "AddPermission", "PutDataProtectionPolicy", "Unsubscribe", "SetSubscriptionAttributes",
 	// Who may.
 	"AttachUserPolicy", "AttachRolePolicy", "AttachGroupPolicy", "PutUserPolicy", "PutRolePolicy", "PutGroupPolicy", "CreatePolicyVersion", "SetDefaultPolicyVersion",
 	"UpdateAssumeRolePolicy", "DeleteRolePermissionsBoundary", "DeleteUserPermissionsBoundary", "AddUserToGroup", "CreateAccessKey", "CreateLoginProfile",
@@ -103,7 +104,7 @@ var Changes = []string{
 }
 
 // changesBegin is how the names of other such calls begin.
-const changesBegin = "/^(PutBucket|DeleteBucket|UpdateFunction|DeleteFunction|PutFunctionConcurrency)/"
+const changesBegin = "/^(PutBucket|DeleteBucket|UpdateFunction|DeleteFunction|PutFunction|RemovePermission)/"
 
 var (
 	session = Parameter{"session", "The ID of the session, from the notice or another query", "20261121T234501Z-1a2b3c4d"}
@@ -314,18 +315,9 @@ func (q Query) Saved() string { return "# " + q.About + "\n" + q.Text }
 
 // list is texts in brackets, in lines that can be read.
 func list(texts []string) string {
-	var b strings.Builder
-	width := 0
+	quoted := make([]string, len(texts))
 	for i, text := range texts {
-		if i > 0 {
-			b.WriteByte(',')
-			if width += len(text) + 4; width > 120 {
-				b.WriteString("\n     ")
-				width = 0
-			}
-			b.WriteByte(' ')
-		}
-		b.WriteString(`"` + text + `"`)
+		quoted[i] = `"` + text + `"`
 	}
-	return "[" + b.String() + "]"
+	return "[" + words.Wrap(quoted, 120, "     ") + "]"
 }

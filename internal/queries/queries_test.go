@@ -203,9 +203,12 @@ func TestForm(t *testing.T) {
 
 // Whatever call a notice tells of, a query finds.
 func TestCallsThatNoticesTellOf(t *testing.T) {
-	records := notice.RecordsTampered(notice.Protected{Buckets: []string{"b"}, KeyIDs: []string{"k"}, LogGroups: []string{"/g"}}, "watch")
+	records := notice.RecordsTampered(notice.Protected{Buckets: []string{"b"}, KeyIDs: []string{"k"}, LogGroups: []string{"/g"}})
 	doors := notice.DoorsTampered(notice.Protected{Documents: []string{"d"}})
-	changes := slices.Concat(records, doors, []notice.Rule{notice.PortsOpened(), notice.WatchTampered("p"), notice.TopicsTampered([]string{"t"})})
+	changes := slices.Concat(records, doors, notice.TopicsTampered([]string{"t"}), []notice.Rule{
+		notice.PortsOpened(), notice.WatchTampered("p", []string{"t"}), notice.AlarmsTampered("p"),
+		notice.DeliveryTampered(notice.Delivery{Watch: "w", Queue: "q", Function: "f", KeyID: "k"}),
+	})
 	for id, test := range map[string]struct {
 		rules []notice.Rule
 		more  string

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/postern-cdk/postern/internal/property"
+	"github.com/postern-cdk/postern/internal/words"
 )
 
 // States of a door.
@@ -210,7 +211,7 @@ func (r *Report) sessionManager() Row {
 	switch {
 	case len(missing) == 0:
 		row.State = open
-		row.Detail = "endpoints ssm and ssmmessages in " + plural(min(zones["ssm"], zones["ssmmessages"]), "subnet")
+		row.Detail = "endpoints ssm and ssmmessages in " + words.Count(min(zones["ssm"], zones["ssmmessages"]), "subnet")
 		if !private {
 			row.Detail += "; private DNS is off: clients must name the endpoints"
 		}

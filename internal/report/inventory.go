@@ -123,14 +123,6 @@ func (r Resource) label(properties ...string) string {
 // hash ends the logical ID of what the CDK names.
 var hash = regexp.MustCompile(`[0-9A-F]{8}$`)
 
-// plural counts things: "1 subnet", "2 subnets".
-func plural(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return strconv.Itoa(n) + " " + thing + "s"
-}
-
 // few names at most three and counts the rest.
 func few(names []string) string {
 	if len(names) <= 3 {

@@ -11,6 +11,7 @@ import (
 	pretty "github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/postern-cdk/postern/internal/cost"
+	"github.com/postern-cdk/postern/internal/words"
 )
 
 // Width is the most columns that a line takes, commands apart: those must stay
@@ -30,7 +31,7 @@ func (r *Report) Render(w io.Writer, colours bool) error {
 	p := &page{colours: colours}
 	inv := r.Inventory
 	p.line(p.bold("Postern: what stands behind " + inv.Where))
-	p.line(fmt.Sprintf("account %s, region %s, %s read", inv.Account, inv.Region, plural(len(inv.Resources), "resource")))
+	p.line(fmt.Sprintf("account %s, region %s, %s read", inv.Account, inv.Region, words.Count(len(inv.Resources), "resource")))
 	if len(inv.Stacks) > 0 {
 		p.line("stacks " + strings.Join(inv.Stacks, ", "))
 	}

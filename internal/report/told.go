@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/postern-cdk/postern/internal/property"
+	"github.com/postern-cdk/postern/internal/words"
 )
 
 func (r *Report) told() {
@@ -22,7 +23,7 @@ func (r *Report) told() {
 		who = sortedUnique(who)
 		listeners += len(who)
 		name := topic.label("TopicName")
-		row := Row{What: "Topic " + topic.label("TopicName"), State: plural(len(who), "subscriber"), Detail: strings.Join(who, ", ")}
+		row := Row{What: "Topic " + topic.label("TopicName"), State: words.Count(len(who), "subscriber"), Detail: strings.Join(who, ", ")}
 		if len(who) == 0 {
 			row.State, row.Detail = "NOBODY", "alarms go off and no one hears them"
 			r.note("nobody is subscribed to topic "+name, "Name e-mail addresses in the watch, or subscribe your pager to the topic")
@@ -49,7 +50,7 @@ func (r *Report) notices() {
 	}
 	told = sortedUnique(told)
 	if len(told) > 0 {
-		r.Told = append(r.Told, Row{What: "Notices", State: plural(len(told), "kind"), Detail: strings.Join(told, "; ")})
+		r.Told = append(r.Told, Row{What: "Notices", State: words.Count(len(told), "kind"), Detail: strings.Join(told, "; ")})
 	}
 	if n := len(r.Inventory.of("AWS::Logs::QueryDefinition")); n > 0 {
 		r.Told = append(r.Told, Row{What: "Saved queries", State: strconv.Itoa(n), Detail: "who did what, when, from where: CloudWatch Logs Insights"})
@@ -76,9 +77,9 @@ func (r *Report) alarms() {
 			mute = append(mute, alarm.label("AlarmName"))
 		}
 	}
-	row := Row{What: "Alarms", State: plural(len(alarms), "alarm"), Detail: "each with an action"}
+	row := Row{What: "Alarms", State: words.Count(len(alarms), "alarm"), Detail: "each with an action"}
 	if len(doors) > 0 {
-		row.Detail += ", or below one of " + plural(len(doors), "composite alarm")
+		row.Detail += ", or below one of " + words.Count(len(doors), "composite alarm")
 	}
 	if len(mute) > 0 {
 		row.Detail = "no action: " + few(mute)

@@ -30,7 +30,9 @@ type Survey struct {
 	Instances         []awsec2.CfnInstance
 	LaunchTemplates   []awsec2.CfnLaunchTemplate
 	NetworkInterfaces []awsec2.CfnNetworkInterface
-	Subnets           map[string]awsec2.CfnSubnet // by identity
+	Subnets           map[string]awsec2.CfnSubnet   // by identity
+	places            map[constructs.IConstruct]int // in Nodes
+	ranges            map[constructs.IConstruct][2]int
 	associations      map[string]awsec2.CfnSubnetRouteTableAssociation
 	tables            map[string]string // of subnets that were asked for, both by identity
 }
@@ -119,6 +121,30 @@ func look(stage awscdk.Stage) *Survey {
 		}
 	}
 	return s
+}
+
+// Range is where a construct and all below it are in [Survey.Nodes], from the first to
+// before the last; nothing of a construct that is not there. It is two calls to the
+// CDK and once, where asking each node for its path would be one for each.
+func (s *Survey) Range(construct constructs.IConstruct) (first, last int) {
+	if known, ok := s.ranges[construct]; ok {
+		return known[0], known[1]
+	}
+	if s.places == nil {
+		s.places = make(map[constructs.IConstruct]int, len(s.Nodes))
+		for i, node := range s.Nodes {
+			s.places[node] = i
+		}
+		s.ranges = map[constructs.IConstruct][2]int{}
+	}
+	// A construct may be known by several Go values; what the CDK hands out is one.
+	below := *construct.Node().FindAll(constructs.ConstructOrder_PREORDER)
+	first, last = 0, 0
+	if place, ok := s.places[below[0]]; ok {
+		first, last = place, place+len(below)
+	}
+	s.ranges[construct] = [2]int{first, last}
+	return first, last
 }
 
 func vpcEndpoint(r awsec2.CfnVPCEndpoint) *VpcEndpoint {
@@ -211,8 +237,7 @@ func ID(id *string) string {
 		return known
 	}
 	identity := *id
-	token := awscdk.Tokenization_ReverseString(id).FirstToken()
-	if token != nil && *awscdk.Reference_IsReference(token) {
+	if token := awscdk.Tokenization_ReverseCompleteString(id); token != nil && *awscdk.Reference_IsReference(token) {
 		var reference awscdk.Reference
 		jsii.UnsafeCast(token, &reference)
 		identity = *reference.Target().Node().Path()

@@ -8,7 +8,11 @@
 // The package imports no CDK, so a configuration can be checked in milliseconds.
 package config
 
-import "github.com/postern-cdk/postern/internal/host"
+import (
+	"slices"
+
+	"github.com/postern-cdk/postern/internal/host"
+)
 
 // Config is the whole document.
 type Config struct {
@@ -101,6 +105,12 @@ type Endpoints struct {
 	// PrivateDnsOff leaves the services' own names pointing to the internet, as in
 	// a VPC that shares endpoints through a private hosted zone.
 	PrivateDnsOff bool `yaml:"privateDnsOff"`
+}
+
+// carrySessions reports whether an endpoint is made that sessions go through.
+func (e *Endpoints) carrySessions(c *Config) bool {
+	made := func(service string) bool { return !slices.Contains(e.Existing, service) }
+	return c.Doors() && !e.Absent && (made("ssm") || made("ssmmessages") || slices.Contains(e.Services, "ec2messages"))
 }
 
 // Services are the interface endpoints that can be named.

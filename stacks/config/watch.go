@@ -59,6 +59,8 @@ type Watch struct {
 	FunctionFile string `yaml:"functionFile"`
 	// Host is when the bastion is reported.
 	Host WatchedHost `yaml:"host"`
+	// Endpoints is when those that Session Manager goes through are reported.
+	Endpoints WatchedEndpoints `yaml:"endpoints"`
 	// Sessions are told of.
 	Sessions WatchedSessions `yaml:"sessions"`
 	// Events are told of.
@@ -147,6 +149,7 @@ func (w *Watch) validate(c *Config, f *check.Faults) {
 	w.validateTopic(c, f)
 	w.validateUsual(f)
 	w.Host.validate(c, f)
+	w.Endpoints.validate(c, f)
 	for i, name := range w.Sessions.Quiet {
 		field := fmt.Sprintf("watch.sessions.quiet[%d]", i)
 		matches(f, field, name, sessionDocumentPattern, "write the name of a session document, 3 to 128 letters, digits and _.-")
@@ -250,6 +253,17 @@ type WatchedHost struct {
 	InvalidUsersPerTenMinutes int `yaml:"invalidUsersPerTenMinutes"`
 	SudoPerTenMinutes         int `yaml:"sudoPerTenMinutes"`
 	UnhealthyMinutes          int `yaml:"unhealthyMinutes"`
+}
+
+// WatchedEndpoints says when the interface endpoints made here that Session Manager
+// goes through are reported.
+type WatchedEndpoints struct {
+	// DroppedPackets of one endpoint within five minutes, three times in a row, are an
+	// alarm. What is left out has the default of the construct.
+	DroppedPackets int `yaml:"droppedPackets"`
+	// NoAlarms gives up being told that Session Manager's endpoints drop packets: $0.10
+	// a month for each and $0.50 for the alarm of the door.
+	NoAlarms bool `yaml:"noAlarms"`
 }
 
 // Compliance configures what AWS Config and Inspector ask of the account.
@@ -381,6 +395,20 @@ func (h *WatchedHost) validate(c *Config, f *check.Faults) {
 		if c.Bastion.Absent {
 			f.Add("watch.host."+threshold.key, "is set, but bastion.absent leaves the bastion out", "remove one of them")
 		}
+	}
+}
+
+func (e *WatchedEndpoints) validate(c *Config, f *check.Faults) {
+	if e.DroppedPackets == 0 {
+		return
+	}
+	const key = "watch.endpoints.droppedPackets"
+	f.Check(key, check.Between(e.DroppedPackets, 1, 1000000))
+	switch {
+	case e.NoAlarms:
+		f.Add(key, "is set, but watch.endpoints.noAlarms gives the alarms up", "remove one of them")
+	case !c.Endpoints.carrySessions(c):
+		f.Add(key, "is set, but no endpoint that Session Manager goes through is made here, and only those are watched", "remove it")
 	}
 }
 

@@ -37,7 +37,7 @@ const (
 // steady is what a cycle of the reconcile may take where nothing changed.
 var steady = map[int]struct{ requests, seconds int }{1000: {2, 2}, 10000: {11, 10}}
 
-// host makes a section of what needs labs.
+// hostSection makes a section of what needs labs.
 func hostSection(f func(b *bench, t *tester) error) func(*bench) error {
 	return func(b *bench) error {
 		// sbin, which a user's PATH may lack, has what sets up a network.

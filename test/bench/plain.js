@@ -257,8 +257,9 @@ class Network extends cdk.Stack {
 
   endpoints() {
     this.endpointGroup = new ec2.SecurityGroup(this, 'Endpoints', { vpc: this.vpc, allowAllOutbound: false });
+    this.carriers = {};
     for (const name of ['ssm', 'ssmmessages']) {
-      const endpoint = new ec2.InterfaceVpcEndpoint(this, name, {
+      const endpoint = this.carriers[name] = new ec2.InterfaceVpcEndpoint(this, name, {
         vpc: this.vpc,
         service: new ec2.InterfaceVpcEndpointAwsService(name),
         subnets: { subnets: this.vpc.isolatedSubnets },
@@ -488,7 +489,7 @@ class Access extends cdk.Stack {
 }
 
 class Watch extends cdk.Stack {
-  constructor(scope, id, archive, access) {
+  constructor(scope, id, archive, network, access) {
     super(scope, id, { description: 'What tells people' });
     this.group = access.groupName;
     this.topic = new sns.Topic(this, 'Topic', { displayName: 'Postern', masterKey: archive.key, enforceSSL: true });
@@ -551,11 +552,30 @@ class Watch extends cdk.Stack {
         alarmRule: cloudwatch.AlarmRule.anyOf(...alarms.slice(0, 3).map((a) => cloudwatch.AlarmRule.fromAlarm(a, cloudwatch.AlarmState.ALARM))),
       });
     }
+    const sessions = this.sessions(network);
     this.queries(archive);
     dashboard.addWidgets(new cloudwatch.AlarmStatusWidget({ title: 'Bastion', alarms, width: 24, height: 3 }));
     const graph = (title, ...left) => new cloudwatch.GraphWidget({ title, left, width: 12, height: 6, leftYAxis: { min: 0, showUnits: false } });
     dashboard.addWidgets(graph('instances', wanted, running), graph('failed status checks', failed), graph('CPU', cpu), graph('checks and broken promises', broken, checks),
-      graph('memory and disk', memory, disk), graph('agent', beats));
+      graph('memory and disk', memory, disk), graph('agent', beats),
+      graph('packets dropped at endpoints', ...sessions));
+  }
+
+  // sessions is Session Manager as a door: packets that its endpoints drop.
+  sessions(network) {
+    const metrics = Object.entries(network.carriers).map(([service, endpoint]) => new cloudwatch.Metric({
+      namespace: 'AWS/PrivateLinkEndpoints', metricName: 'PacketsDropped', statistic: 'Sum', period: cdk.Duration.minutes(5),
+      dimensionsMap: {
+        'Endpoint Type': 'Interface', 'Service Name': `com.amazonaws.${this.region}.${service}`,
+        'VPC Endpoint Id': endpoint.vpcEndpointId, 'VPC Id': network.vpc.vpcId,
+      },
+    }));
+    const alarms = metrics.map((metric, i) => this.alarm(`Dropped${i}`, metric, 100, 3, cloudwatch.TreatMissingData.NOT_BREACHING));
+    new cloudwatch.CompositeAlarm(this, 'SessionManagerDoor', {
+      alarmDescription: 'Session Manager',
+      alarmRule: cloudwatch.AlarmRule.anyOf(...alarms.map((a) => cloudwatch.AlarmRule.fromAlarm(a, cloudwatch.AlarmState.ALARM))),
+    });
+    return metrics;
   }
 
   // notices are rules that publish what CloudTrail sees, with a dead-letter queue.
@@ -632,5 +652,5 @@ const app = new cdk.App();
 const archive = new Archive(app, 'Plain-Archive');
 const network = new Network(app, 'Plain-Network', archive);
 const access = new Access(app, 'Plain-Access', archive, network);
-new Watch(app, 'Plain-Watch', archive, access);
+new Watch(app, 'Plain-Watch', archive, network, access);
 app.synth();

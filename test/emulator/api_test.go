@@ -1,15 +1,16 @@
 package emulator_test
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	signer "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
@@ -46,19 +47,27 @@ func jsonHeader(target string) http.Header {
 	return http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {target}}
 }
 
+// send posts to an API, which must agree.
 func (c *cloud) send(service, body string, header http.Header) []byte {
 	c.t.Helper()
-	request, err := http.NewRequestWithContext(c.t.Context(), http.MethodPost, *c.config.BaseEndpoint+"/", bytes.NewBufferString(body))
+	status, answer := c.call(service, http.MethodPost, "/", body, header)
+	require.Equal(c.t, http.StatusOK, status, "%s %s", service, answer)
+	return answer
+}
+
+// call sends a signed request.
+func (c *cloud) call(service, method, path, body string, header http.Header) (status int, answer []byte) {
+	c.t.Helper()
+	request, err := http.NewRequestWithContext(c.t.Context(), method, *c.config.BaseEndpoint+path, strings.NewReader(body))
 	require.NoError(c.t, err)
-	request.Header = header
+	maps.Copy(request.Header, header)
 	credentials, err := c.config.Credentials.Retrieve(c.t.Context())
 	require.NoError(c.t, err)
 	hash := sha256.Sum256([]byte(body))
 	require.NoError(c.t, signer.NewSigner().SignHTTP(c.t.Context(), credentials, request, hex.EncodeToString(hash[:]), service, region, time.Now()))
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(c.t, err)
-	answer, err := io.ReadAll(response.Body)
+	answer, err = io.ReadAll(response.Body)
 	require.NoError(c.t, errors.Join(err, response.Body.Close()))
-	require.Equal(c.t, http.StatusOK, response.StatusCode, "%s %s", service, answer)
-	return answer
+	return response.StatusCode, answer
 }

@@ -3,19 +3,14 @@ package emulator_test
 import (
 	"bytes"
 	"compress/gzip"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
-	"errors"
-	"io"
 	"maps"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
-	signer "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -28,19 +23,9 @@ type inAccount struct {
 
 func (a inAccount) call(service, method, path, body string, header http.Header) (int, []byte) {
 	a.t.Helper()
-	request, err := http.NewRequestWithContext(a.t.Context(), method, *a.config.BaseEndpoint+path, strings.NewReader(body))
-	require.NoError(a.t, err)
-	maps.Copy(request.Header, header)
-	request.Header.Set("X-Moto-Account-Id", a.id)
-	credentials, err := a.config.Credentials.Retrieve(a.t.Context())
-	require.NoError(a.t, err)
-	hash := sha256.Sum256([]byte(body))
-	require.NoError(a.t, signer.NewSigner().SignHTTP(a.t.Context(), credentials, request, hex.EncodeToString(hash[:]), service, region, time.Now()))
-	response, err := http.DefaultClient.Do(request)
-	require.NoError(a.t, err)
-	answer, err := io.ReadAll(response.Body)
-	require.NoError(a.t, errors.Join(err, response.Body.Close()))
-	return response.StatusCode, answer
+	own := http.Header{"X-Moto-Account-Id": {a.id}}
+	maps.Copy(own, header)
+	return a.cloud.call(service, method, path, body, own)
 }
 
 // json asks an API of the JSON protocol, which must agree.

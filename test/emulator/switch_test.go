@@ -2,6 +2,7 @@ package emulator_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -53,11 +54,36 @@ func TestSwitches(t *testing.T) {
 			assert.Len(t, c.one("AWS::AutoScaling::AutoScalingGroup").list("VPCZoneIdentifier"), 3)
 		}},
 		{
-			name: "three zones to two, no endpoints", to: "endpoints: {absent: true}", first: []string{"Postern-Access"},
+			// The watch imports endpoints, but may give its alarms up in one deploy.
+			name: "no alarms on endpoints", to: "network: {availabilityZones: 3}\nwatch: {endpoints: {noAlarms: true}}",
+			ask: func(t *testing.T) { assert.Empty(t, endpointDoors(c)) },
+		},
+		{name: "alarms on endpoints again", to: "network: {availabilityZones: 3}", ask: func(t *testing.T) {
+			assert.Len(t, endpointDoors(c), 1)
+		}},
+		{
+			name: "an endpoint that is there already", to: "network: {availabilityZones: 3}\nendpoints: {existing: [ssm]}", first: []string{"Postern-Watch"},
+			ask: func(t *testing.T) {
+				assert.Len(t, c.list("AWS::EC2::VPCEndpoint"), 2, "ssmmessages and S3")
+				require.Len(t, endpointDoors(c), 1)
+				assert.Equal(t, 1, strings.Count(endpointDoors(c)[0].text("AlarmRule"), "ALARM("))
+			},
+		},
+		{
+			name: "three zones to two, no endpoints", to: "endpoints: {absent: true}", first: []string{"Postern-Watch", "Postern-Access"},
 			gone: func(r resource) bool { return r.text("AvailabilityZone") == "us-east-1c" },
 			ask: func(t *testing.T) {
 				assert.Equal(t, []string{"us-east-1a", "us-east-1b"}, c.zones())
 				assert.Empty(t, c.list("AWS::EC2::VPCEndpoint"))
+				assert.Empty(t, endpointDoors(c))
+			},
+		},
+		{
+			// By themselves: the next change wants the watch first, which would import
+			// endpoints that are not there yet.
+			name: "endpoints again", to: "", ask: func(t *testing.T) {
+				assert.Len(t, c.list("AWS::EC2::VPCEndpoint"), 3)
+				assert.Len(t, endpointDoors(c), 1)
 			},
 		},
 		{
@@ -132,6 +158,14 @@ func lasting(c *cloud) map[string]resource {
 		}
 	}
 	return found
+}
+
+// endpointDoors are the composite alarms of Session Manager's endpoints.
+func endpointDoors(c *cloud) []resource {
+	c.t.Helper()
+	return slices.DeleteFunc(c.list("AWS::CloudWatch::CompositeAlarm"), func(r resource) bool {
+		return !strings.Contains(r.text("AlarmDescription"), "through Session Manager")
+	})
 }
 
 // zones lists the Availability Zones that have a subnet.

@@ -15,7 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"quamina.net/go/quamina"
 
-	"github.com/postern-cdk/postern/internal/notice"
 	"github.com/postern-cdk/postern/internal/notice/noticetest"
 )
 
@@ -36,7 +35,7 @@ func events(t *testing.T) map[string][]byte {
 
 // matches asks Quamina, the matcher of one of EventBridge's authors. It has no $or,
 // suffix and numeric: the first is written out as a pattern for each alternative, the
-// second is its shellstyle, and numeric becomes the numbers of the event that fit, so
+// second is its shellstyle, as wildcard is, and numeric becomes the numbers of the event that fit, so
 // that which belongs to which is still Quamina's to say. moto, which has all three, is
 // asked in test/emulator.
 func matches(t *testing.T, pattern map[string]any, event []byte) bool {
@@ -81,6 +80,8 @@ func translate(t *testing.T, pattern map[string]any, call any, path []string) ma
 					list = append(list, operator)
 				case "suffix":
 					list = append(list, map[string]any{"shellstyle": "*" + argument.(string)})
+				case "wildcard":
+					list = append(list, map[string]any{"shellstyle": argument})
 				case "numeric":
 					list = append(list, fitting(t, argument.([]any), call, at)...)
 				default:
@@ -120,16 +121,6 @@ func fitting(t *testing.T, span []any, value any, path []string) []any {
 	return list
 }
 
-// asSent is a pattern as EventBridge gets it.
-func asSent(t *testing.T, r notice.Rule) map[string]any {
-	t.Helper()
-	text, err := json.Marshal(r.Pattern)
-	require.NoError(t, err)
-	var pattern map[string]any
-	require.NoError(t, json.Unmarshal(text, &pattern))
-	return pattern
-}
-
 // Every rule is asked about every recorded call.
 func TestWhatIsTold(t *testing.T) {
 	all := events(t)
@@ -137,7 +128,7 @@ func TestWhatIsTold(t *testing.T) {
 	for _, c := range noticetest.Cases() {
 		t.Run(c.Name, func(t *testing.T) {
 			got := []string{}
-			pattern := asSent(t, c.Rule)
+			pattern := noticetest.AsSent(t, c.Rule)
 			for name, event := range all {
 				if matches(t, pattern, event) {
 					got = append(got, name)

@@ -63,7 +63,7 @@ type central struct {
 	byNumber, byOrganization bool
 }
 
-// made of one app for each partition.
+// synthesizeEvidence makes an app of one partition, and reads its policies.
 func synthesizeEvidence(t *testing.T, label, partition, region, there string) *evidence {
 	t.Helper()
 	e := &evidence{
@@ -76,7 +76,7 @@ func synthesizeEvidence(t *testing.T, label, partition, region, there string) *e
 	}
 	app := cdktest.NewApp(t)
 	in := func(id, region string) awscdk.Stack {
-		return awscdk.NewStack(app, &id, &awscdk.StackProps{Env: &awscdk.Environment{Account: jsii.String(account), Region: &region}})
+		return cdktest.StackAt(app, id, account, region)
 	}
 	copies, stack := in("Copies", there), in("Evidence", region)
 	replica := archive.NewReplica(copies, "Replica", nil)
@@ -164,7 +164,7 @@ func withResource(document json.RawMessage) json.RawMessage {
 // makeCentrals makes archives of a log account, and a source of the first.
 func (e *evidence) makeCentrals(app awscdk.App) {
 	in := func(id, account string) awscdk.Stack {
-		return awscdk.NewStack(app, &id, &awscdk.StackProps{Env: &awscdk.Environment{Account: &account, Region: &e.Region}})
+		return cdktest.StackAt(app, id, account, e.Region)
 	}
 	archive.New(in("Named", logAccount), "Named", &archive.Props{Sources: &archive.Sources{Accounts: []string{account}}})
 	archive.New(in("Whole", logAccount), "Whole", &archive.Props{Sources: &archive.Sources{OrganizationID: organization}})

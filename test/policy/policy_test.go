@@ -65,30 +65,40 @@ func allCases(t *testing.T) ([]testCase, map[string]json.RawMessage) {
 	return cases, policies
 }
 
-var (
-	synthesized sync.Once
-	theMadeOnes made
-)
+// shared is made by the first test that asks for it, and fails the others where that
+// test could not make it.
+type shared[T any] struct {
+	once  sync.Once
+	made  bool
+	value T
+}
 
-// theMade is synthesized once.
-func theMade(t *testing.T) made {
+func (s *shared[T]) get(t *testing.T, of func(*testing.T) T) T {
 	t.Helper()
-	synthesized.Do(func() { theMadeOnes = synthesize(t, theWorld()) })
-	return theMadeOnes
+	s.once.Do(func() { s.value, s.made = of(t), true })
+	require.True(t, s.made, "what is asked could not be made")
+	return s.value
 }
 
 var (
-	hearingHeld sync.Once
-	theHearing  *hearing
+	oneMade    shared[made]
+	oneHearing shared[*hearing]
 )
+
+func theMade(t *testing.T) made {
+	t.Helper()
+	return oneMade.get(t, func(t *testing.T) made {
+		t.Helper()
+		return synthesize(t, theWorld())
+	})
+}
 
 // heard asks once for all tests.
 func heard(t *testing.T) *hearing {
 	t.Helper()
-	hearingHeld.Do(func() { theHearing = hold(t) })
-	require.NotNil(t, theHearing, "what is asked could not be made")
-	require.NoError(t, theHearing.err)
-	return theHearing
+	h := oneHearing.get(t, hold)
+	require.NoError(t, h.err)
+	return h
 }
 
 func hold(t *testing.T) *hearing {

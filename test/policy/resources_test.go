@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -120,23 +119,22 @@ func readable(context iam.Context) string {
 	return strings.Join(parts, " ")
 }
 
-var evidences struct {
-	sync.Once
-	all []*evidence
-}
+var (
+	allEvidence        shared[[]*evidence]
+	oneResourceHearing shared[*resourceHearing]
+)
 
 // theEvidence is that of each partition; the first is the one whose mutants are tried.
 func theEvidence(t *testing.T) []*evidence {
 	t.Helper()
-	evidences.Do(func() {
-		evidences.all = []*evidence{
+	return allEvidence.get(t, func(t *testing.T) []*evidence {
+		t.Helper()
+		return []*evidence{
 			synthesizeEvidence(t, "", "aws", "eu-west-1", "us-west-2"),
 			synthesizeEvidence(t, "aws-cn: ", "aws-cn", "cn-north-1", "cn-northwest-1"),
 			synthesizeEvidence(t, "aws-us-gov: ", "aws-us-gov", "us-gov-west-1", "us-gov-east-1"),
 		}
 	})
-	require.Len(t, evidences.all, 3, "what is asked could not be made")
-	return evidences.all
 }
 
 // resourceHearing is all questions about resources with their answers.
@@ -146,17 +144,11 @@ type resourceHearing struct {
 	kills []resourceKill
 }
 
-var (
-	resourcesHeard     sync.Once
-	theResourceHearing *resourceHearing
-)
-
 func heardResources(t *testing.T) *resourceHearing {
 	t.Helper()
-	resourcesHeard.Do(func() { theResourceHearing = holdResources(t) })
-	require.NotNil(t, theResourceHearing, "what is asked could not be made")
-	require.NoError(t, theResourceHearing.err)
-	return theResourceHearing
+	h := oneResourceHearing.get(t, holdResources)
+	require.NoError(t, h.err)
+	return h
 }
 
 func holdResources(t *testing.T) *resourceHearing {

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -37,9 +36,7 @@ type made struct {
 // synthesize makes doors and people in a stack, and takes the policies out of its template.
 func synthesize(t *testing.T, w *world) made {
 	t.Helper()
-	stack := awscdk.NewStack(cdktest.NewApp(t), jsii.String("Access"), &awscdk.StackProps{
-		Env: &awscdk.Environment{Account: jsii.String(w.Account), Region: jsii.String(w.Region)},
-	})
+	stack := cdktest.StackAt(cdktest.NewApp(t), "Access", w.Account, w.Region)
 	vpc := awsec2.Vpc_FromVpcAttributes(stack, jsii.String("Vpc"), &awsec2.VpcAttributes{
 		VpcId: jsii.String("vpc-12345678"), AvailabilityZones: jsii.Strings("eu-west-1a"), IsolatedSubnetIds: jsii.Strings("subnet-12345678"),
 	})

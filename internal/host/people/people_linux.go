@@ -100,7 +100,6 @@ const (
 	KeyChanged Action = "key-changed"
 	Refused    Action = "refused"
 	Warned     Action = "warned"
-	Restored   Action = "restored"
 )
 
 // Entry is a line of the changelog.

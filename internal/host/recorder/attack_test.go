@@ -404,8 +404,9 @@ func TestNoSessionOutlivesTheRecorder(t *testing.T) {
 	s.run("setsid sleep 1000 &")
 	require.NoError(t, l.daemon.Process.Kill())
 	<-l.died
-	// Before systemd gets to it: nothing can be started any more.
-	s.send("/bin/echo unre''corded\n")
+	// Before systemd gets to it: nothing can be started any more. The login shell may
+	// have gone by now.
+	_, _ = io.WriteString(s.in, "/bin/echo unre''corded\n")
 	time.Sleep(300 * time.Millisecond)
 	assert.NotContains(t, s.out.String(), "unrecorded")
 	l.stopDaemon(unix.SIGKILL)

@@ -30,6 +30,8 @@ type cgroups struct {
 	prefix string
 	// limits tells whether the controllers of tasks and memory are there.
 	limits bool
+	// shares tells whether the processor is shared by session.
+	shares bool
 	// clones tells whether processes can be started in a group. To move one there, the
 	// kernel waits out a grace period, which is longer than all else a login takes.
 	clones bool
@@ -83,7 +85,21 @@ func openCgroups(base string) (*cgroups, error) {
 			os.WriteFile(filepath.Join(g.sessions, "memory.max"), []byte(strconv.FormatInt(max(memory-reservedMiB<<20, memory/2), 10)), 0),
 		) == nil
 	}
+	g.share(own)
 	return g, nil
+}
+
+// share has this process get the processor before all sessions, and each session as
+// much as another, however many programs it runs. Without the controller, as where
+// it belongs to control groups of version 1, each program is one for the kernel.
+// https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
+func (g *cgroups) share(own string) {
+	for _, dir := range []string{g.base, g.sessions} {
+		if os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+cpu"), 0) != nil {
+			return
+		}
+	}
+	g.shares = os.WriteFile(filepath.Join(own, "cpu.weight"), []byte("10000"), 0) == nil
 }
 
 // hand gives the groups below dir the controllers that limit.

@@ -167,12 +167,20 @@ func zombie(pid int) bool {
 	return true
 }
 
+// forkTime is how long sshd may take from fork to exec, and hangupForks how many of
+// its forks one sweep waits for.
+const (
+	forkTime    = 100 * time.Millisecond
+	hangupForks = 5
+)
+
 // sweep ends what people run outside of a session: user managers, timers and
 // whatever else a way was found to start.
 func (r *Recorder) sweep() {
 	r.mu.Lock()
 	seen := maps.Clone(r.seen)
 	r.mu.Unlock()
+	forks := hangupForks
 	for _, pid := range processes() {
 		uid := uidOf(pid)
 		if (uid < settings.FirstUID || uid > settings.LastUID) && seen[uid] == nil {
@@ -182,8 +190,13 @@ func (r *Recorder) sweep() {
 		if err != nil || r.cgroups.holds(pid) || r.ours(p) {
 			continue
 		}
-		// What is just between fork and exec looks like its parent.
-		time.Sleep(time.Millisecond)
+		// What is just between fork and exec looks like its parent. sshd does much in
+		// between, and its parent is gone where the client has hung up.
+		wait := time.Millisecond
+		if forks > 0 && slices.Contains(r.servers, p.exe) {
+			wait, forks = forkTime, forks-1
+		}
+		time.Sleep(wait)
 		again, err := readProcess(pid)
 		if err != nil || again.uid != uid || again.parent != p.parent || r.cgroups.holds(pid) || r.ours(again) {
 			continue

@@ -14,15 +14,17 @@
 //     kernel tells of every program that starts in it (seccomp user notification),
 //     before it does. Where that can't be recorded, it doesn't start.
 //   - People without sudo have no_new_privs, no capabilities, and none of the system
-//     calls that nobody needs on a bastion. The sockets of the journal and of the
-//     message bus are not in their session's view of the system.
+//     calls that nobody needs on a bastion. The sockets of the system's services, and
+//     files by whose locks others would have to wait, are not in their session's view
+//     of the system.
+//   - What programs share in memory is the session's own, and ends with it.
 //   - What can't be recorded ends: a write error, a full disk, a folder or a file that
 //     was replaced. The person is told, an alarm is raised, and nobody else gets in
 //     until it is well again.
 //   - Who fills the disk goes alone. Half of MinFreeMiB is kept in a file; where the
 //     disk gets full, all sessions stand still, those end whose person has the largest
 //     files on it, and the records get what was kept. The person has no session until
-//     there is room again.
+//     there is room again. Who has so many sockets that ports get scarce goes, too.
 //
 // # What is written
 //

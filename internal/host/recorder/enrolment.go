@@ -82,6 +82,10 @@ func (s *session) enrol() error {
 	status := launch.Failed
 	defer func() { s.enrolled(status) }()
 	if err := s.dialogTerminal(); err != nil {
+		if errors.Is(s.unlessHungUp(err), errHungUp) {
+			s.end(whyHangup)
+			return nil
+		}
 		r.log.Alarm("enrolment-failed", "the terminal can't be taken from the person, so that no secret is shown on it", "session", s.id, "person", s.peer.name, "error", err)
 		_, _ = s.conn.Write([]byte("refused The terminal can't be used for a secret. The operators of this bastion know from an alarm.\n"))
 		s.end(whyFailed)

@@ -105,7 +105,7 @@ func uidOf(pid int) int {
 }
 
 // identify finds out who is at the other end of a connection, or says why nobody
-// is who may have a session.
+// is who may have a session: a [vanishing] is no proof of bad faith yet.
 func (r *Recorder) identify(conn *net.UnixConn, fds []*os.File) (*peer, error) {
 	var cred *unix.Ucred
 	pidfd := -1
@@ -119,7 +119,9 @@ func (r *Recorder) identify(conn *net.UnixConn, fds []*os.File) (*peer, error) {
 		}
 		var perr error
 		if pidfd, perr = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PEERPIDFD); perr != nil {
-			pidfd, err = unix.PidfdOpen(int(cred.Pid), 0)
+			if pidfd, err = unix.PidfdOpen(int(cred.Pid), 0); errors.Is(err, unix.ESRCH) {
+				err = vanishing{error: err}
+			}
 		}
 	}); err != nil {
 		return nil, err
@@ -129,15 +131,22 @@ func (r *Recorder) identify(conn *net.UnixConn, fds []*os.File) (*peer, error) {
 	}
 	defer func() { _ = unix.Close(pidfd) }()
 	pid := int(cred.Pid)
+	if r.cgroups.holds(pid) {
+		return nil, errors.New("a session can't begin within another one")
+	}
 	shell, err := readProcess(pid)
 	if err != nil {
-		return nil, err
+		return nil, vanishing{error: err}
 	}
 	switch {
-	case r.cgroups.holds(pid):
-		return nil, errors.New("a session can't begin within another one")
 	case !sameFile(procPath(pid, "exe"), filepath.Join(r.root, settings.BinDir, "postern-shell")):
-		return nil, errors.New("sessions are begun by the login shell only")
+		err := errors.New("sessions are begun by the login shell only")
+		if _, gone := os.Stat(procPath(pid, "exe")); gone != nil {
+			return nil, vanishing{error: err}
+		}
+		return nil, err
+	case shell.uid < 0:
+		return nil, vanishing{error: errors.New("the shell has ended")}
 	case shell.uid != int(cred.Uid) || cred.Uid == 0:
 		return nil, errors.New("this user can't have a session")
 	}
@@ -145,29 +154,38 @@ func (r *Recorder) identify(conn *net.UnixConn, fds []*os.File) (*peer, error) {
 	// is a child of the one that kept them. A person's own sshd has neither.
 	sshd, err := readProcess(shell.parent)
 	if err != nil || !slices.Contains(r.servers, sshd.exe) || sshd.uid != shell.uid {
-		return nil, errors.New("sessions are begun through sshd only")
+		return nil, orphaned(sshd, err, "sessions are begun through sshd only")
 	}
 	monitor, err := readProcess(sshd.parent)
 	if err != nil || !slices.Contains(r.servers, monitor.exe) || monitor.uid != 0 {
-		return nil, errors.New("sessions are begun through the host's own sshd only")
+		return nil, orphaned(monitor, err, "sessions are begun through the host's own sshd only")
 	}
 	for i, f := range fds {
-		if !sameFile(procPath(pid, "fd/"+strconv.Itoa(i)), "/proc/self/fd/"+strconv.Itoa(descriptor(f))) {
-			return nil, errors.New("the shell's streams are not those that it sent")
+		path := procPath(pid, "fd/"+strconv.Itoa(i))
+		if !sameFile(path, "/proc/self/fd/"+strconv.Itoa(descriptor(f))) {
+			err := errors.New("the shell's streams are not those that it sent")
+			if _, gone := os.Stat(path); gone != nil {
+				return nil, vanishing{error: err}
+			}
+			return nil, err
 		}
 	}
 	environ, err := os.ReadFile(procPath(pid, "environ"))
 	if err != nil {
-		return nil, err
+		return nil, vanishing{error: err}
 	}
 	cmdline, err := os.ReadFile(procPath(pid, "cmdline"))
 	if err != nil {
-		return nil, err
+		return nil, vanishing{error: err}
+	}
+	if len(environ) == 0 || len(cmdline) == 0 {
+		// As they are from when a process begins to end.
+		return nil, vanishing{error: errors.New("the shell has ended")}
 	}
 	// Only now is it certain that all of this was read of the same process.
 	poll := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
 	if n, err := unix.Poll(poll, 0); err != nil || n > 0 {
-		return nil, errors.New("the shell has ended")
+		return nil, vanishing{error: errors.New("the shell has ended")}
 	}
 
 	env := map[string]string{}
@@ -198,6 +216,15 @@ func (r *Recorder) identify(conn *net.UnixConn, fds []*os.File) (*peer, error) {
 	p.key = readIdentity(procPath(pid, "root"), env["SSH_USER_AUTH"], int(cred.Uid))
 	p.env = inherited(env)
 	return p, nil
+}
+
+// orphaned is what is wrong with a process that should be sshd. One that has ended
+// leaves its children to process 1.
+func orphaned(p process, err error, text string) error {
+	if err != nil || p.pid <= 1 {
+		return vanishing{error: errors.New(text), shell: true}
+	}
+	return errors.New(text)
 }
 
 // command is what the client asked for. sshd runs the login shell as "shell -c

@@ -74,6 +74,7 @@ type Recorder struct {
 	stopping bool
 	broken   error                // why no session begins now
 	seen     map[int]*throttles   // who had a session
+	begun    map[int]*throttle    // how many sessions somebody asked for
 	told     map[string]time.Time // alarms that would come again and again
 	running  sync.WaitGroup
 	greeting map[int]int // connections that no session is of yet, by user
@@ -94,6 +95,7 @@ func (r *Recorder) run(ctx context.Context, cgroup string) error {
 	// Files that programs of the session are handed must not be readable by others.
 	unix.Umask(0o077)
 	r.sessions, r.seen, r.told, r.greeting = map[string]*session{}, map[int]*throttles{}, map[string]time.Time{}, map[int]int{}
+	r.begun = map[int]*throttle{}
 	if r.free == nil {
 		r.free = freeBytes
 	}
@@ -104,6 +106,9 @@ func (r *Recorder) run(ctx context.Context, cgroup string) error {
 	}
 	if !r.cgroups.limits {
 		r.log.Note("no limits of tasks and memory for sessions: the controllers are not handed to this service")
+	}
+	if !r.cgroups.shares {
+		r.log.Note("one session can slow others down: the controller of the processor is not handed to this service")
 	}
 	if err := r.cgroups.try(r.path(settings.BinDir, launch.Program)); err != nil {
 		r.log.Note("logins take longer than they could: processes can't be started in another control group", "error", err)
@@ -162,6 +167,7 @@ func (r *Recorder) tick(n int) {
 	for _, s := range r.all() {
 		s.tick()
 	}
+	r.watchSockets()
 	if n%2 == 1 {
 		r.sweep()
 	}

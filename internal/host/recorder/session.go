@@ -40,6 +40,7 @@ const (
 	whyFailed  why = "recording-failed"
 	whyFull    why = "record-full"
 	whyDisk    why = "disk-filled"
+	whyPorts   why = "ports-taken"
 	whyStopped why = "stopped" // the recorder, or the host
 	whyCrashed why = "crashed" // the recorder, or the host
 )
@@ -52,6 +53,7 @@ var told = map[why]string{
 	whyFailed:  "This session can't be recorded any more, so that it ends. The operators of this bastion know from an alarm.",
 	whyFull:    "The record of this session is as large as one may be: this session ends.",
 	whyDisk:    "Your files fill the disk of this bastion: your sessions end. Its operators know from an alarm.",
+	whyPorts:   "Your programs have so many sockets that others could have none: your sessions end. The operators of this bastion know from an alarm.",
 	whyStopped: "This bastion is stopping its sessions.",
 }
 
@@ -65,8 +67,12 @@ const (
 	leastRecord    = 256 << 20
 	freeRunLines   = 2000
 	linesPerSecond = 100
-	chunk          = 32 << 10
-	lastWords      = 3 * time.Second
+	// Each session, one that is refused too, is files, streams and requests of its own:
+	// many short ones would keep the records of others waiting.
+	freeRunSessions   = 60
+	sessionsPerSecond = 4
+	chunk             = 32 << 10
+	lastWords         = 3 * time.Second
 )
 
 type session struct {
@@ -195,6 +201,10 @@ func (r *Recorder) greet(conn *net.UnixConn) {
 		}
 	}()
 	p, err := r.identify(conn, fds)
+	if gone := (vanishing{}); errors.As(err, &gone) && gone.hangup(conn, fds) {
+		r.log.Note("a client hung up before its session began", "uid", uid)
+		return
+	}
 	if err != nil {
 		if r.once(strconv.Itoa(uid) + " " + err.Error()) {
 			r.log.Alarm("session-refused", "someone who isn't the login shell asked for a session", "uid", uid, "reason", err)
@@ -202,6 +212,8 @@ func (r *Recorder) greet(conn *net.UnixConn) {
 		_, _ = conn.Write([]byte("refused This bastion: " + oneLine(err.Error()) + ".\n"))
 		return
 	}
+	time.Sleep(r.begins(uid))
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
 	s, err := r.prepare(conn, p, [3]*os.File(fds))
 	leave()
 	if err == nil {
@@ -226,6 +238,16 @@ func (r *Recorder) greet(conn *net.UnixConn) {
 	_, _ = r.entry(now, "refused", "", b)
 	_ = r.text.write(textLine(now, p.address, p.name, "-", "recorder", p.home, "refused: "+p.command))
 	_, _ = conn.Write([]byte("refused " + oneLine(string(text)) + "\n"))
+}
+
+// begins says how long a user's session has to wait before it begins.
+func (r *Recorder) begins(uid int) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.begun[uid] == nil {
+		r.begun[uid] = &throttle{burst: freeRunSessions, rate: sessionsPerSecond}
+	}
+	return r.begun[uid].take(1)
 }
 
 func oneLine(text string) string { return strings.ReplaceAll(text, "\n", " ") }
@@ -293,7 +315,10 @@ func (r *Recorder) prepare(conn *net.UnixConn, p *peer, streams [3]*os.File) (*s
 		resized: make(chan struct{}, 1), ending: make(chan struct{}), over: make(chan struct{}),
 	}
 	var err error
-	if s.term, err = s.isTerminal(); err != nil {
+	if s.term, err = s.isTerminal(); hungUp(streams[1]) {
+		return nil, refusedGone
+	}
+	if err != nil {
 		return nil, err
 	}
 	if s.enrols, err = r.enrols(p, s.term); err != nil {
@@ -399,9 +424,13 @@ func (s *session) run() error {
 		}
 	}()
 	if err := s.begin(); err != nil {
-		r.log.Alarm(alarm, "a session could not begin", "session", s.id, "person", s.peer.name, "error", err)
-		_, _ = s.conn.Write([]byte("refused " + string(refusedNow) + "\n"))
-		s.end(whyFailed)
+		if errors.Is(err, errHungUp) {
+			s.end(whyHangup)
+		} else {
+			r.log.Alarm(alarm, "a session could not begin", "session", s.id, "person", s.peer.name, "error", err)
+			_, _ = s.conn.Write([]byte("refused " + string(refusedNow) + "\n"))
+			s.end(whyFailed)
+		}
 		s.destroy()
 		if s.cmd != nil {
 			err = s.cmd.Wait()
@@ -515,7 +544,7 @@ func (s *session) begin() error {
 	c := s.spec()
 	if s.term {
 		if err := s.takeTerminal(&c); err != nil {
-			return err
+			return s.unlessHungUp(err)
 		}
 	}
 	socket, hook, err := s.spawn(c)
@@ -752,8 +781,7 @@ func (s *session) tick() {
 	if s.term {
 		return
 	}
-	poll := []unix.PollFd{{Fd: int32(s.fd(1))}} //nolint:gosec // a descriptor
-	if n, err := unix.Poll(poll, 0); err == nil && n > 0 && poll[0].Fd >= 0 && poll[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0 {
+	if hungUp(s.outer[1]) {
 		s.end(whyHangup)
 	}
 }

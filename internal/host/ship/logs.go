@@ -30,7 +30,7 @@ const (
 // timeout of one request: a service that never answers is one that failed.
 const timeout = 30 * time.Second
 
-// ship sends lines of a source until there are none, or something fails.
+// shipLogs sends lines of a source until there are none, or something fails.
 func (s *Shipper) shipLogs(ctx context.Context, c *source) error {
 	for range 32 { // then the others have their turn
 		c.mu.Lock()

@@ -48,7 +48,7 @@
 // # Who is not enrolled
 //
 // sudo refuses. A login goes on without a code, and the recorder lets such a session
-// do nothing but enrol: [Since] says which one that is, also among connections that
+// do nothing but enrol: [EnrolledBefore] says which one that is, also among connections that
 // began before, and [Store.Enrol] talks to the person, outside the recording. So until
 // a person enrols, their key alone can: the event "totp" with the result "enrolled"
 // tells who did, when. Where Parameter Store can't be asked, nobody counts as not

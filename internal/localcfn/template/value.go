@@ -157,6 +157,3 @@ func plain(v any) any {
 	}
 	return v
 }
-
-// Plain replaces what isn't known yet by [KnownAfterApply].
-func Plain(v any) any { return plain(v) }

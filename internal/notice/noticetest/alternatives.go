@@ -1,5 +1,24 @@
 package noticetest
 
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/postern-cdk/postern/internal/notice"
+)
+
+// AsSent is the pattern of a rule as EventBridge gets it.
+func AsSent(t *testing.T, r notice.Rule) map[string]any {
+	t.Helper()
+	text, err := json.Marshal(r.Pattern)
+	require.NoError(t, err)
+	var pattern map[string]any
+	require.NoError(t, json.Unmarshal(text, &pattern))
+	return pattern
+}
+
 // Alternatives are patterns without $or, one of which matches where the pattern does.
 // The pattern is as it is sent: what JSON makes of it.
 func Alternatives(pattern map[string]any) []map[string]any {

@@ -13,6 +13,10 @@ const (
 	WatchRule  = "Postern-Watch-WatchTamperingWatch0A1B2C-EXAMPLE"
 	ConfigRule = "Watch-ComplianceRestrictedSsh-EXAMPLE"
 	Topic      = "arn:aws:sns:eu-west-1:111122223333:Postern-Watch-WatchTopic7A8B9C0D-EXAMPLE"
+	TopicKeyID = "5678abcd-56ab-78cd-90ef-567890abcdef"
+	Queue      = "Postern-Watch-WatchNoticesUndelivered3C4D-EXAMPLE"
+	Function   = "Postern-Watch-WatchNoticesFunction1F2E-EXAMPLE"
+	Stack      = "arn:aws:cloudformation:eu-west-1:111122223333:stack/Postern-Watch/0a1b2c3d-1111-2222-3333-444455556666"
 )
 
 // Document names a session document of the account.
@@ -35,7 +39,7 @@ func Cases() []Case {
 	shell, emergency := Document("Postern-Shell"), Document("Postern-BreakGlass")
 	records := notice.RecordsTampered(notice.Protected{
 		Buckets: []string{Bucket}, KeyIDs: []string{KeyID}, LogGroups: []string{LogGroup},
-	}, WatchRule)
+	})
 	return []Case{
 		{Name: "started", Rule: notice.SessionStarted(nil), Want: []string{
 			"break-glass", "identity-center-with-parameters", "reason-with-quotes", "user-with-document", "user-with-document-arn",
@@ -62,10 +66,9 @@ func Cases() []Case {
 			"key-deletion-scheduled", "key-disabled-by-arn", "key-policy-changed", "key-rotation-disabled",
 			"log-group-deleted", "log-metric-filter-deleted", "log-protection-off", "log-retention-shortened", "log-stream-deleted",
 			"log-subscription-deleted", "log-subscription-put",
-			"rule-of-the-watch-disabled",
 			"trail-deleted", "trail-selectors-changed", "trail-stopped", "trail-updated",
 		}},
-		{Name: "records-of-any-account", Rule: notice.RecordsTampered(notice.Protected{}, "")[0], Want: []string{
+		{Name: "records-of-any-account", Rule: notice.RecordsTampered(notice.Protected{})[0], Want: []string{
 			"flow-log-deleted", "flow-logs-deleted", "log-protection-off", "trail-deleted", "trail-selectors-changed", "trail-stopped", "trail-updated",
 		}},
 		{Name: "doors", Rule: notice.DoorsTampered(notice.Protected{Documents: []string{"Postern-Shell"}})[0], Want: []string{
@@ -80,13 +83,36 @@ func Cases() []Case {
 			"port-22-opened", "port-22-opened-by-deployment", "port-22-opened-for-one-address", "port-22-opened-ipv6", "port-3389-opened-for-prefix-list",
 			"port-443-opened-and-22", "ports-20-to-25-opened", "ports-all-opened", "protocols-all-opened",
 		}},
-		{Name: "watch", Rule: notice.WatchTampered(notice.Prefix("Postern-Watch")), Want: []string{
-			"alarm-actions-disabled", "alarm-rewritten", "alarm-state-set", "alarms-deleted", "function-code-changed",
-			"rule-deleted-by-deployment", "rule-disabled", "rule-of-the-watch-disabled", "rule-rewritten", "rule-targets-removed",
+		{Name: "watch", Rule: notice.WatchTampered(notice.Prefix("Postern-Watch"), []string{Topic}), Want: []string{
+			"bus-changed", "rule-deleted-by-deployment", "rule-disabled", "rule-disabled-by-deployment",
+			"rule-of-the-watch-disabled", "rule-of-the-watch-disabled-by-deployment", "rule-of-the-watch-rewritten", "rule-of-the-watch-targets-removed",
+			"rule-rewritten", "rule-target-replaced-by-deployment", "rule-targets-put", "rule-targets-removed", "rule-targets-removed-by-deployment",
+		}, ListsOfObjects: []string{"rule-target-replaced-by-deployment"}},
+		{Name: "alarms", Rule: notice.AlarmsTampered(notice.Prefix("Postern-Watch")), Want: []string{
+			"alarm-actions-disabled", "alarm-muted", "alarm-muted-by-deployment", "alarm-rewritten", "alarm-silenced-by-deployment", "alarm-state-set",
+			"alarms-deleted", "composite-alarm-silenced-by-deployment", "metric-filter-rewritten",
+		}},
+		{Name: "delivery", Rule: notice.DeliveryTampered(notice.Delivery{Watch: WatchRule, Queue: Queue, Function: Function, KeyID: TopicKeyID}), Want: []string{
+			"function-code-changed", "function-code-changed-by-arn", "function-deleted-by-deployment", "function-held-back", "function-held-back-by-deployment",
+			"function-permission-removed", "function-tries-changed", "function-tries-deleted-by-deployment",
+			"queue-deleted-by-deployment", "queue-policy-changed", "queue-purged",
+			"rule-of-the-watch-disabled", "rule-of-the-watch-disabled-by-deployment", "rule-of-the-watch-rewritten", "rule-of-the-watch-targets-removed",
+			"topic-key-disabled", "topic-key-policy-changed",
+		}},
+		{Name: "delivery-without-function", Rule: notice.DeliveryTampered(notice.Delivery{Watch: WatchRule, Queue: Queue}), Want: []string{
+			"queue-deleted-by-deployment", "queue-policy-changed", "queue-purged",
+			"rule-of-the-watch-disabled", "rule-of-the-watch-disabled-by-deployment", "rule-of-the-watch-rewritten", "rule-of-the-watch-targets-removed",
+		}},
+		{Name: "deployment", Rule: notice.GuardsDeployed(Stack, "WatchTamperingWatch0A1B2C", "WatchTamperingTopics3D4E5F", "WatchTamperingDeployment6A7B8C"), Want: []string{
+			"stack-guard-deleting", "stack-guard-updating", "stack-last-guard-updating",
 		}},
 		{Name: "non-compliant", Rule: notice.NonCompliant([]string{"Watch-ComplianceImdsv2-EXAMPLE", ConfigRule}), Want: []string{
 			"config-port-open", "config-port-open-at-first",
 		}},
-		{Name: "topics", Rule: notice.TopicsTampered([]string{Topic}), Want: []string{"subscription-removed", "topic-attributes-changed", "topic-deleted"}},
+		{Name: "topics", Rule: notice.TopicsTampered([]string{"arn:aws:sns:eu-west-1:111122223333:other", Topic})[1], Want: []string{
+			"subscription-filtered-by-deployment", "subscription-removed", "subscription-removed-by-deployment",
+			"topic-attributes-changed", "topic-deleted", "topic-deleted-by-deployment", "topic-filtered-by-deployment",
+			"topic-key-changed-by-deployment", "topic-permission-removed",
+		}},
 	}
 }

@@ -14,8 +14,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -169,32 +171,43 @@ func drop(c Spec) error {
 // seclude gives the session a view of the system of its own: terminals of other
 // sessions, processes of other users and the sockets of user managers, which would
 // start programs outside of the session, are not in it. Its files for the moment are
-// its own, few, and no programs.
+// its own, few, and no programs, and so is what its programs share in memory: it ends
+// with them.
 func (c *Spec) seclude() error {
 	// Of this thread, which is the one that stays. What is unmounted on the host goes
 	// here too; what is mounted here doesn't show there.
-	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
-		return fmt.Errorf("mount namespace: %w", err)
+	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_NEWIPC); err != nil {
+		return fmt.Errorf("namespaces of mounts and of IPC: %w", err)
 	}
 	if err := unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("mount namespace: %w", err)
 	}
-	const safe = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
-	if err := unix.Mount("devpts", "/dev/pts", "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"); err != nil {
+	// Of terminals the kernel has a number for all sessions together.
+	if err := unix.Mount("devpts", "/dev/pts", "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, "newinstance,max=64,ptmxmode=0666,mode=0620,gid=5"); err != nil {
 		return fmt.Errorf("/dev/pts: %w", err)
 	}
 	if err := unix.Mount("proc", "/proc", "proc", safe, "hidepid=2"); err != nil {
 		return fmt.Errorf("/proc: %w", err)
 	}
-	if _, err := os.Stat("/run/user"); err == nil {
-		if err := unix.Mount("tmpfs", "/run/user", "tmpfs", safe|unix.MS_RDONLY, "size=4k,mode=0755"); err != nil {
-			return fmt.Errorf("/run/user: %w", err)
-		}
-	}
 	// What everybody may write to would fill the disk of the records. This is memory,
 	// counted as the session's, and gone with it.
 	if err := unix.Mount("tmpfs", "/tmp", "tmpfs", safe, "size=64m,nr_inodes=16k,mode=1777"); err != nil {
 		return fmt.Errorf("/tmp: %w", err)
+	}
+	if c.Administrator {
+		// sudo tells the journal, and asks the bus.
+		if err := cover("/run/user"); err != nil {
+			return err
+		}
+	} else {
+		if err := ownRun(); err != nil {
+			return err
+		}
+		for _, path := range lockable {
+			if err := cover(path); err != nil {
+				return err
+			}
+		}
 	}
 	for _, dir := range []string{"/var/tmp", "/dev/shm", "/run/lock"} {
 		if _, err := os.Stat(dir); err != nil {
@@ -204,24 +217,94 @@ func (c *Spec) seclude() error {
 			return fmt.Errorf("%s: %w", dir, err)
 		}
 	}
-	if c.Administrator {
-		return nil // sudo tells the journal
+	return nil
+}
+
+// safe are the flags of what is mounted for a session.
+const safe = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+
+// empty is the kind of a folder in which nothing is to be.
+const empty = "size=16k,mode=0755"
+
+// lockable are files that anybody may read, and so lock: sshd, PAM and package
+// managers wait for those locks, or give up, which would keep others from logging in
+// and updates from being installed. Queues of messages are not the session's own where
+// they are mounted from outside.
+var lockable = []string{
+	"/var/log/wtmp", "/var/log/lastlog", "/var/lib/wtmpdb", "/var/lib/lastlog",
+	"/var/cache/debconf", "/var/lib/rpm", "/usr/lib/sysimage/rpm", "/var/lib/dnf",
+	"/dev/mqueue",
+}
+
+// cover puts an empty folder, or an empty file, over one that is there.
+func cover(path string) error {
+	var stat unix.Stat_t
+	err := unix.Lstat(path, &stat)
+	switch {
+	case errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR):
+		return nil
+	case err != nil:
+	case stat.Mode&unix.S_IFMT == unix.S_IFDIR:
+		err = unix.Mount("tmpfs", path, "tmpfs", safe|unix.MS_RDONLY, empty)
+	case stat.Mode&unix.S_IFMT != unix.S_IFLNK:
+		err = unix.Mount("/dev/null", path, "", unix.MS_BIND, "")
 	}
-	// Lines of a session would count as lines of the recorder's: journald stops taking
-	// any from a service that writes too many. The bus tells who else is there, and
-	// asks services of root for more.
-	for _, dir := range []string{"/run/systemd/journal", "/run/dbus"} {
-		if _, err := os.Stat(dir); err != nil {
-			continue
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// ownRun gives the session a /run in which there is the way to the recorder, which
+// gives none to who has one, and what /etc/resolv.conf leads to. The sockets of the system
+// and its services take anybody's time and words: process 1, asked for users as fast
+// as it can answer, starts nothing for minutes. Who else is there, they tell too.
+func ownRun() error {
+	defer unix.Umask(unix.Umask(0o022))
+	keep := []string{"/run/postern"}
+	if path, err := filepath.EvalSymlinks("/etc/resolv.conf"); err == nil && strings.HasPrefix(path, "/run/") && filepath.Dir(path) != "/run" {
+		keep = append(keep, filepath.Dir(path))
+	}
+	files := make([]int, len(keep))
+	for i, dir := range keep {
+		fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("%s: %w", dir, err)
 		}
-		if err := unix.Mount("tmpfs", dir, "tmpfs", safe|unix.MS_RDONLY, "size=4k,mode=0755"); err != nil {
+		defer func() { _ = unix.Close(fd) }()
+		files[i] = fd
+	}
+	if err := unix.Mount("tmpfs", "/run", "tmpfs", safe, empty); err != nil {
+		return fmt.Errorf("/run: %w", err)
+	}
+	for i, dir := range keep {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+		if err := unix.Mount("/proc/self/fd/"+strconv.Itoa(files[i]), dir, "", unix.MS_BIND, ""); err != nil {
 			return fmt.Errorf("%s: %w", dir, err)
 		}
 	}
-	const notify = "/run/systemd/notify"
-	if _, err := os.Stat(notify); err == nil {
-		if err := unix.Mount("/dev/null", notify, "", unix.MS_BIND, ""); err != nil {
-			return fmt.Errorf("%s: %w", notify, err)
+	for _, dir := range []string{"/run/lock", "/run/user"} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := unix.Mount("", "/run", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|safe, ""); err != nil {
+		return fmt.Errorf("/run: %w", err)
+	}
+	// Beside what /etc/resolv.conf leads to.
+	for _, dir := range keep[1:] {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return err
+		}
+		for _, entry := range entries {
+			if entry.Type() == os.ModeSocket {
+				if err := cover(filepath.Join(dir, entry.Name())); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return nil

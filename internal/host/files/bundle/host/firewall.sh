@@ -51,6 +51,18 @@ firewall_rules() {
 table inet postern
 delete table inet postern
 table inet postern {
+  set beginning {
+    type uid
+    flags dynamic
+    size 65535
+    timeout 1m
+  }
+  set told {
+    type uid
+    flags dynamic
+    size 65535
+    timeout 1h
+  }
   chain output {
     type filter hook output priority 0; policy accept;
     meta skuid { $uids } jump people
@@ -63,6 +75,7 @@ END
     ip6 daddr fd00:ec2::254 counter jump refuse comment "instance metadata"
     ct direction reply counter jump refuse comment "a door of one's own"
     ct state established,related accept
+    ct state new add @beginning { meta skuid limit rate over 50/second burst 300 packets } counter jump refuse comment "more connections than the kernel keeps for all"
 $dns
     oifname "lo" jump refuse
     ip daddr 169.254.0.0/16 jump refuse
@@ -75,7 +88,7 @@ END
   relay_rules <<<"$dns"
   cat <<'END'
   chain refuse {
-    limit rate 10/minute burst 20 packets log prefix "postern-refused " flags skuid level info
+    add @told { meta skuid limit rate 10/minute burst 20 packets } log prefix "postern-refused " flags skuid level info
     meta l4proto tcp reject with tcp reset
     reject with icmpx admin-prohibited
   }
