@@ -69,7 +69,7 @@ between() {
 after() {
   rm "$0/usr/bin/py3compile" "$0"/etc/ssh/ssh_host_*_key "$0"/var/cache/apt/archives/*.deb
   chroot "$0" dpkg-divert --quiet --local --rename --remove /usr/bin/py3compile
-  chroot "$0" python3 -m compileall -q -j "$(nproc)" /usr/lib/python3/dist-packages
+  chroot "$0" python3 -m compileall -q /usr/lib/python3/dist-packages
   rm -rf "$0"/usr/share/{doc,man,info,locale}/*
 }
 
