@@ -112,15 +112,16 @@ func init() {
 			Group: revocation, Name: "a thief of a key stays when it is replaced", Serial: true, Others: 1,
 			Try: func(x *Target) (bool, string) {
 				thief := lab.NewKey()
-				x.Try(func(s *lab.Session) (bool, string) {
-					_, _, err := s.Run(`mkdir -p .ssh; echo '` + strings.TrimSpace(string(lab.AuthorizedKey(thief))) + `' >.ssh/authorized_keys2`)
-					return false, fmt.Sprint(err)
+				_, placed := x.Try(func(s *lab.Session) (bool, string) {
+					out, code, err := s.Run(`mkdir -p .ssh; echo '` + strings.TrimSpace(string(lab.AuthorizedKey(thief))) + `' >.ssh/authorized_keys2; ls -l .ssh`)
+					return false, fmt.Sprintf("%s (%d, %v)", out, code, err)
 				})
 				stolen := lab.SSHOptions{Auth: []ssh.AuthMethod{ssh.PublicKeys(x.Lab.Person(x.Person), thief)}}
 				x.S3.Put("public-keys/"+x.Person+".pub", lab.AuthorizedKey(lab.NewKey()))
 				x.Cycle()
 				ok, err := x.opens(x.Person, stolen)
-				return ok, fmt.Sprint(err)
+				there, _ := x.Root(x.T, x.named("ls -l /home/PERSON/.ssh"))
+				return ok, fmt.Sprintf("%v, after %s, with %s", err, placed, there)
 			},
 		},
 		Attack{
