@@ -595,6 +595,7 @@ class Watch extends cdk.Stack {
     const told = {
       Records: ['cloudtrail.amazonaws.com', 'StopLogging'], Stores: ['s3.amazonaws.com', 'PutBucketPolicy'], Ways: ['ssm.amazonaws.com', 'UpdateDocument'],
       Ports: ['ec2.amazonaws.com', 'AuthorizeSecurityGroupIngress'], Rules: ['events.amazonaws.com', 'DisableRule'], Readers: ['sns.amazonaws.com', 'Unsubscribe'],
+      Alarms: ['monitoring.amazonaws.com', 'DisableAlarmActions'], Delivery: ['kms.amazonaws.com', 'DisableKey'], Deployment: ['cloudformation.amazonaws.com', 'DeleteStack'],
       Console: ['ec2-instance-connect.amazonaws.com', 'SendSerialConsoleSSHPublicKey'], Refused: ['ssm.amazonaws.com', 'StartSession'],
     };
     for (const [id, [eventSource, eventName]] of Object.entries(told)) {
