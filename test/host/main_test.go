@@ -24,6 +24,11 @@ func TestMain(m *testing.M) {
 		_, err := lab.Bundle()
 		bundled <- err
 	}()
+	restore, err := lab.Room()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "test/host: %v\n", err)
+		os.Exit(1)
+	}
 	folder, err := lab.RootFS()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "test/host: no operating system to boot: %v\n", err)
@@ -44,6 +49,7 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	closeShared()
+	restore()
 	for _, use := range lab.Uses() {
 		fmt.Printf("%-40s %7.1f s %7.1f s of CPU\n", use.Name, use.Elapsed.Seconds(), use.CPU.Seconds())
 	}

@@ -35,7 +35,8 @@
 // Nothing, however the test ends. Processes live in a PID namespace whose first
 // process ends when the test's end of a pipe does, mounts and networks in
 // namespaces of those processes. What is left of a run that was killed (a folder
-// below the temporary one, empty cgroups) the next run removes.
+// below the temporary one, empty cgroups) the next run removes, except that
+// fs.inotify.max_user_instances stays as [Room] set it.
 //
 // # What a container can't show
 //
