@@ -35,8 +35,7 @@
 // Nothing, however the test ends. Processes live in a PID namespace whose first
 // process ends when the test's end of a pipe does, mounts and networks in
 // namespaces of those processes. What is left of a run that was killed (a folder
-// below the temporary one, empty cgroups) the next run removes, except that
-// fs.inotify.max_user_instances stays as [Room] set it.
+// below the temporary one, empty cgroups, what [Room] raised) the next run takes back.
 //
 // # What a container can't show
 //
