@@ -17,7 +17,10 @@ func TestClassicHostRecords(t *testing.T) {
 	t.Parallel()
 	l := shared.serialClassic.lock(t).lab
 	l.Person("alice")
+	// As on a machine that is busy with other hosts.
+	quick := l.Fault(lab.Fault{Service: "imds", Delay: 1500 * time.Millisecond})
 	l.ClassicSync(t)
+	quick()
 	s := l.Login(t, "alice")
 	s.Expect("This session is recorded")
 	out, code, err := s.Run("id -un")

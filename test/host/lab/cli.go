@@ -29,5 +29,7 @@ func (l *Lab) WarmCLI(t testing.TB) string {
 			"systemd-run --quiet --collect --unit=lab-aws "+bin+"/awsd /run/lab-aws.sock && "+
 			"until [[ -S /run/lab-aws.sock ]] || ! systemctl is-active --quiet lab-aws; do sleep 0.05; done && systemctl is-active lab-aws")
 	}
-	return "PATH=" + bin + ":$PATH; "
+	// By itself the CLI gives the metadata service one second, once, and then has no
+	// credentials. A busy machine may take longer.
+	return "PATH=" + bin + ":$PATH; export AWS_METADATA_SERVICE_TIMEOUT=20 AWS_METADATA_SERVICE_NUM_ATTEMPTS=3; "
 }
