@@ -97,6 +97,7 @@ func (l *Lab) ClassicSync(t testing.TB) string {
 	t.Helper()
 	before := l.WarmCLI(t)
 	out, _ := l.Root(t, before+"export HOME=/root; cd; /usr/bin/bastion/sync_users")
+	t.Logf("sync_users: %s", out)
 	return out
 }
 
