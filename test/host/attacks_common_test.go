@@ -45,7 +45,7 @@ func init() {
 		},
 		Attack{
 			// Nothing is shipped then, and nobody is removed.
-			Group: common, Name: "a person takes all ports, so that root can't ask for a name", Serial: true,
+			Group: common, Name: "a person takes all ports, so that root can't ask for a name", Alone: true,
 			Try: func(x *Target) (bool, string) {
 				return x.Try(func(s *lab.Session) (bool, string) {
 					s.Type(`python3 -S -c 'import os, socket, resource, time
@@ -144,7 +144,7 @@ for top in ("/run", "/var", "/tmp", "/dev"):
 			},
 		},
 		Attack{
-			Group: common, Name: "a person begins more connections than the kernel keeps for all",
+			Group: common, Name: "a person begins more connections than the kernel keeps for all", Alone: true,
 			Try: func(x *Target) (bool, string) {
 				return output(x, `python3 -S -c 'import socket
 resolvers = [line.split()[1] for line in open("/etc/resolv.conf") if line.startswith("nameserver")]
