@@ -54,7 +54,7 @@ type Target struct {
 // attacks are all attacks. Files add theirs in init.
 var attacks []Attack
 
-// Not beside the other tests: what is heavy at once makes controls fail by time.
+// Before the other tests, not beside them: attacks measure times.
 func TestAttacks(t *testing.T) {
 	groups := map[string][]Attack{}
 	var order []string
